@@ -1,0 +1,86 @@
+"""Autoencoder: A3's usual target, and by its reconstruction error a baseline of its own."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from libs.architecture.target import AUTOENCODERS
+from libs.Detector import Detector
+from libs.errors import UserError
+from libs.seeds import derive_seed
+from libs.training import Training, gradient_step, scored, train
+
+
+class Autoencoder(Detector):
+    """Autoencoder trained on normal rows; score: mean squared reconstruction error, in [0, inf).
+
+    Parameters
+    ----------
+    network : {"dense", "conv"}
+        See `libs.architecture.target`.
+    dims : sequence of int
+        Widths (dense) or channels (conv) from the input to the code.
+    dropout : float
+    epochs, batch_size, learning_rate
+        Adam on the binary cross-entropy; A3 takes 30 epochs of 256 rows at 1e-3.
+    random_state : int
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        Rows to reconstructed rows in [0, 1].
+    """
+
+    networks = ("model_",)
+
+    def __init__(
+        self,
+        network: str = "dense",
+        dims: Sequence[int] = (200, 100, 50, 25),
+        dropout: float = 0.1,
+        epochs: int = 30,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        random_state: int = 0,
+    ):
+        self.network = network
+        self.dims = dims
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        if self.network not in AUTOENCODERS:
+            raise UserError(f"network {self.network!r}: expected one of {', '.join(AUTOENCODERS)}")
+        keras.utils.set_random_seed(derive_seed(self.random_state, "Autoencoder", "weights"))
+        self.model_ = AUTOENCODERS[self.network](x.shape[1:], tuple(self.dims), self.dropout)
+
+        def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+            # Keras finds the logits behind the sigmoid: saturated outputs keep their gradient
+            entropy = keras.losses.binary_crossentropy(rows, self.model_(rows, training=True))
+            return tf.reduce_mean(entropy)
+
+        return train(
+            gradient_step(loss, self.model_.trainable_variables, self.learning_rate),
+            (x,),
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=self.random_state,
+            label="Autoencoder",
+        )
+
+    @cached_property
+    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
+        axes = list(range(1, len(self.input_shape_) + 1))
+        return tf.function(
+            lambda x: tf.reduce_mean(tf.square(x - self.model_(x, training=False)), axes),
+            input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)],
+        )
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return scored(self._compiled, x, chunk=4096)

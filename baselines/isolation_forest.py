@@ -1,0 +1,50 @@
+"""Isolation Forest (Liu, Ting, Zhou; ICDM 2008): scikit-learn's, with its defaults."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import skops.io
+from sklearn import ensemble
+
+from libs.Detector import Detector
+from libs.errors import UserError
+from libs.training import Training
+
+TRUSTED = {"sklearn.tree._tree.Tree"}
+"""What a forest is made of beyond the types that skops trusts by itself: plain arrays of nodes."""
+
+
+class IsolationForest(Detector):
+    """scikit-learn's forest on flattened normal rows; score: -decision_function, about [-.5, .5].
+
+    Parameters
+    ----------
+    n_estimators : int
+        Number of trees (scikit-learn: 100).
+    random_state : int
+    """
+
+    def __init__(self, n_estimators: int = 100, random_state: int = 0):
+        self.n_estimators = n_estimators
+        self.random_state = random_state
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        start = time.perf_counter()
+        self.forest_ = ensemble.IsolationForest(
+            n_estimators=self.n_estimators, random_state=self.random_state
+        ).fit(x.reshape(len(x), -1))
+        return Training(len(x), 1, self.n_estimators, time.perf_counter() - start)
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return -self.forest_.decision_function(x.reshape(len(x), -1))
+
+    def _save(self, folder: Path) -> None:
+        skops.io.dump(self.forest_, folder / "forest.skops")
+
+    def _load(self, folder: Path) -> None:
+        path = folder / "forest.skops"
+        foreign = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
+        if foreign:
+            raise UserError(f"{path} holds types that no forest needs: {foreign}; do not load it")
+        self.forest_ = skops.io.load(path, trusted=sorted(TRUSTED))

@@ -1,0 +1,304 @@
+"""Splits, classes, label budgets, pollution and scaling. Knows nothing of networks."""
+
+import logging
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+
+from libs.datasets.dataset import DataSet
+from libs.errors import UserError
+from libs.seeds import derive_seed
+
+log = logging.getLogger("a3")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Which classes are normal, which anomalies are known in training, which appear in tests only.
+
+    Raises
+    ------
+    UserError
+        If a class stands in two lists, or no class is normal, or none is anomalous.
+    """
+
+    normal: tuple[str, ...]
+    known: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        listed = [*self.normal, *self.known, *self.unknown]
+        twice = sorted({c for c in listed if listed.count(c) > 1})
+        if twice:
+            raise UserError(
+                f"overlapping class lists: {', '.join(twice)} is named more than once among normal "
+                f"{self.normal}, known {self.known}, unknown {self.unknown}"
+            )
+        if not self.normal or not (self.known or self.unknown):
+            raise UserError("an experiment needs a normal class and a known or an unknown one")
+
+    @property
+    def name(self) -> str:
+        """A name that is good as a folder's: ``normal_known_DoS+Probe_unknown_R2L+U2R``."""
+        parts = ["+".join(quote(c, safe=" ") for c in self.normal)]
+        for word, classes in (("known", self.known), ("unknown", self.unknown)):
+            if classes:
+                parts += [word, "+".join(quote(c, safe=" ") for c in classes)]
+        return "_".join(parts)
+
+    @property
+    def views(self) -> dict[str, tuple[str, ...]]:
+        """Test views and the classes that are anomalies in them; the normal ones are in each."""
+        views = {
+            "known": self.known,
+            "transfer": self.known + self.unknown,
+            "unknown": self.unknown,
+        }
+        if not self.known or not self.unknown:
+            del views["transfer"]
+        return {view: classes for view, classes in views.items() if classes}
+
+
+@dataclass(frozen=True)
+class SplitRules:
+    """How a protocol splits and scales.
+
+    Attributes
+    ----------
+    test : float
+        Share of the rows that become test rows where no official test split exists.
+    validation : float
+        Share of the other rows that become validation rows, drawn by the run's seed.
+    test_seed : int, optional
+        Seed of the test split; default: the run's seed.
+    scale_on : {"all", "normal"}
+        Fit the scaling on all rows that are not test rows, before classes are selected, or on
+        the normal training rows of the experiment alone.
+    """
+
+    test: float = 0.2
+    validation: float = 0.05
+    test_seed: int | None = None
+    scale_on: str = "all"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of one experiment, scaled.
+
+    Attributes
+    ----------
+    x_train, y_train : (n, ...) float32, (n,) int32
+        Normal rows (0, polluted ones included), then known anomalies (1) in the order in which
+        label budgets take them: a budget of b means the first b.
+    x_val, x_test : (m, ...) float32
+        Validation and test rows of all classes of the experiment.
+    classes_val, classes_test : (m,) str
+    """
+
+    experiment: Experiment
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_val: np.ndarray
+    classes_val: np.ndarray
+    x_test: np.ndarray
+    classes_test: np.ndarray
+
+    def rows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and classes of ``part``, "val" or "test"."""
+        return getattr(self, f"x_{part}"), getattr(self, f"classes_{part}")
+
+    @property
+    def x_val_normal(self) -> np.ndarray:
+        """Normal validation rows, from which thresholds come."""
+        return self.x_val[np.isin(self.classes_val, self.experiment.normal)]
+
+
+def view_labels(
+    experiment: Experiment, view: str, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a view and their labels.
+
+    Returns
+    -------
+    mask : (n,) bool
+        Rows that belong to the view.
+    y : (mask.sum(),) int
+        1 for an anomaly.
+    """
+    anomalous = np.isin(classes, experiment.views[view])
+    mask = anomalous | np.isin(classes, experiment.normal)
+    return mask, anomalous[mask].astype(int)
+
+
+class DataHandler:
+    """A data set, split by a run's seed.
+
+    Parameters
+    ----------
+    data : DataSet
+    rules : SplitRules
+    seed : int
+        Seed of the run.
+
+    Raises
+    ------
+    UserError
+        If a part of the split is empty.
+    """
+
+    def __init__(self, data: DataSet, rules: SplitRules, seed: int):
+        self.data = data
+        self.rules = rules
+        self.seed = int(seed)
+        if data.x_test is None:
+            test_seed = self.seed if rules.test_seed is None else rules.test_seed
+            rest, test = self._cut(np.arange(len(data.x)), rules.test, test_seed, "test")
+            self._x_test, self._classes_test = data.x[test], data.classes[test]
+        else:
+            rest = np.arange(len(data.x))
+            self._x_test, self._classes_test = data.x_test, data.classes_test
+        self._train, self._val = self._cut(rest, rules.validation, self.seed, "validation")
+        self._scaling_rows = rest
+
+    @staticmethod
+    def _cut(rows: np.ndarray, share: float, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Cut a random share off the rows; both parts in the order of the file."""
+        order = np.random.default_rng(derive_seed(seed, name)).permutation(rows)
+        n = round(share * len(rows))
+        if not 0 < n < len(rows):
+            raise UserError(
+                f"empty split: {share:g} of {len(rows)} rows for {name} leaves {n} and "
+                f"{len(rows) - n} rows; expected at least one in each part"
+            )
+        return np.sort(order[n:]), np.sort(order[:n])
+
+    def describe(self) -> dict:
+        """What decides the rows of every split, for manifests."""
+        return {
+            "data_set": self.data.name,
+            "fingerprint": self.data.fingerprint,
+            "rules": dict(vars(self.rules)),
+            "seed": self.seed,
+        }
+
+    def split(
+        self,
+        experiment: Experiment,
+        known: int = 0,
+        schedule: int = 0,
+        p_contamination: float = 0.0,
+    ) -> Split:
+        """Select and scale the rows of an experiment.
+
+        Parameters
+        ----------
+        experiment : Experiment
+        known : int
+            Known anomalies that must be among the training rows.
+        schedule : int
+            Known anomalies that shall be among them as far as there are so many: a protocol's
+            largest label budget, so that the order of rows is the same for every budget.
+        p_contamination : float
+            Share p of anomalies among the normal training rows: N·p/(1-p) anomalous training rows
+            of any class of the experiment are labelled normal.
+
+        Raises
+        ------
+        UserError
+            If a class is not in the data, more known anomalies are wanted than there are, or a
+            part is left without normal rows or without anomalies.
+        """
+        self._check_classes(experiment)
+        train, classes = self._train, self.data.classes[self._train]
+        normal = train[np.isin(classes, experiment.normal)]
+        polluted = self._polluted(experiment, len(normal), p_contamination)
+        pool = np.setdiff1d(train[np.isin(classes, experiment.known)], polluted)
+        rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "known anomalies"))
+        pool = rng.permutation(pool)
+        if known > len(pool):
+            raise UserError(
+                f"{known} known anomalies wanted, but the training rows of {self.data.name} hold "
+                f"{len(pool)} of {', '.join(experiment.known) or 'no known class'}; "
+                "lower --n_train_anomalies"
+            )
+        pool = pool[: max(known, schedule)]
+        normal = np.sort(np.concatenate([normal, polluted]))
+        low, span = self._scaling(normal)
+        val = self._val[np.isin(self.data.classes[self._val], self._named(experiment))]
+        test = np.flatnonzero(np.isin(self._classes_test, self._named(experiment)))
+        split = Split(
+            experiment=experiment,
+            x_train=_scale(self.data.x, np.concatenate([normal, pool]), low, span),
+            y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
+            x_val=_scale(self.data.x, val, low, span),
+            classes_val=self.data.classes[val],
+            x_test=_scale(self._x_test, test, low, span),
+            classes_test=self._classes_test[test],
+        )
+        self._check_parts(split)
+        return split
+
+    def _named(self, experiment: Experiment) -> tuple[str, ...]:
+        return experiment.normal + experiment.known + experiment.unknown
+
+    def _check_classes(self, experiment: Experiment) -> None:
+        """Every class is in the data; those that no list names are counted in the log."""
+        found, counts = np.unique(self.data.classes, return_counts=True)
+        here = set(found) | set(np.unique(self._classes_test))
+        missing = [c for c in self._named(experiment) if c not in here]
+        if missing:
+            raise UserError(
+                f"{self.data.name} has no class {', '.join(missing)}; its classes are "
+                f"{', '.join(sorted(here))}"
+            )
+        left = {
+            str(c): int(n)
+            for c, n in zip(found, counts, strict=True)
+            if c not in self._named(experiment)
+        }
+        if left:
+            log.info("%s: classes left out (rows): %s", experiment.name, left)
+
+    def _polluted(self, experiment: Experiment, normal: int, p: float) -> np.ndarray:
+        """Anomalous training rows that are going to be labelled normal."""
+        if not 0 <= p < 1:
+            raise UserError(f"p_contamination {p}: expected a share in [0, 1)")
+        n = round(normal * p / (1 - p))
+        anomalous = experiment.known + experiment.unknown
+        pool = self._train[np.isin(self.data.classes[self._train], anomalous)]
+        if n > len(pool):
+            raise UserError(
+                f"p_contamination {p:g} needs {n} anomalous training rows, there are {len(pool)}"
+            )
+        rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "pollution", str(p)))
+        return rng.choice(pool, n, replace=False)
+
+    def _scaling(self, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower end and span of every feature; never looks at a test row."""
+        if self.data.maximum is not None:
+            return np.float32(0), np.float32(self.data.maximum)
+        rows = {"all": self._scaling_rows, "normal": normal}[self.rules.scale_on]
+        low, high = self.data.x[rows].min(axis=0), self.data.x[rows].max(axis=0)
+        return low, np.where(high > low, high - low, np.float32(1))
+
+    def _check_parts(self, split: Split) -> None:
+        experiment = split.experiment
+        for part in ("val", "test"):
+            for view in experiment.views:
+                y = view_labels(experiment, view, split.rows(part)[1])[1]
+                if not len(y) or y.all() or (part == "test" and not y.any()):
+                    raise UserError(
+                        f"empty split: the {part} rows of {self.data.name}, view {view}, hold "
+                        f"{int((y == 0).sum())} normal rows and {int(y.sum())} anomalies; expected "
+                        "at least one of each"
+                    )
+
+
+def _scale(x: np.ndarray, rows: np.ndarray, low: np.ndarray, span: np.ndarray) -> np.ndarray:
+    """Scale rows to [0, 1] by the given range, not clipped, float32."""
+    chosen = x[rows].astype(np.float32)
+    chosen -= low
+    chosen /= span
+    return chosen

@@ -1,0 +1,285 @@
+"""The contract that every method keeps, with saving, loading and thresholds in one place."""
+
+import hashlib
+import importlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from libs import Metrics, storage
+from libs.errors import UserError
+from libs.training import Training
+
+COMPONENTS = {
+    "A3": "libs.A3",
+    "Autoencoder": "baselines",
+    "VAE": "baselines",
+    "IsolationForest": "baselines",
+    "GaussianNoise": "libs.architecture.anomaly",
+    "UniformNoise": "libs.architecture.anomaly",
+}
+"""Where each class lives that a model folder may name. Nothing else is ever loaded."""
+
+
+def component(name: str) -> type:
+    """The class called ``name``, imported when first needed."""
+    if name not in COMPONENTS:
+        raise UserError(f"unknown component {name!r}; expected one of {', '.join(COMPONENTS)}")
+    return getattr(importlib.import_module(COMPONENTS[name]), name)
+
+
+def describe(value: Any) -> Any:
+    """Describe a setting in JSON: numbers as they are, components by class and settings."""
+    if isinstance(value, BaseEstimator):
+        settings = value.get_params(deep=False).items()
+        return {"class": type(value).__name__, "settings": {k: describe(v) for k, v in settings}}
+    if isinstance(value, keras.Model):
+        weights = b"".join(np.ascontiguousarray(w).tobytes() for w in value.get_weights())
+        return {"keras": value.name, "sha256": hashlib.sha256(weights).hexdigest()}
+    if isinstance(value, (list, tuple)):
+        return [describe(v) for v in value]
+    return value
+
+
+def rebuild(description: Any) -> Any:
+    """Undo `describe`; a Keras model becomes None, for its owner saves it by itself."""
+    if isinstance(description, list):
+        return tuple(rebuild(v) for v in description)
+    if isinstance(description, dict) and "class" in description:
+        settings = {k: rebuild(v) for k, v in description["settings"].items()}
+        return component(description["class"])(**settings)
+    return None if isinstance(description, dict) else description
+
+
+class Detector(BaseEstimator):
+    """Base of all methods, a scikit-learn estimator.
+
+    A subclass stores its settings in ``__init__`` and gives `_fit` and `_scores`. Networks that it
+    names in ``networks`` are saved and loaded for it. ``random_state`` is the seed of the run.
+    """
+
+    networks: ClassVar[tuple[str, ...]] = ()
+    """Learned attributes that are Keras models."""
+    uses_labels: ClassVar[bool] = False
+    """Whether known anomalies take part in the training. If so, there is a setting ``budgets``, and
+    ``budgets_`` is what was trained."""
+
+    # --- what a subclass gives -------------------------------------------------------------------
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        """Learn from checked rows; methods that ignore labels see normal rows only."""
+        raise NotImplementedError
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """Scores of checked rows, (n,) or, with several label budgets, (n, budgets)."""
+        raise NotImplementedError
+
+    def _save(self, folder: Path) -> None:
+        for name in self.networks:
+            getattr(self, name).save(folder / f"{name.rstrip('_')}.keras")
+
+    def _load(self, folder: Path) -> None:
+        for name in self.networks:
+            path = folder / f"{name.rstrip('_')}.keras"
+            setattr(self, name, keras.models.load_model(path, compile=False))
+
+    # --- what a user calls -----------------------------------------------------------------------
+    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> Self:
+        """Learn from training rows.
+
+        Parameters
+        ----------
+        x : (n, ...) float
+            Rows, scaled as the targets expect them (about [0, 1]).
+        y : (n,) int, optional
+            0 = normal or unlabelled, 1 = known anomaly. Without labels all rows count as normal.
+            A method that uses no labels learns from the rows with 0 only.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        UserError
+            If rows are not finite numbers, labels are not 0 or 1, or no normal row is there.
+        """
+        x = _checked_rows(x)
+        y = np.zeros(len(x), np.int32) if y is None else np.asarray(y).reshape(-1)
+        if len(y) != len(x) or not np.isin(y, (0, 1)).all():
+            raise UserError(
+                f"labels: expected {len(x)} values, 0 (normal) or 1 (known anomaly); "
+                f"found {len(y)} values among {np.unique(y)[:5].tolist()}"
+            )
+        if not (y == 0).any():
+            raise UserError("no normal row to learn from: expected at least one label 0")
+        if not self.uses_labels and y.any():
+            x, y = x[y == 0], y[y == 0]
+        self.input_shape_ = x.shape[1:]
+        self.training_ = self._fit(x, y.astype(np.int32))
+        return self
+
+    def decision_matrix(self, x: np.ndarray) -> np.ndarray:
+        """Scores for every label budget at once, float32 (n, budgets); higher is more anomalous.
+
+        Columns stand in the order of ``budgets_``; a method without labels has one.
+        """
+        self._check_fitted()
+        x = _checked_rows(x)
+        if x.shape[1:] != self.input_shape_:
+            raise UserError(
+                f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
+                f"found {x.shape[1:]}"
+            )
+        return self._scores(x).astype(np.float32).reshape(len(x), -1)
+
+    def decision_function(self, x: np.ndarray) -> np.ndarray:
+        """Scores, float32 (n,); higher is more anomalous. The largest budget, if there are more."""
+        return self.decision_matrix(x)[:, -1]
+
+    def calibrate(self, x: np.ndarray, rate: float = 0.01) -> Self:
+        """Choose ``threshold_`` from rows that no test depends on.
+
+        Parameters
+        ----------
+        x : (m, ...) float
+            Normal validation rows, or unlabelled rows.
+        rate : float
+            Accepted false-positive rate on normal rows, or the ``contamination`` of unlabelled ones.
+        """
+        self.calibration_scores_ = np.sort(self.decision_matrix(x), axis=0)
+        self.rate_ = float(rate)
+        return self
+
+    @property
+    def threshold_(self) -> float:
+        """Score above which `predict` says 1.
+
+        Raises
+        ------
+        UserError
+            If `calibrate` saw too few rows for the rate, or was never called.
+        """
+        if not hasattr(self, "calibration_scores_"):
+            raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
+        scores = self.calibration_scores_[:, -1]
+        threshold = Metrics.threshold_at(scores, self.rate_)
+        if np.isnan(threshold):
+            raise UserError(
+                f"a rate of {self.rate_:g} needs at least {int(np.ceil(1 / self.rate_))} rows in "
+                f"calibrate(), found {len(scores)}; give more rows or a higher rate"
+            )
+        return threshold
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """1 for an anomaly, 0 otherwise, int (n,): ``decision_function(x) > threshold_``."""
+        return (self.decision_function(x) > self.threshold_).astype(int)
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Empirical distribution of the calibration scores, float (n, 2).
+
+        Column 1 is the share of calibration rows that score at most as high as the row.
+        """
+        self.threshold_  # noqa: B018  (the same clear error without calibration)
+        scores = self.calibration_scores_[:, -1]
+        share = np.searchsorted(scores, self.decision_function(x), side="right") / len(scores)
+        return np.stack([1 - share, share], axis=1)
+
+    def save(self, folder: str | Path, run: dict[str, Any] | None = None) -> None:
+        """Write the fitted detector into ``folder``, whole or not at all.
+
+        ``.keras`` files, ``.npz`` arrays and ``manifest.json``; nothing in it runs code on load.
+
+        Parameters
+        ----------
+        folder : path
+            Replaced if it exists.
+        run : dict, optional
+            What the detector was trained on; kept in the manifest.
+        """
+        self._check_fitted()
+        with storage.replaced_folder(Path(folder)) as temporary:
+            self._save(temporary)
+            if hasattr(self, "calibration_scores_"):
+                np.savez(temporary / "calibration.npz", scores=self.calibration_scores_)
+            manifest = {
+                "detector": describe(self),
+                "input_shape": list(self.input_shape_),
+                "training": asdict(self.training_),
+                "budgets": getattr(self, "budgets_", None),
+                "rate": getattr(self, "rate_", None),
+                "versions": {m: importlib.import_module(m).__version__ for m in _LIBRARIES},
+                "run": run or {},
+            }
+            storage.write_manifest(temporary, manifest)
+
+    @staticmethod
+    def load(folder: str | Path) -> "Detector":
+        """Load what `save` wrote, with the class that the manifest names.
+
+        Raises
+        ------
+        UserError
+            If the folder is foreign or damaged.
+        """
+        folder = Path(folder)
+        manifest = storage.read_manifest(folder)
+        try:
+            detector = rebuild(manifest["detector"])
+            detector.input_shape_ = tuple(manifest["input_shape"])
+            detector.training_ = Training(**manifest["training"])
+            if manifest["budgets"] is not None:
+                detector.budgets_ = tuple(manifest["budgets"])
+            detector._load(folder)
+            if manifest["rate"] is not None:
+                detector.rate_ = manifest["rate"]
+                with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
+                    detector.calibration_scores_ = arrays["scores"]
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+            raise UserError(
+                f"{folder} cannot be loaded ({type(error).__name__}: {error}). Remove the folder, "
+                "or train it again with --override."
+            ) from error
+        return detector
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "training_"):
+            raise UserError(f"this {type(self).__name__} is not fitted: call fit(x, y) or load()")
+
+
+_LIBRARIES = ("keras", "numpy", "sklearn", "tensorflow")
+
+
+def _checked_rows(x: np.ndarray) -> np.ndarray:
+    """Rows as a non-empty, finite numeric array of two or more axes."""
+    x = np.asarray(x)
+    if x.ndim < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
+        raise UserError(
+            f"expected numeric rows, an array (n, features...) with n > 0; "
+            f"found shape {x.shape} of {x.dtype}"
+        )
+    x = x.astype(np.float32, copy=False)
+    if not np.isfinite(x).all():
+        row, *column = np.argwhere(~np.isfinite(x))[0].tolist()
+        raise UserError(
+            f"expected finite numbers, found {x[(row, *column)]} in row {row}, column "
+            f"{column}; remove or impute such values"
+        )
+    return x
+
+
+def same_settings(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
+    """List the differences of two nested descriptions, each as ``setting: found a, wanted b``."""
+    wanted, found = json.loads(json.dumps(wanted)), json.loads(json.dumps(found))
+    differences = []
+    for key in sorted(set(wanted) | set(found)):
+        a, b = wanted.get(key), found.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            differences += same_settings(a, b, f"{prefix}{key}.")
+        elif a != b:
+            differences.append(f"{prefix}{key}: found {b}, wanted {a}")
+    return differences

@@ -1,0 +1,260 @@
+"""Trains and scores what a script asks for, in order; skips what is there; records what failed."""
+
+import logging
+import shutil
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import clone
+
+from libs import storage
+from libs.DataHandler import DataHandler, Experiment, Split
+from libs.Detector import Detector, describe, same_settings
+from libs.errors import UserError
+from libs.results import write_results
+from libs.runs import ERROR, StoredRun, result_rows, row_names, stored_runs, write_failure
+from libs.tables import show_results
+
+log = logging.getLogger("a3")
+
+
+class ExperimentWrapper:
+    """Runs methods on the experiments of one data set, protocol and seed.
+
+    Trained detectors lie in ``<model_path>/<data set>/<protocol>/<seed>/<experiment>/<method>``,
+    results in ``<result_path>/<data set>/<protocol>/<seed>/<experiment>/<part>``.
+
+    Parameters
+    ----------
+    handler : DataHandler
+    protocol : str
+        Whose settings these are; ``-e<N>`` is appended where ``n_epochs`` replaces its lengths.
+    part : {"val", "test"}
+        Which rows are scored.
+    model_path, result_path : path
+    n_epochs : int, optional
+        Epochs of every network, instead of the methods' own.
+    override : bool
+        Train again what is there.
+    """
+
+    def __init__(
+        self,
+        handler: DataHandler,
+        protocol: str,
+        part: str,
+        *,
+        model_path: str | Path = "models",
+        result_path: str | Path = "results",
+        n_epochs: int | None = None,
+        override: bool = False,
+    ):
+        self.handler = handler
+        self.protocol = protocol if n_epochs is None else f"{protocol}-e{n_epochs}"
+        self.part = part
+        place = Path(handler.data.name) / self.protocol / str(handler.seed)
+        self.models = Path(model_path) / place
+        self.results = Path(result_path) / place
+        self.n_epochs = n_epochs
+        self.override = override
+        self.failures: list[str] = []
+        for folder in (self.models, self.results):
+            storage.check_writable(folder)
+
+    def run(
+        self,
+        experiment: Experiment,
+        methods: Mapping[str, Detector],
+        *,
+        budgets: Sequence[int] = (),
+        schedule: int = 0,
+        p_contamination: float = 0.0,
+        only: Sequence[str] | None = None,
+    ) -> None:
+        """Train what is missing, score it, write and show the results of one experiment.
+
+        Parameters
+        ----------
+        experiment : Experiment
+        methods : mapping of name to unfitted Detector
+            A Detector among another one's settings is trained first, once, as a method of its own.
+        budgets : sequence of int
+            Numbers of known anomalies for the methods that use labels.
+        schedule : int
+            The protocol's largest budget; see `DataHandler.split`.
+        p_contamination : float
+            Share of anomalies among the normal training rows.
+        only : sequence of str, optional
+            The methods to train and score; default: all.
+        """
+        strange = sorted(set(only or ()) - set(methods))
+        if strange:
+            raise UserError(
+                f"unknown method {', '.join(strange)}; expected some of {', '.join(methods)}"
+            )
+        split = self.handler.split(experiment, max(budgets, default=0), schedule, p_contamination)
+        folder = experiment.name + (f"-p{p_contamination:g}" if p_contamination else "")
+        about = {
+            "data": self.handler.describe(),
+            "protocol": self.protocol,
+            "experiment": asdict(experiment),
+            "p_contamination": p_contamination,
+        }
+        trainer = Trainer(self, self.models / folder, split, methods, budgets, about)
+        for name in only or methods:
+            try:
+                trainer.train(name)
+            except storage.WriteError:
+                raise  # nothing that follows could be kept either
+            except Exception as error:  # one failing method must not take the others with it
+                self.failures.append(trainer.record_failure(name, error))
+        target = self.results / folder / self.part
+        with storage.locked(target):
+            rows = result_rows(self.models / folder, lambda run: self._matrix(run, about))
+            tables = write_results(target, split, self.part, rows, about)
+        show_results(describe_experiment(experiment), tables, target)
+
+    def _matrix(self, run: StoredRun, about: dict) -> np.ndarray | None:
+        """Kept scores of a run, if they belong with the others'."""
+        kept = {k: run.manifest["run"].get(k) for k in about}
+        differences = same_settings(about, kept)
+        if differences:
+            log.warning("%s is left out: %s", run.folder, "; ".join(differences))
+            return None
+        return run.scores(self.part)
+
+    def finish(self) -> int:
+        """Exit code: 1 if a method failed, after naming each; else 0."""
+        for failure in self.failures:
+            log.error("failed: %s", failure)
+        return 1 if self.failures else 0
+
+
+def describe_experiment(experiment: Experiment) -> str:
+    """One line for a person."""
+    words = {"normal": experiment.normal, "known": experiment.known, "unknown": experiment.unknown}
+    return " · ".join(f"{word}: {', '.join(c)}" for word, c in words.items() if c)
+
+
+class Trainer:
+    """Trains and scores the methods of one experiment, each at most once."""
+
+    def __init__(
+        self,
+        wrapper: ExperimentWrapper,
+        folder: Path,
+        split: Split,
+        methods: Mapping[str, Detector],
+        budgets: Sequence[int],
+        about: dict,
+    ):
+        self.wrapper = wrapper
+        self.folder = folder
+        self.split = split
+        self.methods = dict(methods)
+        self.budgets = tuple(sorted(set(budgets)))
+        self.about = about
+        self._done: dict[str, list[StoredRun]] = {}
+
+    def train(self, name: str) -> list[StoredRun]:
+        """Finished and scored runs of a method, trained if they are not there."""
+        if name not in self._done:
+            detector = self._configured(self.methods[name])
+            with storage.locked(self.folder / name):
+                runs = self._complete(name, detector)
+                self._score(runs)
+                (self.folder / name / ERROR).unlink(missing_ok=True)
+            self._done[name] = runs
+        return self._done[name]
+
+    def _configured(self, detector: Detector) -> Detector:
+        """Copy a detector, with the run's seed and lengths for itself and its parts."""
+        forced = {"random_state": self.wrapper.handler.seed, "epochs": self.wrapper.n_epochs}
+        detector = clone(detector)
+        for key in detector.get_params(deep=True):
+            value = forced.get(key.rpartition("__")[2])
+            if value is not None:
+                detector.set_params(**{key: value})
+        return detector
+
+    def _complete(self, name: str, detector: Detector) -> list[StoredRun]:
+        """Train what no finished run has; label budgets that are missing, all in one."""
+        override = self.wrapper.override
+        found = stored_runs(self.folder / name, skip_damaged=override)
+        wanted = self.budgets if detector.uses_labels else ()
+        if detector.uses_labels and not wanted:
+            raise UserError(f"{name} needs a number of known anomalies: give --n_train_anomalies")
+        if override:
+            missing = tuple(sorted({*wanted, *(b for run in found for b in run.budgets)}))
+            return [self._fit(name, detector, missing)]
+        found = [run for run in found if not wanted or set(run.budgets) & set(wanted)]
+        for run in found:
+            self._check_same(run, detector)
+        there = {b for run in found for b in run.budgets}
+        missing = tuple(b for b in wanted if b not in there)
+        return found + ([self._fit(name, detector, missing)] if missing or not found else [])
+
+    def _manifest(self, detector: Detector) -> dict:
+        """What a run depends on beside the detector's own settings."""
+        known = {"scheduled": int(self.split.y_train.sum())} if detector.uses_labels else {}
+        return self.about | known
+
+    def _check_same(self, run: StoredRun, detector: Detector) -> None:
+        """Raise a UserError if a finished run was made with other settings."""
+        wanted = {"detector": describe(detector), "run": self._manifest(detector)}
+        found = {"detector": run.manifest["detector"], "run": run.manifest["run"]}
+        differences = [d for d in same_settings(wanted, found) if ".budgets:" not in d]
+        if differences:
+            raise UserError(
+                f"{run.folder} was trained with other settings: {'; '.join(differences)}. "
+                "Give the same settings, --override to train it again, or another --model_path."
+            )
+
+    def _fit(self, name: str, detector: Detector, budgets: tuple[int, ...]) -> StoredRun:
+        """Train, calibrate and save a detector; older runs of other budgets stay."""
+        for setting, value in detector.get_params(deep=False).items():
+            if isinstance(value, Detector):
+                detector.set_params(**{setting: self._part(setting, value)})
+        if detector.uses_labels:
+            detector.set_params(budgets=budgets)
+        detector.fit(self.split.x_train, self.split.y_train)
+        detector.calibrate(self.split.x_val_normal)
+        folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
+        detector.save(folder, self._manifest(detector))
+        for old in [p for p in folder.parent.iterdir() if p.is_dir() and p != folder]:
+            if self.wrapper.override:
+                shutil.rmtree(old)
+        return StoredRun(folder, storage.read_manifest(folder))
+
+    def _part(self, setting: str, part: Detector) -> Detector:
+        """The fitted form of a detector that another one builds on."""
+        name = next(
+            (n for n, m in self.methods.items() if describe(self._configured(m)) == describe(part)),
+            type(part).__name__,
+        )
+        self.methods.setdefault(name, part)
+        return Detector.load(self.train(name)[0].folder)
+
+    def _score(self, runs: Sequence[StoredRun]) -> None:
+        """Score the wrapper's part with each run that has not done so; always from the disk."""
+        part = self.wrapper.part
+        for run in runs:
+            if run.scores(part) is None:
+                detector = Detector.load(run.folder)
+                run.write_scores(part, detector.decision_matrix(self.split.rows(part)[0]))
+
+    def record_failure(self, name: str, error: Exception) -> str:
+        """Leave an error row, and what a developer needs; return the message in one line."""
+        expected = isinstance(error, UserError)
+        message = str(error) if expected else f"{type(error).__name__}: {error}"
+        names = row_names(name, self.budgets if self.methods[name].uses_labels else ())
+        write_failure(self.folder / name, names, message)
+        if not expected:
+            path = self.folder / name / "traceback.txt"
+            path.write_text("".join(traceback.format_exception(error)))
+            message += f" (see {path})"
+        log.error("%s: %s", name, message)
+        return f"{name}: {message}"

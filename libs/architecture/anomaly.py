@@ -1,0 +1,69 @@
+"""Anomaly networks: they make the counter-examples that an alarm network learns from.
+
+Each has ``generate(x, seed)``: as many generated rows as ``x`` has, fresh for every ``seed``. The
+third of A3's is a variational autoencoder, `baselines.VAE`, which is trained first.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from sklearn.base import BaseEstimator
+
+
+class GaussianNoise(BaseEstimator):
+    """Independent Gaussian noise per feature, not clipped (A3: mean .5, standard deviation 1)."""
+
+    def __init__(self, mean: float = 0.5, std: float = 1.0):
+        self.mean = mean
+        self.std = std
+
+    def generate(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Noise of the shape of ``x``; ``seed`` is int32 (2,)."""
+        return tf.random.stateless_normal(tf.shape(x), seed, self.mean, self.std)
+
+
+class UniformNoise(BaseEstimator):
+    """Independent uniform noise per feature (A3's option: [0, 1])."""
+
+    def __init__(self, low: float = 0.0, high: float = 1.0):
+        self.low = low
+        self.high = high
+
+    def generate(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Noise of the shape of ``x``; ``seed`` is int32 (2,)."""
+        return tf.random.stateless_uniform(tf.shape(x), seed, self.low, self.high)
+
+
+def vae(
+    shape: Sequence[int], dims: Sequence[int], code: int, dropout: float
+) -> tuple[keras.Model, keras.Model]:
+    """Encoder and decoder of A3's variational autoencoder (authors' code).
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of one row.
+    dims : sequence of int
+        Hidden widths of the encoder; the decoder has them in reverse.
+    code : int
+        Width of the code.
+    dropout : float
+        Rate before the decoder's output.
+
+    Returns
+    -------
+    encoder : keras.Model
+        Rows to (n, 2 * code): the mean and the logarithm of the variance.
+    decoder : keras.Model
+        (n, code) to rows in [0, 1].
+    """
+    hidden = [layers.Dense(width, activation="relu") for width in dims]
+    encoder = [keras.Input(tuple(shape)), layers.Flatten(), *hidden, layers.Dense(2 * code)]
+    hidden = [layers.Dense(width, activation="relu") for width in reversed(dims)]
+    output = [layers.Dense(int(np.prod(shape))), layers.Reshape(tuple(shape))]
+    decoder = [keras.Input((code,)), *hidden, layers.Dropout(dropout), *output]
+    decoder += [layers.Activation("sigmoid")]
+    return keras.Sequential(encoder, name="encoder"), keras.Sequential(decoder, name="decoder")

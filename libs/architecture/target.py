@@ -1,0 +1,200 @@
+"""Target networks, and what an alarm network sees of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from libs.errors import UserError
+
+
+def dense_autoencoder(
+    shape: Sequence[int], dims: Sequence[int], dropout: float = 0.1
+) -> keras.Model:
+    """Dense autoencoder of A3 (authors' code, ``[d1..dk]``).
+
+    Dense + ReLU d1..dk, then d(k-1)..d1, dropout, sigmoid output. Every ReLU is a layer of its own,
+    the code's included: A3 reads 725 activations of 200-100-50-25.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of one row; flattened inside, restored at the output.
+    dims : sequence of int
+        Widths from the input to the code.
+    dropout : float
+        Rate before the output layer.
+    """
+    features = int(np.prod(shape))
+    stack = [keras.Input(tuple(shape)), layers.Flatten()]
+    for width in [*dims, *reversed(list(dims)[:-1])]:
+        stack += [layers.Dense(width), layers.ReLU()]
+    stack += [layers.Dropout(dropout), layers.Dense(features), layers.Reshape(tuple(shape))]
+    return keras.Sequential([*stack, layers.Activation("sigmoid")], name="dense_autoencoder")
+
+
+def conv_autoencoder(
+    shape: Sequence[int], dims: Sequence[int] = (16, 8, 8), dropout: float = 0.1
+) -> keras.Model:
+    """Convolutional autoencoder of A3 for 28 x 28 images (authors' code); 7432 activations.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        (28, 28, channels): the valid convolution fits no other size.
+    dims : sequence of int
+        Channels of the three convolutions of the encoder.
+    dropout : float
+        Rate of the spatial dropout before the last ReLU.
+    """
+    if tuple(shape[:2]) != (28, 28) or len(shape) != 3:
+        raise UserError(
+            f"the convolutional autoencoder takes rows of shape (28, 28, channels), found "
+            f"{tuple(shape)}; use network='dense'"
+        )
+    a, b, c = dims
+
+    def conv(filters: int, padding: str = "same") -> layers.Layer:
+        return layers.Conv2D(filters, 3, padding=padding)
+
+    def pool() -> layers.Layer:
+        return layers.MaxPooling2D(2, padding="same")
+
+    def up() -> layers.Layer:
+        return layers.UpSampling2D(2)
+
+    relu = layers.ReLU
+    encoder = [conv(a), pool(), relu(), conv(b), pool(), relu(), conv(c), pool(), relu()]
+    decoder = [conv(c), relu(), up(), conv(b), relu(), up()]
+    decoder += [conv(a, "valid"), layers.SpatialDropout2D(dropout), relu(), up()]
+    output = [conv(shape[2]), layers.Activation("sigmoid")]
+    stack = [keras.Input(tuple(shape)), *encoder, *decoder, *output]
+    return keras.Sequential(stack, name="conv_autoencoder")
+
+
+AUTOENCODERS: dict[str, Callable[..., keras.Model]] = {
+    "dense": dense_autoencoder,
+    "conv": conv_autoencoder,
+}
+
+_ACTIVATIONS = (
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.PReLU,
+    layers.ELU,
+    layers.Softmax,
+    layers.Activation,
+)
+
+
+class HiddenActivations:
+    """Hidden activations of any Keras model, flattened and joined in the order of computation.
+
+    Stand-alone activation layers and activations fused into other layers count, also in nested
+    models; the model's output does not (A3, section 3). Always in inference mode.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Sequential, functional or subclassed, one input and one output.
+
+    Attributes
+    ----------
+    width : int
+        Number of activations per row.
+    layer_names : list of str
+        The layer of each activation, in order.
+    layer_widths : list of int
+
+    Raises
+    ------
+    UserError
+        If the model has no hidden activation; its layers are listed.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self._layers = [layer for layer in _leaves(model) if _is_activation(layer)]
+        self._hidden: list[int] | None = None
+        rng = np.random.default_rng(0)
+        probe = tf.constant(rng.random((2, *model.input_shape[1:])), tf.float32)
+        output, records = self._run(probe)
+        last = np.asarray(output).reshape(2, -1)
+        self._hidden = [i for i, (_, a) in enumerate(records) if not _equal(a, last)]
+        if not self._hidden:
+            found = ", ".join(f"{la.name} ({type(la).__name__})" for la in _leaves(model))
+            raise UserError(
+                f"the target {model.name!r} has no hidden activation to read. Expected a layer "
+                "with an activation other than linear before the output, such as ReLU or "
+                f"Dense(..., activation='relu'); found: {found}"
+            )
+        self.layer_names = [records[i][0] for i in self._hidden]
+        self.layer_widths = [int(np.prod(records[i][1].shape[1:])) for i in self._hidden]
+        self.width = sum(self.layer_widths)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Activations of rows ``x``, (n, width) float32."""
+        _, records = self._run(x)
+        flat = [tf.reshape(records[i][1], (tf.shape(x)[0], -1)) for i in self._hidden]
+        joined = tf.cast(tf.concat(flat, axis=1), tf.float32)
+        return tf.ensure_shape(joined, (None, self.width))
+
+    def _run(self, x: tf.Tensor) -> tuple[tf.Tensor, list[tuple[str, tf.Tensor]]]:
+        with _recorded(self._layers) as records:
+            output = self.model(x, training=False)
+        return output, records
+
+
+def _equal(activation: tf.Tensor, output: np.ndarray) -> bool:
+    """Whether an activation is the model's output, perhaps reshaped."""
+    flat = np.asarray(activation).reshape(len(output), -1)
+    return flat.shape == output.shape and np.array_equal(flat, output)
+
+
+def _leaves(model: keras.Model) -> Iterator[layers.Layer]:
+    """Layers of a model and of the models nested in it.
+
+    Layers within a recurrent layer or a wrapper run inside a loop; their owner stands for them.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _is_activation(layer: layers.Layer) -> bool:
+    if isinstance(layer, layers.Wrapper):
+        return _is_activation(layer.layer)
+    function = getattr(layer, "activation", None)
+    fused = function is not None and function is not keras.activations.linear
+    return fused or isinstance(layer, _ACTIVATIONS)
+
+
+@contextmanager
+def _recorded(chosen: Sequence[layers.Layer]) -> Iterator[list[tuple[str, tf.Tensor]]]:
+    """Note the output of each of the layers whenever it is called."""
+    records: list[tuple[str, tf.Tensor]] = []
+
+    def recording(layer: layers.Layer) -> Callable:
+        original = layer.call
+
+        def call(*args, **kwargs):
+            output = original(*args, **kwargs)
+            records.append((layer.name, output))
+            return output
+
+        return call
+
+    unique = list(dict.fromkeys(chosen))
+    calls = [recording(layer) for layer in unique]
+    for layer, call in zip(unique, calls, strict=True):
+        layer.call = call
+    try:
+        yield records
+    finally:
+        for layer in unique:
+            del layer.call

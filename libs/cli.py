@@ -1,0 +1,156 @@
+"""The command line of every do_ script, and how a script ends."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def experiment_parser(doc: str, *, seed: str) -> argparse.ArgumentParser:
+    """Options that all do_ scripts share.
+
+    Parameters
+    ----------
+    doc : str
+        The script's docstring, shown by ``--help``.
+    seed : str
+        Which seeds the paper takes.
+    """
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=doc, formatter_class=raw)
+    add = parser.add_argument
+    add("seed", type=int, metavar="SEED", help=f"seed of the run, e.g. {seed}")
+    add("part", choices=("val", "test"), help="rows to score; thresholds always come from val")
+    add("--methods", nargs="+", metavar="NAME", help="train and score only these methods")
+    add(
+        "--n_train_anomalies",
+        "--n_anomalies",
+        type=_count,
+        nargs="+",
+        metavar="N",
+        help="label budgets: known anomalies in training (default: the protocol's)",
+    )
+    add(
+        "--p_contamination",
+        "--p_pollution",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="share of anomalies among the rows that count as normal in training (default 0)",
+    )
+    for role in ("normal", "known", "unknown"):
+        add(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of one own experiment")
+    add("--n_epochs", type=_count, metavar="N", help="epochs of every network (default: its own)")
+    add("--data_path", type=Path, metavar="FOLDER", help="raw files (default: $A3_DATA, or data)")
+    add("--model_path", type=Path, default="models", metavar="FOLDER", help="default: models")
+    add(
+        "--result_path",
+        "--out_path",
+        type=Path,
+        default="results",
+        metavar="FOLDER",
+        help="default: results",
+    )
+    add(
+        "--override",
+        "--is_override",
+        type=_flag,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="BOOL",
+        help="train again what is there",
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a number of 0 or more, found {text}")
+    return value
+
+
+def _flag(text: str) -> bool:
+    """A boolean in words, so that "False" is false."""
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"expected true or false, found {text!r}")
+    return words[text.lower()]
+
+
+def places(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of ExperimentWrapper that the command line decides."""
+    names = ("model_path", "result_path", "n_epochs", "override")
+    return {name: getattr(args, name) for name in names}
+
+
+def selection(args: argparse.Namespace, budgets: Sequence[int]) -> dict[str, Any]:
+    """Keyword arguments of ExperimentWrapper.run that the command line decides.
+
+    Parameters
+    ----------
+    args : Namespace
+    budgets : sequence of int
+        The protocol's label budgets, used where the command line names none.
+    """
+    return {
+        "budgets": args.n_train_anomalies or budgets,
+        "schedule": max(budgets),
+        "p_contamination": args.p_contamination,
+        "only": args.methods,
+    }
+
+
+def own_experiments(args: argparse.Namespace) -> list:
+    """The experiment that ``--normal``, ``--known`` and ``--unknown`` describe, if they do."""
+    from libs.DataHandler import Experiment
+    from libs.errors import UserError
+
+    classes = [tuple(getattr(args, role) or ()) for role in ("normal", "known", "unknown")]
+    if not any(classes):
+        return []
+    if not classes[0]:
+        raise UserError("--known and --unknown need --normal beside them: the normal classes")
+    return [Experiment(*classes)]
+
+
+def experiment_script(main: Callable[[argparse.Namespace], int | None], doc: str, seed: str) -> int:
+    """Run a do_ script: its command line, a quiet TensorFlow, ``main(args)``, an exit code."""
+
+    def start(args: argparse.Namespace) -> int | None:
+        from libs.runtime import start_tensorflow
+
+        start_tensorflow()
+        return main(args)
+
+    return run(start, experiment_parser(doc, seed=seed))
+
+
+def run(
+    main: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parse the command line, run ``main`` and say in one line what a person can put right.
+
+    Returns
+    -------
+    int
+        0: all went well; 1: a method failed; 2: wrong input; 130: interrupted.
+    """
+    args = parser.parse_args(argv)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("a3").setLevel(logging.INFO)
+    from libs.errors import UserError
+
+    try:
+        return main(args) or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: finished trainings are kept, start again to go on", file=sys.stderr)
+        return 130

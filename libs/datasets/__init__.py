@@ -1,0 +1,31 @@
+"""Data sets: where the file is, which columns, which classes. Knows nothing of experiments."""
+
+import importlib
+from pathlib import Path
+
+from libs.datasets.dataset import DataSet
+from libs.errors import UserError
+
+DATA_SETS = ("digits", "nslkdd")
+"""Each is a module here with ``load(data_path) -> DataSet``."""
+
+
+def load(name: str, data_path: str | Path | None = None) -> DataSet:
+    """Load a data set.
+
+    Parameters
+    ----------
+    name : str
+        One of `DATA_SETS`; a name with ``-sample`` at its end means the same files.
+    data_path : path, optional
+        Folder of the raw files; see `libs.datasets.files.data_folder`.
+
+    Raises
+    ------
+    UserError
+        If a raw file is missing, truncated, or not as published.
+    """
+    module = name.removesuffix("-sample")
+    if module not in DATA_SETS:
+        raise UserError(f"unknown data set {name!r}; expected one of {', '.join(DATA_SETS)}")
+    return importlib.import_module(f"libs.datasets.{module}").load(data_path)

@@ -1,0 +1,35 @@
+"""What every loader returns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Rows with class labels, as published: not scaled, not selected.
+
+    Attributes
+    ----------
+    name : str
+        Ends in ``-sample`` if the files hold another number of rows than published.
+    x, x_test : (n, ...) float32
+        Rows and, if published, the official test rows (else None).
+    classes, classes_test : (n,) str
+        The class of each row.
+    features : tuple of str
+        Names of the columns; empty for images.
+    fingerprint : str
+        SHA-256 over the source files.
+    maximum : float, optional
+        Known upper end of every feature (images); else features are scaled by their own range.
+    """
+
+    name: str
+    x: np.ndarray
+    classes: np.ndarray
+    x_test: np.ndarray | None
+    classes_test: np.ndarray | None
+    features: tuple[str, ...]
+    fingerprint: str
+    maximum: float | None = None

@@ -1,0 +1,138 @@
+"""Finding and reading raw files, with errors that name the place."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from libs.errors import UserError
+
+
+def data_folder(data_path: str | Path | None) -> Path:
+    """The folder of raw data: the argument, else ``$A3_DATA``, else ``data``."""
+    return Path(data_path or os.environ.get("A3_DATA") or "data")
+
+
+def find_file(data_path: str | Path | None, name: str, source: str) -> Path:
+    """Path of a raw file or of its gzipped form.
+
+    Parameters
+    ----------
+    data_path : path, optional
+        See `data_folder`.
+    name : str
+        Path below the folder.
+    source : str
+        Where to get the file; part of the error message.
+    """
+    folder = data_folder(data_path)
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise UserError(
+        f"raw file not found: expected {folder / name} or {folder / name}.gz. Get it from {source}, "
+        "put it there, or name its folder with --data_path or the environment variable A3_DATA."
+    )
+
+
+def read_table(path: Path, columns: Sequence[str], text: Collection[str]) -> pd.DataFrame:
+    """Read comma-separated rows without a header.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or gzipped.
+    columns : sequence of str
+        Every column, in order.
+    text : collection of str
+        Columns that hold text; all others must hold finite numbers and become float32.
+
+    Raises
+    ------
+    UserError
+        Names the file and, where there is one, the first bad row (from 1) and its column.
+    """
+    numbers = [c for c in columns if c not in text]
+    types = {c: str if c in text else np.float32 for c in columns}
+    options = {"header": None, "names": list(columns), "index_col": False, "skipinitialspace": True}
+    try:
+        if _width(path) != len(columns):
+            raise UserError(_column_message(path, 1, len(columns), _width(path)))
+        frame = pd.read_csv(path, dtype=types, keep_default_na=True, **options)
+        good = np.isfinite(frame[numbers].to_numpy()).all() and not frame.isna().any(axis=None)
+    except pd.errors.ParserError as error:
+        raise UserError(f"{path}: {str(error).strip()}. Get the file again.") from error
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f"{path} is empty: expected rows of {len(columns)} columns.") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is truncated or damaged ({error}). Get the file again.") from error
+    except ValueError:  # text among the numbers; which cell is found below
+        good = False
+    if not good:
+        raise UserError(_bad_cell(path, columns, numbers, options))
+    return frame
+
+
+def _width(path: Path) -> int:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as file:
+        line = file.readline()
+    if not line:
+        raise pd.errors.EmptyDataError
+    return line.count(",") + 1
+
+
+def _column_message(path: Path, row: int, wanted: int, found: int) -> str:
+    return f"{path}, row {row}: expected {wanted} columns, found {found}. Get the file again."
+
+
+def _bad_cell(path: Path, columns: Sequence[str], numbers: Sequence[str], options: dict) -> str:
+    """Say which cell is bad, by a second, slower look at the file as text."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[], **options)
+    short = frame.isna().any(axis=1).to_numpy()
+    if short.any():
+        row = int(short.argmax())
+        return _column_message(path, row + 1, len(columns), int(frame.iloc[row].notna().sum()))
+    values = frame[numbers].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    bad = np.argwhere(~np.isfinite(values) | (np.abs(values) > np.finfo(np.float32).max))
+    if len(bad):
+        row, column = int(bad[0][0]), numbers[bad[0][1]]
+        expected = "a finite number"
+    else:
+        empty = (frame == "").to_numpy()
+        row, column = np.argwhere(empty)[0]
+        row, column, expected = int(row), columns[column], "text"
+    found = frame[column].iloc[row]
+    return (
+        f"{path}, row {row + 1}, column {column!r}: expected {expected}, found {found!r}. "
+        "Get the file again, or correct that row."
+    )
+
+
+def one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str], path: Path) -> np.ndarray:
+    """One 0/1 column for each of a fixed list of categories, float32 (n, categories)."""
+    codes = pd.Categorical(frame[column], categories=categories).codes
+    unknown = np.flatnonzero(codes < 0)
+    if len(unknown):
+        row = int(unknown[0])
+        raise UserError(
+            f"{path}, row {row + 1}, column {column!r}: expected one of {len(categories)} values "
+            f"({', '.join(categories[:5])}, ...), found {frame[column].iloc[row]!r}."
+        )
+    return np.eye(len(categories), dtype=np.float32)[codes]
+
+
+def mapped(frame: pd.DataFrame, column: str, classes: dict[str, str], path: Path) -> np.ndarray:
+    """The class of each row by its raw label; a label that the map lacks is an error."""
+    mapped_labels = frame[column].map(classes)
+    missing = np.flatnonzero(mapped_labels.isna())
+    if len(missing):
+        row = int(missing[0])
+        raise UserError(
+            f"{path}, row {row + 1}, column {column!r}: unknown label "
+            f"{frame[column].iloc[row]!r}; expected one of {', '.join(sorted(classes))}."
+        )
+    return mapped_labels.to_numpy(dtype=str)

@@ -1,0 +1,143 @@
+"""Finished trainings on disk, ``<experiment>/<method>/<run>/``, and the result rows they give."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from libs import storage
+from libs.errors import UserError
+
+ERROR = "error.json"
+"""Lies beside the runs of a method that failed when it was last asked for."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a result table.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``A3-n100``.
+    scores : (n,) float32, or None
+        None if the method failed.
+    training : dict
+        ``rows``, ``epochs``, ``updates`` and ``seconds``; empty if the method failed.
+    jointly : int
+        Number of label budgets that the training, and its seconds, served.
+    error : str
+        Why the method failed.
+    """
+
+    name: str
+    scores: np.ndarray | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    jointly: int = 1
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A folder with a trained detector, its manifest, and the scores it has given.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : dict
+        See `libs.Detector.Detector.save`.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """Label budgets that it was trained for; empty for a method without labels."""
+        return tuple(self.manifest["budgets"] or ())
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its score columns."""
+        return row_names(self.folder.parent.name, self.budgets)
+
+    def score_file(self, part: str) -> Path:
+        """Where its scores of ``part`` lie."""
+        return self.folder / f"scores-{part}.npz"
+
+    def write_scores(self, part: str, scores: np.ndarray) -> None:
+        """Keep a score matrix (n, columns)."""
+        with storage.replaced_file(self.score_file(part)) as path, open(path, "wb") as file:
+            np.savez(file, scores=scores)
+
+    def scores(self, part: str) -> np.ndarray | None:
+        """The kept score matrix, or None."""
+        if not self.score_file(part).is_file():
+            return None
+        with np.load(self.score_file(part), allow_pickle=False) as arrays:
+            return arrays["scores"]
+
+    def rows(self, matrix: np.ndarray) -> list[Row]:
+        """Result rows of a score matrix."""
+        training = self.manifest["training"]
+        return [
+            Row(name, column, training, len(self.names))
+            for name, column in zip(self.names, matrix.T, strict=True)
+        ]
+
+
+def row_names(method: str, budgets: Sequence[int]) -> list[str]:
+    """``A3-n5``, ``A3-n100``; the method's own name where there are no label budgets."""
+    return [f"{method}-n{budget}" for budget in budgets] or [method]
+
+
+def stored_runs(method_folder: Path, skip_damaged: bool = False) -> list[StoredRun]:
+    """Finished runs of a method.
+
+    Raises
+    ------
+    UserError
+        If a folder is foreign or damaged, unless these are skipped.
+    """
+    runs = []
+    for folder in sorted(p for p in method_folder.glob("[!.]*") if p.is_dir()):
+        try:
+            runs.append(StoredRun(folder, storage.read_manifest(folder)))
+        except UserError:
+            if not skip_damaged:
+                raise
+    return runs
+
+
+def write_failure(method_folder: Path, names: Sequence[str], error: str) -> None:
+    """Leave a failed method's error, to become its result rows."""
+    storage.write_json(method_folder / ERROR, {"names": list(names), "error": error})
+
+
+def result_rows(
+    experiment_folder: Path,
+    matrix: Callable[[StoredRun], np.ndarray | None],
+) -> list[Row]:
+    """Rows of everything that lies in an experiment's folder.
+
+    Parameters
+    ----------
+    experiment_folder : Path
+    matrix : callable
+        Gives a run's score matrix, or None to leave the run out.
+    """
+    rows: dict[str, Row] = {}
+    for folder in sorted(p for p in experiment_folder.iterdir() if p.is_dir()):
+        failed = folder / ERROR
+        if failed.is_file():
+            failure = json.loads(failed.read_text())
+            rows |= {n: Row(n, error=failure["error"]) for n in failure["names"]}
+            continue
+        for run in stored_runs(folder):
+            scores = matrix(run)
+            if scores is not None:
+                rows |= {row.name: row for row in run.rows(scores)}
+    return list(rows.values())

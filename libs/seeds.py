@@ -1,0 +1,22 @@
+"""Every random step has a seed of its own, so that adding one step changes no other."""
+
+import hashlib
+
+
+def derive_seed(seed: int, *step: str | int) -> int:
+    """Seed of a named step.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run.
+    step : str or int
+        Name of the step, in as many parts as it takes.
+
+    Returns
+    -------
+    int
+        In [0, 2**31), equal on every machine and in every process.
+    """
+    words = "/".join([str(int(seed)), *map(str, step)])
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big") >> 1

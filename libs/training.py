@@ -1,0 +1,174 @@
+"""The training that all networks share: a schedule of rows, compiled steps, a fused optimiser."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from libs.progress import progress
+from libs.seeds import derive_seed
+
+Step = Callable[..., tf.Tensor]
+"""``step(seed, *batch)`` makes one update and returns the loss, a scalar; ``seed`` is int32 (2,)."""
+
+CALL_BYTES = 32 * 2**20
+"""Rows handed to one compiled call take at most this much memory."""
+CALL_STEPS = 64
+"""At most this many updates are made by one compiled call, so that progress stays lively."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training did: so an undertrained network cannot pass for a method."""
+
+    rows: int
+    epochs: int
+    updates: int
+    seconds: float
+    losses: tuple[float, ...] = ()
+
+
+class Adam:
+    """Adam (Kingma and Ba, 2015) by TensorFlow's fused kernel: one pass over the weights.
+
+    Parameters
+    ----------
+    variables : sequence of keras.Variable
+    learning_rate : float
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float):
+        self.variables = [variable.value for variable in variables]
+        self.learning_rate = learning_rate
+        self.first = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+        self.second = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+        self.powers = (tf.Variable(0.9), tf.Variable(0.999))
+
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
+        """Move the variables one step against the gradient of ``loss``."""
+        gradients = tape.gradient(loss, self.variables)
+        beta1, beta2 = self.powers
+        for v, m, s, g in zip(self.variables, self.first, self.second, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=v.handle,
+                m=m.handle,
+                v=s.handle,
+                beta1_power=beta1,
+                beta2_power=beta2,
+                lr=self.learning_rate,
+                beta1=0.9,
+                beta2=0.999,
+                epsilon=1e-7,
+                grad=g,
+            )
+        beta1.assign(beta1 * 0.9)
+        beta2.assign(beta2 * 0.999)
+
+
+def gradient_step(loss: Step, variables: Sequence[keras.Variable], learning_rate: float) -> Step:
+    """The ordinary step: Adam on the gradient of ``loss(seed, *batch)``."""
+    optimiser = Adam(variables, learning_rate)
+
+    def step(seed: tf.Tensor, *batch: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(optimiser.variables)
+            value = loss(seed, *batch)
+        optimiser.minimise(value, tape)
+        return value
+
+    return step
+
+
+def _compiled(
+    step: Step, batch_size: int, seed: int, rows: Sequence[np.ndarray]
+) -> Callable[..., tf.Tensor]:
+    """Make one graph that takes the rows of several batches and runs ``step`` on each in turn."""
+    signature = [tf.TensorSpec((None, *r.shape[1:]), r.dtype) for r in rows]
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.int32), *signature])
+    def run(first: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+        n = tf.shape(rows[0])[0]
+        total = 0.0
+        for i in tf.range((n + batch_size - 1) // batch_size):
+            batch = [r[i * batch_size : tf.minimum((i + 1) * batch_size, n)] for r in rows]
+            total += step(tf.stack([seed, first + i]), *batch)
+        return total
+
+    return run
+
+
+def train(
+    step: Step,
+    rows: Sequence[np.ndarray],
+    *,
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    label: str,
+) -> Training:
+    """Run ``step`` over ``epochs`` random orders of the rows.
+
+    The rows stay where they are (an array or a memory-mapped file); only the batches of one
+    compiled call are gathered at a time.
+
+    Parameters
+    ----------
+    step : callable
+        See `Step`. Called once per batch; the last batch of an epoch may be smaller.
+    rows : sequence of (n, ...) arrays
+        Gathered by the same random order.
+    batch_size, epochs : int
+    seed : int
+        Decides the orders and the seeds of the steps.
+    label : str
+        Shown with the progress.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    ArithmeticError
+        If a loss is not finite.
+    """
+    n = len(rows[0])
+    steps = math.ceil(n / batch_size)
+    row_bytes = sum(r[:1].nbytes for r in rows)
+    per_call = max(1, min(CALL_STEPS, CALL_BYTES // max(1, batch_size * row_bytes))) * batch_size
+    run = _compiled(step, batch_size, derive_seed(seed, label, "steps"), rows)
+    losses, start = [], time.perf_counter()
+    with progress(label, steps * epochs) as advance:
+        for epoch in range(epochs):
+            order = np.random.default_rng(derive_seed(seed, label, epoch)).permutation(n)
+            total = 0.0
+            for begin in range(0, n, per_call):
+                chosen = order[begin : begin + per_call]
+                first = epoch * steps + begin // batch_size
+                total += float(run(tf.constant(first), *(tf.constant(r[chosen]) for r in rows)))
+                mean = total / math.ceil((begin + len(chosen)) / batch_size)
+                if not math.isfinite(mean):
+                    raise ArithmeticError(
+                        f"{label}: the loss is {mean} in epoch {epoch + 1} of {epochs}; "
+                        "check the inputs' range or lower the learning rate"
+                    )
+                advance(
+                    math.ceil(len(chosen) / batch_size),
+                    f"epoch {epoch + 1}/{epochs} loss {mean:.4f}",
+                )
+            losses.append(mean)
+    seconds = time.perf_counter() - start
+    return Training(n, epochs, steps * epochs, seconds, tuple(losses))
+
+
+def scored(function: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray, chunk: int) -> np.ndarray:
+    """Apply a compiled ``function`` to ``x`` in chunks of rows, into one float32 array."""
+    parts = [
+        np.asarray(function(tf.constant(np.asarray(x[i : i + chunk], np.float32))), np.float32)
+        for i in range(0, len(x), chunk)
+    ]
+    return np.concatenate(parts)
