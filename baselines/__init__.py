@@ -10,7 +10,7 @@ _MODULES = {
     "IsolationForest": "isolation_forest",
     "VAE": "vae",
 }
-__all__ = list(_MODULES)  # noqa: PLE0604
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str):

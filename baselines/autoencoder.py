@@ -71,7 +71,7 @@ class Autoencoder(Detector):
             batch_size=self.batch_size,
             epochs=self.epochs,
             seed=self.random_state,
-            label="Autoencoder",
+            name="Autoencoder",
         )
 
     @cached_property

@@ -67,7 +67,7 @@ class VAE(Detector):
         features = int(np.prod(x.shape[1:]))
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            """Sum of the binary cross-entropy over features, plus the Kullback-Leibler divergence."""
+            """Sum of the binary cross-entropy over features, and Kullback-Leibler divergence."""
             mean, log_variance = tf.split(self.encoder_(rows, training=True), 2, axis=1)
             noise = tf.random.stateless_normal(tf.shape(mean), seed)
             code = mean + tf.exp(0.5 * log_variance) * noise
@@ -83,7 +83,7 @@ class VAE(Detector):
             batch_size=self.batch_size,
             epochs=self.epochs,
             seed=self.random_state,
-            label="VAE",
+            name="VAE",
         )
 
     def _mean(self, x: tf.Tensor) -> tf.Tensor:

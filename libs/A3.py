@@ -120,7 +120,7 @@ class A3(Detector):
             batch_size=self.batch_size,
             epochs=self.epochs,
             seed=self.random_state,
-            label=f"A3 alarm, {len(budgets)} budget{'s' * (len(budgets) > 1)}",
+            name="A3",
         )
 
     def _checked_budgets(self, known: int) -> tuple[int, ...]:

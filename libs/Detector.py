@@ -149,7 +149,7 @@ class Detector(BaseEstimator):
         x : (m, ...) float
             Normal validation rows, or unlabelled rows.
         rate : float
-            Accepted false-positive rate on normal rows, or the ``contamination`` of unlabelled ones.
+            Accepted false-positive rate on normal rows; on unlabelled ones, the contamination.
         """
         self.calibration_scores_ = np.sort(self.decision_matrix(x), axis=0)
         self.rate_ = float(rate)

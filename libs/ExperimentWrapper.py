@@ -16,7 +16,7 @@ from libs.Detector import Detector, describe, same_settings
 from libs.errors import UserError
 from libs.results import write_results
 from libs.runs import ERROR, StoredRun, result_rows, row_names, stored_runs, write_failure
-from libs.tables import show_results
+from libs.summary import show_experiment
 
 log = logging.getLogger("a3")
 
@@ -109,13 +109,13 @@ class ExperimentWrapper:
                 trainer.train(name)
             except storage.WriteError:
                 raise  # nothing that follows could be kept either
-            except Exception as error:  # one failing method must not take the others with it
+            except Exception as error:  # noqa: BLE001  (a failing method must not stop the others)
                 self.failures.append(trainer.record_failure(name, error))
         target = self.results / folder / self.part
         with storage.locked(target):
             rows = result_rows(self.models / folder, lambda run: self._matrix(run, about))
             tables = write_results(target, split, self.part, rows, about)
-        show_results(describe_experiment(experiment), tables, target)
+        show_experiment(tables, about, target)
 
     def _matrix(self, run: StoredRun, about: dict) -> np.ndarray | None:
         """Kept scores of a run, if they belong with the others'."""
@@ -131,12 +131,6 @@ class ExperimentWrapper:
         for failure in self.failures:
             log.error("failed: %s", failure)
         return 1 if self.failures else 0
-
-
-def describe_experiment(experiment: Experiment) -> str:
-    """One line for a person."""
-    words = {"normal": experiment.normal, "known": experiment.known, "unknown": experiment.unknown}
-    return " · ".join(f"{word}: {', '.join(c)}" for word, c in words.items() if c)
 
 
 class Trainer:
@@ -217,7 +211,7 @@ class Trainer:
         """Train, calibrate and save a detector; older runs of other budgets stay."""
         for setting, value in detector.get_params(deep=False).items():
             if isinstance(value, Detector):
-                detector.set_params(**{setting: self._part(setting, value)})
+                detector.set_params(**{setting: self._part(value)})
         if detector.uses_labels:
             detector.set_params(budgets=budgets)
         detector.fit(self.split.x_train, self.split.y_train)
@@ -229,12 +223,12 @@ class Trainer:
                 shutil.rmtree(old)
         return StoredRun(folder, storage.read_manifest(folder))
 
-    def _part(self, setting: str, part: Detector) -> Detector:
-        """The fitted form of a detector that another one builds on."""
-        name = next(
-            (n for n, m in self.methods.items() if describe(self._configured(m)) == describe(part)),
-            type(part).__name__,
-        )
+    def _part(self, part: Detector) -> Detector:
+        """The fitted form of a detector that another one builds on: a method of its own."""
+        same = [
+            n for n, m in self.methods.items() if describe(self._configured(m)) == describe(part)
+        ]
+        name = same[0] if same else type(part).__name__
         self.methods.setdefault(name, part)
         return Detector.load(self.train(name)[0].folder)
 

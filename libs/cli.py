@@ -44,12 +44,12 @@ def experiment_parser(doc: str, *, seed: str) -> argparse.ArgumentParser:
         add(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of one own experiment")
     add("--n_epochs", type=_count, metavar="N", help="epochs of every network (default: its own)")
     add("--data_path", type=Path, metavar="FOLDER", help="raw files (default: $A3_DATA, or data)")
-    add("--model_path", type=Path, default="models", metavar="FOLDER", help="default: models")
+    add("--model_path", type=Path, default=Path("models"), metavar="FOLDER", help="default: models")
     add(
         "--result_path",
         "--out_path",
         type=Path,
-        default="results",
+        default=Path("results"),
         metavar="FOLDER",
         help="default: results",
     )
@@ -64,6 +64,15 @@ def experiment_parser(doc: str, *, seed: str) -> argparse.ArgumentParser:
         help="train again what is there",
     )
     return parser
+
+
+def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str) -> None:
+    """Options of the evaluate_ scripts; the arguments are the defaults."""
+    parser.add_argument("--in_path", type=Path, default=Path(in_path), help=f"default: {in_path}")
+    parser.add_argument(
+        "--out_path", type=Path, default=Path(out_path), help=f"default: {out_path}"
+    )
+    parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
 
 
 def _count(text: str) -> int:

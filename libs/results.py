@@ -8,12 +8,10 @@ import pandas as pd
 from libs import Metrics, storage
 from libs.DataHandler import Experiment, Split, view_labels
 from libs.pictures import roc_picture
-from libs.runs import Row
+from libs.runs import TRAINED, Row
 
 DESCRIPTION = "experiment.json"
 """File in each result folder that says what the numbers beside it were measured on."""
-TRAINED = ("rows", "epochs", "updates", "seconds")
-"""What each row says of its training."""
 
 
 def natural(name: str) -> tuple:

@@ -14,6 +14,9 @@ from libs.errors import UserError
 ERROR = "error.json"
 """Lies beside the runs of a method that failed when it was last asked for."""
 
+TRAINED = ("rows", "epochs", "updates", "seconds")
+"""What each result says of its training: an undertrained network must not pass for a method."""
+
 
 @dataclass(frozen=True)
 class Row:

@@ -26,6 +26,8 @@ def start_tensorflow() -> None:
     with _native_stderr_muted():
         import tensorflow as tf
 
+        # every training traces its step once; TensorFlow takes these for retracings of one function
+        tf.get_logger().setLevel("ERROR")
         tf.config.experimental.enable_op_determinism()
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)

@@ -91,7 +91,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a WriteError now, rather than after the first training, where nothing can be written."""
+    """Raise a WriteError before the first training where nothing can be written."""
     with replaced_file(Path(folder) / "writable") as probe:
         probe.write_bytes(b"1")
     (Path(folder) / "writable").unlink(missing_ok=True)

@@ -1,7 +1,4 @@
-"""Tables for people: in the terminal, in markdown and in LaTeX."""
-
-from collections.abc import Mapping
-from pathlib import Path
+"""Tables in the terminal, made to fit 80 columns."""
 
 import pandas as pd
 from rich import box
@@ -9,43 +6,26 @@ from rich.console import Console
 from rich.table import Table
 
 
-def show_results(title: str, tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Print one experiment: a row per run, AUC and AP per view, and what the training took.
+def show(frame: pd.DataFrame, title: str) -> None:
+    """Print a table of `libs.summary.pivot`: AUC above AP, rows above epochs.
 
     Parameters
     ----------
+    frame : DataFrame
+        Cells are ready text; rich's markup in them is obeyed.
     title : str
-    tables : mapping of view to metric table
-        See `libs.results.metric_table`.
-    folder : Path
-        Where the files lie.
     """
-    console = Console()
+    views = [c.removesuffix(" AUC") for c in frame.columns if c.endswith(" AUC")]
+    heads = ["n", *(f"{view}\nAUC\nAP" for view in views), "rows\nepochs", "updates\nseconds"]
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("run", no_wrap=True)
-    for view, metrics in tables.items():
-        table.add_column(f"{view}\nAUC", justify="right")
-        prevalence = decimals(metrics["prevalence"].iloc[0], 2)
-        table.add_column(f"AP\n({prevalence})", justify="right")
-    for column in ("rows", "epochs", "updates", "seconds"):
-        table.add_column(column, justify="right")
-    best = {(v, m): decimals(t[m].max()) for v, t in tables.items() for m in ("AUC", "AP")}
-    for run, row in next(iter(tables.values())).iterrows():
-        if row["status"] == "error":
-            table.add_row(str(run), *[""] * (len(table.columns) - 2), "[red]failed[/]")
-            continue
-        cells = [decimals(tables[view].loc[run, metric]) for view, metric in best]
-        cells = [f"[bold]{c}[/]" if c == b else c for c, b in zip(cells, best.values())]
-        shared = f"/{row['jointly']}" if row["jointly"] > 1 else ""
-        trained = [f"{row[c]:,}" for c in ("rows", "epochs", "updates")]
-        table.add_row(str(run), *cells, *trained, f"{row['seconds']:.1f}{shared}")
-    console.print(table)
-    console.print(
-        "[dim]AP's brackets: a constant score's AP (prevalence). "
-        "seconds/4: one training served 4 budgets.[/]"
-    )
-    pictures = ", ".join(f"{view}.roc.png" for view in tables)
-    console.print(f"ROC pictures {pictures} in {folder}\n", markup=False, soft_wrap=True)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for _, row in frame.iterrows():
+        scores = [f"{row[f'{view} AUC']}\n{row[f'{view} AP']}" for view in views]
+        trained = [f"{row['rows']}\n{row['epochs']}", f"{row['updates']}\n{row['seconds']}"]
+        table.add_row(row["run"], str(row["seeds"]), *scores, *trained)
+    Console().print(table)
 
 
 def decimals(value: float, places: int = 3) -> str:

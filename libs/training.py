@@ -13,7 +13,7 @@ from libs.progress import progress
 from libs.seeds import derive_seed
 
 Step = Callable[..., tf.Tensor]
-"""``step(seed, *batch)`` makes one update and returns the loss, a scalar; ``seed`` is int32 (2,)."""
+"""``step(seed, *batch)`` makes one update and returns the loss; ``seed`` is int32 (2,)."""
 
 CALL_BYTES = 32 * 2**20
 """Rows handed to one compiled call take at most this much memory."""
@@ -108,7 +108,7 @@ def train(
     batch_size: int,
     epochs: int,
     seed: int,
-    label: str,
+    name: str,
 ) -> Training:
     """Run ``step`` over ``epochs`` random orders of the rows.
 
@@ -123,9 +123,9 @@ def train(
         Gathered by the same random order.
     batch_size, epochs : int
     seed : int
-        Decides the orders and the seeds of the steps.
-    label : str
-        Shown with the progress.
+        Decides, with the name, the orders of rows and the seeds of the steps.
+    name : str
+        Of the step that is trained; shown with the progress.
 
     Returns
     -------
@@ -140,11 +140,11 @@ def train(
     steps = math.ceil(n / batch_size)
     row_bytes = sum(r[:1].nbytes for r in rows)
     per_call = max(1, min(CALL_STEPS, CALL_BYTES // max(1, batch_size * row_bytes))) * batch_size
-    run = _compiled(step, batch_size, derive_seed(seed, label, "steps"), rows)
+    run = _compiled(step, batch_size, derive_seed(seed, name, "steps"), rows)
     losses, start = [], time.perf_counter()
-    with progress(label, steps * epochs) as advance:
+    with progress(name, steps * epochs) as advance:
         for epoch in range(epochs):
-            order = np.random.default_rng(derive_seed(seed, label, epoch)).permutation(n)
+            order = np.random.default_rng(derive_seed(seed, name, epoch)).permutation(n)
             total = 0.0
             for begin in range(0, n, per_call):
                 chosen = order[begin : begin + per_call]
@@ -153,7 +153,7 @@ def train(
                 mean = total / math.ceil((begin + len(chosen)) / batch_size)
                 if not math.isfinite(mean):
                     raise ArithmeticError(
-                        f"{label}: the loss is {mean} in epoch {epoch + 1} of {epochs}; "
+                        f"{name}: the loss is {mean} in epoch {epoch + 1} of {epochs}; "
                         "check the inputs' range or lower the learning rate"
                     )
                 advance(

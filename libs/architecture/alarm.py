@@ -1,6 +1,7 @@
 """Alarm networks: they read a target's features and say how anomalous a row is."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -13,8 +14,8 @@ def dense_alarm(
     """Several dense alarm networks side by side, with the same initial weights.
 
     Each is ``dims`` with ReLU, dropout after the last, and one logit (A3: 1000-500-200-75, .1).
-    They read the same features and share nothing else, so that one product serves the first layer of
-    all and one batched product each further layer. All copies drop the same units.
+    They read the same features and share nothing else, so that one product serves the first layer
+    of all and one batched product each further layer. All copies drop the same units.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def dense_alarm(
     )
     sizes = [width, *dims, 1]
     weights = []
-    for i, (fan_in, units) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, units) in enumerate(pairwise(sizes)):
         kernel = np.asarray(keras.initializers.GlorotUniform(seed + i)((fan_in, units)))
         wide = np.tile(kernel, (1, copies)) if i == 0 else np.tile(kernel, (copies, 1, 1))
         shape = (copies * units,) if i == 0 else (copies, units)

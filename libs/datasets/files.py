@@ -34,8 +34,9 @@ def find_file(data_path: str | Path | None, name: str, source: str) -> Path:
         if path.is_file():
             return path
     raise UserError(
-        f"raw file not found: expected {folder / name} or {folder / name}.gz. Get it from {source}, "
-        "put it there, or name its folder with --data_path or the environment variable A3_DATA."
+        f"raw file not found: expected {folder / name} or {folder / name}.gz. Get it from "
+        f"{source}, put it there, or name its folder with --data_path or the environment "
+        "variable A3_DATA."
     )
 
 

@@ -1,0 +1,45 @@
+#!/usr/bin/env python
+"""Score saved models again, without training, and leave all metrics of a seed in one file.
+
+Writes the metrics, ROC files and ROC pictures of every experiment of SEED that lies in the model
+folder, and all_results_SEED.csv: AUC, AP, prevalence, and F1, precision and recall at thresholds
+that let through at most 1e-2 ... 1e-6 of the normal validation rows (empty where there are too few
+such rows). The column largest_difference compares with the scores kept when the run was trained.
+
+    python evaluate_models.py 706
+"""
+
+import argparse
+
+from libs import cli
+
+
+def main(args: argparse.Namespace) -> int:
+    """Score every saved experiment of a seed."""
+    from libs.runtime import start_tensorflow
+
+    start_tensorflow()
+    import pandas as pd
+
+    from libs import storage
+    from libs.evaluation import Rescorer, saved_experiments
+
+    rescorer = Rescorer(args.data_path, args.part, args.out_path)
+    folders = saved_experiments(args.in_path, args.seed)
+    table = pd.concat([rescorer.rescore(folder) for folder in folders])
+    path = args.out_path / "all_results" / f"all_results_{args.seed}.csv"
+    with storage.replaced_file(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    gap = table["largest_difference"].max()
+    print(f"{len(table)} rows in {path}; largest difference to the kept scores: {gap:g}")
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("seed", type=int, metavar="SEED")
+    parser.add_argument("part", nargs="?", choices=("val", "test"), default="test")
+    cli.add_folders(parser, in_path="models", out_path="results")
+    raise SystemExit(cli.run(main, parser))

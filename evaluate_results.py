@@ -1,0 +1,45 @@
+#!/usr/bin/env python
+"""Aggregate result files over seeds: mean, standard deviation and count of every run.
+
+Prints one table per experiment with the best of each column marked, and writes summary.csv,
+summary.md and summary.tex into the output folder.
+
+    python evaluate_results.py                 # all seeds
+    python evaluate_results.py 706 3003 3103   # these only
+"""
+
+import argparse
+
+from libs import cli
+
+
+def main(args: argparse.Namespace) -> int:
+    """Collect, aggregate, show, write."""
+    from libs import storage, summary
+    from libs.tables import show
+
+    table = summary.over_seeds(summary.collect(args.in_path, args.part, args.seeds))
+    pieces: dict[str, list[str]] = {"md": [], "tex": []}
+    for _, experiment in table.groupby(["data_set", "protocol", "experiment"], sort=False):
+        caption = summary.caption(experiment)
+        show(summary.pivot(experiment, "[bold]{}[/]".format), caption)
+        pieces["md"].append(summary.markdown(summary.pivot(experiment, "**{}**".format), caption))
+        bold = summary.pivot(experiment, r"\textbf{{{}}}".format)
+        pieces["tex"].append(summary.latex(bold, caption))
+    with storage.replaced_file(args.out_path / "summary.csv") as path:
+        table.to_csv(path, index=False, float_format="%.6g")
+    for suffix, texts in pieces.items():
+        with storage.replaced_file(args.out_path / f"summary.{suffix}") as path:
+            path.write_text("\n".join(texts))
+    print(f"summary.csv, summary.md and summary.tex in {args.out_path}")
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("seeds", type=int, nargs="*", metavar="SEED", help="default: all")
+    parser.add_argument("--part", choices=("val", "test"), default="test")
+    cli.add_folders(parser, in_path="results", out_path="results")
+    raise SystemExit(cli.run(main, parser))

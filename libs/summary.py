@@ -1,0 +1,170 @@
+"""Result files over seeds: mean, standard deviation, count, and tables with the best marked."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from libs.errors import UserError
+from libs.results import DESCRIPTION, natural
+from libs.tables import decimals, show
+
+GROUP = ["data_set", "protocol", "experiment", "view", "run"]
+METRICS = ("AUC", "AP")
+VIEWS = ("known", "transfer", "unknown")
+
+
+def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
+    """Every row of every metric file below a folder.
+
+    Parameters
+    ----------
+    results : Path
+    part : {"val", "test"}
+    seeds : sequence of int
+        Only these; all if empty.
+
+    Returns
+    -------
+    DataFrame
+        Columns of the metric files, and data_set, protocol, seed, experiment and view.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to collect, or a file cannot be read.
+    """
+    frames = []
+    for description in sorted(Path(results).glob(f"*/*/*/*/{part}/{DESCRIPTION}")):
+        about = json.loads(description.read_text())
+        data = about["data"]
+        if seeds and data["seed"] not in seeds:
+            continue
+        place = {"data_set": data["data_set"], "protocol": about["protocol"]}
+        place |= {"seed": data["seed"], "experiment": description.parent.parent.name}
+        for path in sorted(description.parent.glob("*.metric.csv")):
+            view = path.name.removesuffix(".metric.csv")
+            frames.append(pd.read_csv(path).assign(**place, view=view))
+    if not frames:
+        chosen = f" of seeds {', '.join(map(str, seeds))}" if seeds else ""
+        raise UserError(
+            f"no {part} results{chosen} in {results}: expected <data set>/<protocol>/<seed>/"
+            f"<experiment>/{part}/*.metric.csv there. Run a do_ script first."
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean, sample standard deviation (NaN for one seed) and count of each run over its seeds.
+
+    Failed runs count as missing; epochs, updates and seconds are means.
+    """
+    groups = rows.groupby(GROUP, sort=False)
+    table = groups[list(METRICS)].agg(["mean", "std", "count"])
+    table.columns = [f"{metric}_{what}" for metric, what in table.columns]
+    trained = ["prevalence", "rows", "epochs", "updates", "seconds", "jointly"]
+    table = table.join(groups[trained].mean()).reset_index()
+    table["_run"] = table["run"].map(natural)
+    table["_view"] = table["view"].map(VIEWS.index)
+    order = ["data_set", "protocol", "experiment", "_view", "_run"]
+    return table.sort_values(order, ignore_index=True).drop(columns=["_run", "_view"])
+
+
+def cell(row: pd.Series, metric: str) -> str:
+    """``.987±.002``; without a deviation for one seed; a dash where nothing was measured."""
+    if not row[f"{metric}_count"]:
+        return "–"
+    mean, std = row[f"{metric}_mean"], row[f"{metric}_std"]
+    return decimals(mean) + (f"±{decimals(std)}" if pd.notna(std) else "")
+
+
+def pivot(table: pd.DataFrame, mark: Callable[[str], str]) -> pd.DataFrame:
+    """One experiment as people read it: a row per run, AUC and AP per view, the best marked.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `over_seeds` with the same data set, protocol and experiment.
+    mark : callable
+        Marks a cell as the best of its column.
+    """
+    columns = {}
+    for view, rows in table.groupby("view", sort=False):
+        rows = rows.set_index("run")
+        for metric in METRICS:
+            best = decimals(rows[f"{metric}_mean"].max())
+            columns[f"{view} {metric}"] = {
+                run: mark(cell(row, metric))
+                if decimals(row[f"{metric}_mean"]) == best
+                else cell(row, metric)
+                for run, row in rows.iterrows()
+            }
+    shown = pd.DataFrame(columns)
+    first = table.drop_duplicates("run").set_index("run").loc[shown.index]
+    shown.insert(0, "seeds", first["AUC_count"])
+    for column in ("rows", "epochs", "updates"):
+        shown[column] = [f"{v:,.0f}" if pd.notna(v) else "–" for v in first[column]]
+    shared = [f"/{j:.0f}" if j > 1 else "" for j in first["jointly"]]
+    shown["seconds"] = [
+        f"{s:,.1f}{j}" if pd.notna(s) else "–"
+        for s, j in zip(first["seconds"], shared, strict=True)
+    ]
+    return shown.rename_axis("run").reset_index()
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What one experiment's numbers were measured on, in one line."""
+    first = table.iloc[0]
+    prevalence = [
+        f"{view} {decimals(rows['prevalence'].mean(), 2)}"
+        for view, rows in table.groupby("view", sort=False)
+    ]
+    return (
+        f"{first['data_set']}, protocol {first['protocol']}, {first['experiment']}: mean±standard "
+        f"deviation over n seeds; prevalence (AP of a constant score): {', '.join(prevalence)}; "
+        "seconds/4: one training served four budgets"
+    )
+
+
+def show_experiment(tables: Mapping[str, pd.DataFrame], about: dict, folder: Path) -> None:
+    """Print the results of one experiment and one seed.
+
+    Parameters
+    ----------
+    tables : mapping of view to DataFrame
+        See `libs.results.metric_table`.
+    about : dict
+        What the numbers were measured on.
+    folder : Path
+        Where the result files lie.
+    """
+    place = {"data_set": about["data"]["data_set"], "protocol": about["protocol"]}
+    place |= {"experiment": folder.parent.name}
+    rows = [table.reset_index().assign(**place, view=view) for view, table in tables.items()]
+    table = over_seeds(pd.concat(rows, ignore_index=True))
+    show(pivot(table, "[bold]{}[/]".format), caption(table))
+    print(f"ROC pictures: {', '.join(str(folder / f'{view}.roc.png') for view in tables)}\n")
+
+
+def markdown(shown: pd.DataFrame, caption: str) -> str:
+    """Write a pivoted table as markdown."""
+    head = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * len(shown.columns)]
+    body = ["| " + " | ".join(map(str, row)) + " |" for row in shown.itertuples(index=False)]
+    return "\n".join([f"{caption}.", "", *head, *body, ""])
+
+
+def latex(shown: pd.DataFrame, caption: str) -> str:
+    """Write a pivoted table as LaTeX (needs the package booktabs)."""
+
+    def escaped(text: object) -> str:
+        text = str(text).replace("±", r"$\pm$").replace("–", "--")
+        return "".join("\\" + c if c in "_%&#" else c for c in text)
+
+    rows = [" & ".join(map(escaped, row)) + r" \\" for row in shown.itertuples(index=False)]
+    head = " & ".join(map(escaped, shown.columns)) + r" \\"
+    lines = [r"\begin{table}", rf"\caption{{{escaped(caption)}}}"]
+    lines += [rf"\begin{{tabular}}{{l{'r' * (len(shown.columns) - 1)}}}", r"\toprule", head]
+    return "\n".join(
+        [*lines, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    )

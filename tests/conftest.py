@@ -1,0 +1,61 @@
+"""Toy rows, tiny settings for every detector, and the raw data where they are at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from libs.runtime import start_tensorflow
+
+start_tensorflow()
+
+from baselines import Autoencoder  # noqa: E402
+from libs.Detector import COMPONENTS, Detector, component  # noqa: E402
+
+DETECTORS = [name for name in COMPONENTS if issubclass(component(name), Detector)]
+
+_SCHEDULE = {"epochs": 20, "batch_size": 32, "learning_rate": 1e-3}
+SETTINGS = {
+    "A3": {"target": Autoencoder(dims=(16, 8), **_SCHEDULE), "alarm_dims": (40, 20), **_SCHEDULE},
+    "Autoencoder": {"dims": (16, 8), **_SCHEDULE},
+    "VAE": {"dims": (16,), "code": 4, **_SCHEDULE},
+}
+"""Settings that suit the toy rows; a detector that is not named here is tested with its own."""
+
+
+def make(name: str, epochs: int | None = None) -> Detector:
+    """A small detector of the class ``name``, unfitted."""
+    detector = component(name)(**SETTINGS.get(name, {}))
+    detector.set_params(random_state=3)
+    if epochs is not None:
+        for key in [k for k in detector.get_params() if k.split("__")[-1] == "epochs"]:
+            detector.set_params(**{key: epochs})
+    return detector
+
+
+def toy(seed: int, normal: int, anomalies: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of 20 features: the anomalies differ by a shift along one direction, in the bulk."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0.5, 0.12, (normal + anomalies, 20)).astype(np.float32)
+    x[normal:] += 0.1 * np.where(np.arange(20) % 2, 1, -1).astype(np.float32)
+    return x, np.repeat([0, 1], [normal, anomalies]).astype(np.int32)
+
+
+@pytest.fixture(scope="session")
+def train_rows():
+    return toy(1, 400, 60)
+
+
+@pytest.fixture(scope="session")
+def test_rows():
+    return toy(2, 300, 300)
+
+
+@pytest.fixture(scope="session")
+def raw_data() -> Path:
+    """The folder of real raw data; tests that need it are skipped where there is none."""
+    folder = os.environ.get("A3_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("A3_DATA names no folder of raw data")
+    return Path(folder)

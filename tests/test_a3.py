@@ -1,0 +1,220 @@
+"""A3 itself: what it reads of a target, label budgets, and its parts."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import make
+from keras import layers
+
+from baselines import VAE, Autoencoder
+from libs.A3 import A3
+from libs.architecture.alarm import dense_alarm
+from libs.architecture.anomaly import GaussianNoise, UniformNoise
+from libs.architecture.target import HiddenActivations, conv_autoencoder, dense_autoencoder
+from libs.Detector import Detector
+from libs.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "width"),
+    [
+        ((122,), (200, 100, 50, 25), 725),
+        ((80,), (150, 80, 40, 20), 560),
+        ((29,), (50, 25, 10, 5), 175),
+    ],
+    ids=["NSL-KDD", "IDS", "CreditCard"],
+)
+def test_dense_widths(shape, dims, width):
+    target = dense_autoencoder(shape, dims)
+    assert HiddenActivations(target).width == width
+    assert target.output_shape == (None, *shape)
+
+
+def test_conv_width():
+    target = conv_autoencoder((28, 28, 1))
+    activations = HiddenActivations(target)
+    assert activations.layer_widths == [3136, 392, 128, 128, 512, 3136]
+    assert activations.width == 7432
+    assert target.output_shape == (None, 28, 28, 1)
+    with pytest.raises(UserError, match="28"):
+        conv_autoencoder((8, 8, 1))
+
+
+def _fused():
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(5, activation="relu"),
+            layers.Dense(4, activation="tanh"),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def _functional():
+    x = keras.Input((6,))
+    left = layers.LeakyReLU()(layers.Dense(5)(x))
+    right = layers.PReLU()(layers.Dense(4)(x))
+    joined = layers.Dense(3)(layers.Concatenate()([left, right]))
+    return keras.Model(x, layers.Softmax()(joined))
+
+
+def _nested():
+    inner = keras.Sequential([keras.Input((6,)), layers.Dense(5, activation="relu")])
+    inmost = keras.Sequential([keras.Input((5,)), layers.Dense(4), layers.ReLU()])
+    outer = keras.Sequential([inmost, layers.Dense(2)])
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(3)(outer(inner(x))))
+
+
+def _shared():
+    """One activation layer used twice counts twice."""
+    relu = layers.ReLU()
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(1)(relu(layers.Dense(4)(relu(layers.Dense(5)(x))))))
+
+
+def _recurrent():
+    x = keras.Input((6,))
+    sequence = layers.TimeDistributed(layers.Dense(2, activation="relu"))(layers.Reshape((3, 2))(x))
+    return keras.Model(x, layers.Dense(1)(layers.LSTM(3)(sequence)))
+
+
+def _reshaped_output():
+    """The output is not hidden, even where it is reshaped after its activation."""
+    stack = [keras.Input((6,)), layers.Dense(9, activation="elu")]
+    return keras.Sequential([*stack, layers.Dense(6, activation="sigmoid"), layers.Reshape((6,))])
+
+
+@pytest.mark.parametrize(
+    ("build", "widths"),
+    [
+        (_fused, [5, 4]),
+        (_functional, [5, 4]),
+        (_nested, [5, 4]),
+        (_shared, [5, 4]),
+        (_recurrent, [6, 3]),
+        (_reshaped_output, [9]),
+    ],
+)
+def test_any_target(build, widths, tmp_path):
+    """Foreign targets are read, stay as they are, and come back from the disk."""
+    keras.utils.set_random_seed(1)
+    target = build()
+    activations = HiddenActivations(target)
+    assert sorted(activations.layer_widths) == sorted(widths)
+    x = np.random.default_rng(0).random((7, 6)).astype(np.float32)
+    direct = np.asarray(activations(tf.constant(x)))
+    compiled = np.asarray(tf.function(activations)(tf.constant(x)))
+    np.testing.assert_allclose(direct, compiled, rtol=1e-5, atol=1e-6)
+
+    y = np.array([0, 0, 0, 0, 0, 1, 1])
+    before = [np.array(w) for w in target.get_weights()]
+    a3 = A3(target=target, alarm_dims=(8,), epochs=2, batch_size=4).fit(x, y)
+    for old, new in zip(before, target.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    a3.save(tmp_path / "a3")
+    loaded = Detector.load(tmp_path / "a3")
+    np.testing.assert_array_equal(loaded.decision_function(x), a3.decision_function(x))
+
+
+def test_activations_are_the_layers_outputs():
+    """Values equal those computed layer by layer."""
+    model = _fused()
+    x = np.random.default_rng(0).random((3, 6)).astype(np.float32)
+    first = np.asarray(model.layers[0](x))
+    expected = np.concatenate([first, np.asarray(model.layers[1](first))], axis=1)
+    np.testing.assert_allclose(np.asarray(HiddenActivations(model)(tf.constant(x))), expected)
+
+
+def test_inference_mode():
+    """Dropout in the target is off: the same rows give the same activations."""
+    model = conv_autoencoder((28, 28, 1), dropout=0.9)
+    x = tf.constant(np.random.default_rng(0).random((2, 28, 28, 1)), tf.float32)
+    activations = tf.function(HiddenActivations(model))
+    np.testing.assert_array_equal(activations(x), activations(x))
+
+
+def test_target_without_hidden_activations_lists_its_layers():
+    stack = [keras.Input((6,)), layers.Dense(4, name="one"), layers.Dense(2, activation="softmax")]
+    with pytest.raises(UserError, match=r"one \(Dense\)"):
+        HiddenActivations(keras.Sequential(stack))
+
+
+def test_budgets_alone_and_together_agree(train_rows, test_rows):
+    """Trained alone or with others, a budget gives the same scores to 1e-4 (design)."""
+    together = make("A3").set_params(budgets=(5, 20, 60)).fit(*train_rows)
+    assert together.budgets_ == (5, 20, 60)
+    matrix = together.decision_matrix(test_rows[0])
+    assert matrix.shape == (len(test_rows[0]), 3)
+    np.testing.assert_array_equal(matrix[:, -1], together.decision_function(test_rows[0]))
+    for i, budget in enumerate((5, 20, 60)):
+        alone = make("A3").set_params(budgets=(budget,)).fit(*train_rows)
+        np.testing.assert_allclose(
+            alone.decision_function(test_rows[0]), matrix[:, i], atol=1e-4, rtol=0
+        )
+    assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-2)
+
+
+def test_a_budget_reads_its_own_rows_only(train_rows, test_rows):
+    """Known anomalies beyond the budget change nothing."""
+    x, y = train_rows[0].copy(), train_rows[1]
+    small = make("A3").set_params(budgets=(5,))
+    scores = small.fit(x, y).decision_function(test_rows[0])
+    x[np.flatnonzero(y)[5:]] = 0.9
+    np.testing.assert_array_equal(scores, small.fit(x, y).decision_function(test_rows[0]))
+
+
+def test_no_known_anomalies(train_rows):
+    """A budget of 0 learns from generated rows alone."""
+    x, y = train_rows
+    a3 = make("A3").set_params(budgets=(0,)).fit(x, y)
+    noise = np.random.default_rng(0).normal(0.5, 1, (100, 20)).astype(np.float32)
+    assert a3.decision_function(noise).mean() > a3.decision_function(x[y == 0]).mean() + 0.2
+
+
+@pytest.mark.parametrize("budgets", [(61,), (), (-1,)])
+def test_bad_budgets(budgets, train_rows):
+    with pytest.raises(UserError, match="60"):
+        make("A3").set_params(budgets=budgets).fit(*train_rows)
+
+
+def test_targets_are_trained_once(train_rows):
+    """A fitted detector or a Keras model is used as it is; an unfitted one is not changed."""
+    x, y = train_rows
+    target = Autoencoder(dims=(8, 4), epochs=2)
+    A3(target=target, alarm_dims=(8,), epochs=1).fit(x, y)
+    assert not hasattr(target, "training_")
+    target.fit(x[y == 0])
+    assert A3(target=target, alarm_dims=(8,), epochs=1).fit(x, y).target_ is target.model_
+
+
+@pytest.mark.parametrize(
+    "anomaly", [GaussianNoise(), UniformNoise(), VAE(dims=(8,), code=2, epochs=2)]
+)
+def test_anomaly_networks(anomaly, train_rows):
+    """Fresh rows for every seed, the same for the same seed, in the shape of the real ones."""
+    x, y = train_rows
+    if isinstance(anomaly, VAE):
+        anomaly.fit(x[y == 0])
+    rows = tf.constant(x[:50])
+    first, second = (np.asarray(anomaly.generate(rows, tf.constant([1, i]))) for i in (1, 2))
+    assert first.shape == rows.shape
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, anomaly.generate(rows, tf.constant([1, 1])))
+    a3 = A3(target=Autoencoder(dims=(8, 4), epochs=2), anomaly=anomaly, alarm_dims=(8,), epochs=1)
+    assert np.isfinite(a3.fit(x, y).decision_function(x)).all()
+
+
+def test_noise_is_as_in_the_paper():
+    noise = np.asarray(GaussianNoise().generate(tf.zeros((2000, 50)), tf.constant([1, 2])))
+    assert abs(noise.mean() - 0.5) < 0.01
+    assert abs(noise.std() - 1) < 0.01
+
+
+def test_alarm_copies_start_alike():
+    x = np.random.default_rng(0).random((5, 12)).astype(np.float32)
+    logits = np.asarray(dense_alarm(12, (8, 4), 0.1, copies=3, seed=2)(x))
+    alone = np.asarray(dense_alarm(12, (8, 4), 0.1, copies=1, seed=2)(x))
+    np.testing.assert_allclose(logits, np.repeat(alone, 3, axis=1), rtol=1e-5)

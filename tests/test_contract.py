@@ -1,0 +1,167 @@
+"""What every detector must do. Parametrised over the table of components: a new one is included."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import DETECTORS, make, toy
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+
+from libs.Detector import Detector, describe, rebuild
+from libs.errors import UserError
+
+pytestmark = pytest.mark.parametrize("name", DETECTORS)
+_fitted: dict[str, Detector] = {}
+
+
+@pytest.fixture
+def fitted(name, train_rows) -> Detector:
+    if name not in _fitted:
+        _fitted[name] = make(name).fit(*train_rows)
+    return _fitted[name]
+
+
+def _weights(detector: Detector) -> list[np.ndarray]:
+    networks = [getattr(detector, network) for network in detector.networks]
+    return [np.array(v) for n in networks for v in n.trainable_variables]
+
+
+def test_learns_all_weights(name, fitted, train_rows):
+    """Every trainable variable moves away from where the same seed starts it."""
+    if not fitted.networks:
+        pytest.skip("no networks")
+    start = _weights(make(name, epochs=0).fit(*train_rows))
+    assert start
+    for before, after in zip(start, _weights(fitted), strict=True):
+        assert not np.array_equal(before, after)
+        assert np.isfinite(after).all()
+
+
+def test_finds_anomalies(name, fitted, train_rows):
+    """Rows of pure noise score above normal rows, and scores are not constant."""
+    x = np.random.default_rng(5).normal(0.5, 1, (200, 20)).astype(np.float32)
+    scores = fitted.decision_function(np.concatenate([train_rows[0][:200], x]))
+    assert scores.dtype == np.float32
+    assert scores.shape == (400,)
+    assert roc_auc_score(np.repeat([0, 1], 200), scores) > 0.9
+
+
+def test_depends_on_labels(name, fitted, train_rows, test_rows):
+    """With true labels clearly better than with permuted ones; without labels no difference."""
+    x, y = train_rows
+    permuted = make(name).fit(x, np.random.default_rng(7).permutation(y))
+    auc, auc_permuted = (
+        roc_auc_score(test_rows[1], d.decision_function(test_rows[0])) for d in (fitted, permuted)
+    )
+    if fitted.uses_labels:
+        assert auc > 0.9
+        assert auc > auc_permuted + 0.1
+    else:
+        other = make(name).fit(x[y == 0])
+        same = other.decision_function(test_rows[0])
+        np.testing.assert_array_equal(fitted.decision_function(test_rows[0]), same)
+
+
+def test_same_seed_same_bits(name, fitted, train_rows, test_rows):
+    again = make(name).fit(*train_rows).decision_function(test_rows[0])
+    np.testing.assert_array_equal(again, fitted.decision_function(test_rows[0]))
+    other = make(name).set_params(random_state=4).fit(*train_rows).decision_function(test_rows[0])
+    assert not np.array_equal(again, other)
+
+
+def test_rows_are_scored_each_by_itself(name, fitted, test_rows):
+    """No row's score depends on the other rows: nothing is learned from test rows."""
+    x = test_rows[0]
+    scores = fitted.decision_function(x)
+    backwards = fitted.decision_function(x[::-1])[::-1]
+    np.testing.assert_allclose(scores, backwards, rtol=1e-4, atol=1e-5)
+    alone = np.concatenate([fitted.decision_function(x[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(scores[:5], alone, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(scores, fitted.decision_function(x))
+
+
+def test_fit_changes_neither_rows_nor_settings(name, train_rows):
+    x, y = train_rows[0].copy(), train_rows[1].copy()
+    detector = make(name, epochs=1)
+    before = describe(detector)
+    detector.fit(x, y)
+    np.testing.assert_array_equal(x, train_rows[0])
+    np.testing.assert_array_equal(y, train_rows[1])
+    assert describe(detector) == before
+    assert not hasattr(clone(detector), "training_")
+
+
+def test_settings_survive_json(name):
+    description = json.loads(json.dumps(describe(make(name))))
+    assert json.loads(json.dumps(describe(rebuild(description)))) == description
+
+
+def test_save_load_in_a_fresh_process(name, fitted, test_rows, tmp_path):
+    x = test_rows[0]
+    fitted.calibrate(x[:200], rate=0.05)
+    fitted.save(tmp_path / "model")
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import sys, numpy as np; from libs.runtime import start_tensorflow; start_tensorflow();"
+        "from libs.Detector import Detector; d = Detector.load(sys.argv[1] + '/model');"
+        "x = np.load(sys.argv[1] + '/x.npy'); np.savez(sys.argv[1] + '/out.npz',"
+        "s=d.decision_function(x), p=d.predict(x), q=d.predict_proba(x))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    with np.load(tmp_path / "out.npz") as out:
+        np.testing.assert_array_equal(out["s"], fitted.decision_function(x))
+        np.testing.assert_array_equal(out["p"], fitted.predict(x))
+        np.testing.assert_array_equal(out["q"], fitted.predict_proba(x))
+
+
+def test_damaged_folder_is_a_clear_error(name, fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    largest = max((tmp_path / "model").iterdir(), key=lambda p: p.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 255
+    largest.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        Detector.load(tmp_path / "model")
+    largest.unlink()
+    with pytest.raises(UserError, match="missing|not a model folder"):
+        Detector.load(tmp_path / "model")
+
+
+def test_threshold_comes_from_calibration_rows_alone(name, fitted, test_rows):
+    x = toy(9, 400, 0)[0]
+    fitted.calibrate(x, rate=0.1)
+    threshold = fitted.threshold_
+    assert np.mean(fitted.decision_function(x) > threshold) <= 0.1
+    assert np.mean(fitted.decision_function(x) > threshold) > 0.08
+    flagged = fitted.predict(test_rows[0])
+    assert fitted.threshold_ == threshold
+    assert set(np.unique(flagged)) <= {0, 1}
+    np.testing.assert_array_equal(flagged, fitted.decision_function(test_rows[0]) > threshold)
+    proba = fitted.predict_proba(test_rows[0])
+    assert proba.shape == (len(test_rows[0]), 2)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    order = np.argsort(fitted.decision_function(test_rows[0]))
+    assert (np.diff(proba[order, 1]) >= 0).all()
+    with pytest.raises(UserError, match="at least 1000 rows"):
+        fitted.calibrate(x, rate=0.001).predict(test_rows[0])
+
+
+def test_bad_rows_are_clear_errors(name, fitted, train_rows):
+    x, y = train_rows
+    with pytest.raises(UserError, match="not fitted"):
+        make(name).decision_function(x)
+    with pytest.raises(UserError, match=r"\(20,\)"):
+        fitted.decision_function(x[:, :5])
+    broken = x.copy()
+    broken[17, 3] = np.nan
+    with pytest.raises(UserError, match=r"row 17, column \[3\]"):
+        make(name).fit(broken, y)
+    with pytest.raises(UserError, match="labels"):
+        make(name).fit(x, y + 1)
+    with pytest.raises(UserError, match="no normal row"):
+        make(name).fit(x, np.ones(len(x), int))
+    with pytest.raises(UserError, match="numeric rows"):
+        make(name).fit(np.array([["a", "b"]]))
