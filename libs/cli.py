@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -148,7 +149,7 @@ def run(
     Returns
     -------
     int
-        0: all went well; 1: a method failed; 2: wrong input; 130: interrupted.
+        0: all went well; 1: a method failed; 2: wrong input; 130: interrupted; 141: nobody reads.
     """
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -160,6 +161,9 @@ def run(
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("interrupted: finished trainings are kept, start again to go on", file=sys.stderr)
         return 130

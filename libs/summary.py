@@ -96,7 +96,7 @@ def pivot(table: pd.DataFrame, mark: Callable[[str], str]) -> pd.DataFrame:
             best = decimals(rows[f"{metric}_mean"].max())
             columns[f"{view} {metric}"] = {
                 run: mark(cell(row, metric))
-                if decimals(row[f"{metric}_mean"]) == best
+                if row[f"{metric}_count"] and decimals(row[f"{metric}_mean"]) == best
                 else cell(row, metric)
                 for run, row in rows.iterrows()
             }

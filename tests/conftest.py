@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from libs.runtime import start_tensorflow
 
@@ -15,9 +16,9 @@ from libs.Detector import COMPONENTS, Detector, component  # noqa: E402
 
 DETECTORS = [name for name in COMPONENTS if issubclass(component(name), Detector)]
 
-_SCHEDULE = {"epochs": 20, "batch_size": 32, "learning_rate": 1e-3}
+_SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
 SETTINGS = {
-    "A3": {"target": Autoencoder(dims=(16, 8), **_SCHEDULE), "alarm_dims": (40, 20), **_SCHEDULE},
+    "A3": {"target": Autoencoder(dims=(16, 8), **_SCHEDULE), "alarm_dims": (60, 30), **_SCHEDULE},
     "Autoencoder": {"dims": (16, 8), **_SCHEDULE},
     "VAE": {"dims": (16,), "code": 4, **_SCHEDULE},
 }
@@ -26,7 +27,7 @@ SETTINGS = {
 
 def make(name: str, epochs: int | None = None) -> Detector:
     """A small detector of the class ``name``, unfitted."""
-    detector = component(name)(**SETTINGS.get(name, {}))
+    detector = clone(component(name)(**SETTINGS.get(name, {})))
     detector.set_params(random_state=3)
     if epochs is not None:
         for key in [k for k in detector.get_params() if k.split("__")[-1] == "epochs"]:
@@ -38,7 +39,7 @@ def toy(seed: int, normal: int, anomalies: int) -> tuple[np.ndarray, np.ndarray]
     """Rows of 20 features: the anomalies differ by a shift along one direction, in the bulk."""
     rng = np.random.default_rng(seed)
     x = rng.normal(0.5, 0.12, (normal + anomalies, 20)).astype(np.float32)
-    x[normal:] += 0.1 * np.where(np.arange(20) % 2, 1, -1).astype(np.float32)
+    x[normal:] += 0.15 * np.where(np.arange(20) % 2, 1, -1).astype(np.float32)
     return x, np.repeat([0, 1], [normal, anomalies]).astype(np.int32)
 
 

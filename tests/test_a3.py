@@ -110,7 +110,7 @@ def test_any_target(build, widths, tmp_path):
     np.testing.assert_allclose(direct, compiled, rtol=1e-5, atol=1e-6)
 
     y = np.array([0, 0, 0, 0, 0, 1, 1])
-    before = [np.array(w) for w in target.get_weights()]
+    before = target.get_weights()
     a3 = A3(target=target, alarm_dims=(8,), epochs=2, batch_size=4).fit(x, y)
     for old, new in zip(before, target.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

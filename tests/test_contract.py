@@ -26,7 +26,7 @@ def fitted(name, train_rows) -> Detector:
 
 def _weights(detector: Detector) -> list[np.ndarray]:
     networks = [getattr(detector, network) for network in detector.networks]
-    return [np.array(v) for n in networks for v in n.trainable_variables]
+    return [v.numpy() for n in networks for v in n.trainable_variables]
 
 
 def test_learns_all_weights(name, fitted, train_rows):
@@ -126,7 +126,7 @@ def test_damaged_folder_is_a_clear_error(name, fitted, tmp_path):
     with pytest.raises(UserError, match="damaged"):
         Detector.load(tmp_path / "model")
     largest.unlink()
-    with pytest.raises(UserError, match="missing|not a model folder"):
+    with pytest.raises(UserError, match=r"missing|not a model folder"):
         Detector.load(tmp_path / "model")
 
 

@@ -1,9 +1,11 @@
 """Finding and reading raw files, with errors that name the place."""
 
+import csv
 import gzip
 import os
 import zlib
 from collections.abc import Collection, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -61,61 +63,53 @@ def read_table(path: Path, columns: Sequence[str], text: Collection[str]) -> pd.
     types = {c: str if c in text else np.float32 for c in columns}
     options = {"header": None, "names": list(columns), "index_col": False, "skipinitialspace": True}
     try:
-        if _width(path) != len(columns):
-            raise UserError(_column_message(path, 1, len(columns), _width(path)))
-        frame = pd.read_csv(path, dtype=types, keep_default_na=True, **options)
-        good = np.isfinite(frame[numbers].to_numpy()).all() and not frame.isna().any(axis=None)
-    except pd.errors.ParserError as error:
-        raise UserError(f"{path}: {str(error).strip()}. Get the file again.") from error
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f"{path} is empty: expected rows of {len(columns)} columns.") from error
+        _check_widths(path, len(columns), rows=1)
+        try:
+            frame = pd.read_csv(path, dtype=types, **options)
+            good = np.isfinite(frame[numbers].to_numpy()).all() and not frame.isna().any(axis=None)
+        except ValueError:  # wrong number of columns, or text among numbers: which is found below
+            good = False
+        if not good:
+            _check_widths(path, len(columns))
+            raise UserError(_bad_cell(path, columns, numbers, options))
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path} is truncated or damaged ({error}). Get the file again.") from error
-    except ValueError:  # text among the numbers; which cell is found below
-        good = False
-    if not good:
-        raise UserError(_bad_cell(path, columns, numbers, options))
     return frame
 
 
-def _width(path: Path) -> int:
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as file:
-        line = file.readline()
-    if not line:
-        raise pd.errors.EmptyDataError
-    return line.count(",") + 1
-
-
-def _column_message(path: Path, row: int, wanted: int, found: int) -> str:
-    return f"{path}, row {row}: expected {wanted} columns, found {found}. Get the file again."
+def _check_widths(path: Path, columns: int, rows: int | None = None) -> None:
+    """Raise a UserError that names the first row (of the first ``rows``) of another width."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
+        row = 0
+        for row, cells in enumerate(islice(csv.reader(file), rows), start=1):
+            if len(cells) != columns:
+                raise UserError(
+                    f"{path}, row {row}: expected {columns} columns, found {len(cells)}. "
+                    "Get the file again."
+                )
+    if not row:
+        raise UserError(f"{path} is empty: expected rows of {columns} columns.")
 
 
 def _bad_cell(path: Path, columns: Sequence[str], numbers: Sequence[str], options: dict) -> str:
     """Say which cell is bad, by a second, slower look at the file as text."""
     frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[], **options)
-    short = frame.isna().any(axis=1).to_numpy()
-    if short.any():
-        row = int(short.argmax())
-        return _column_message(path, row + 1, len(columns), int(frame.iloc[row].notna().sum()))
     values = frame[numbers].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     bad = np.argwhere(~np.isfinite(values) | (np.abs(values) > np.finfo(np.float32).max))
     if len(bad):
-        row, column = int(bad[0][0]), numbers[bad[0][1]]
-        expected = "a finite number"
+        row, column, expected = int(bad[0][0]), numbers[bad[0][1]], "a finite number"
     else:
-        empty = (frame == "").to_numpy()
-        row, column = np.argwhere(empty)[0]
-        row, column, expected = int(row), columns[column], "text"
-    found = frame[column].iloc[row]
+        row, column = np.argwhere((frame == "").to_numpy())[0].tolist()
+        column, expected = columns[column], "text"
     return (
-        f"{path}, row {row + 1}, column {column!r}: expected {expected}, found {found!r}. "
-        "Get the file again, or correct that row."
+        f"{path}, row {row + 1}, column {column!r}: expected {expected}, found "
+        f"{frame[column].iloc[row]!r}. Get the file again, or correct that row."
     )
 
 
 def one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str], path: Path) -> np.ndarray:
     """One 0/1 column for each of a fixed list of categories, float32 (n, categories)."""
-    codes = pd.Categorical(frame[column], categories=categories).codes
+    codes = pd.Index(categories).get_indexer(frame[column])
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         row = int(unknown[0])

@@ -1,0 +1,127 @@
+"""The project's own order: pins, import arrows, sizes, and imports without side effects."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted(
+    p
+    for folder in (".", "libs", "baselines")
+    for p in (ROOT / folder).glob("**/*.py" if folder != "." else "*.py")
+)
+
+
+def _pins(text: str) -> set[str]:
+    return {pin.replace("[and-cuda]", "") for pin in re.findall(r"[\w\[\]-]+==[\w.]+", text)}
+
+
+def test_pins_are_the_same_everywhere():
+    required = _pins((ROOT / "requirements.txt").read_text())
+    assert len(required) == len((ROOT / "requirements.txt").read_text().split())
+    assert _pins((ROOT / "requirements.yml").read_text()) == required
+    assert _pins((ROOT / "docker/Dockerfile").read_text()) == required
+    cuda = re.search(r"^cuda = (.*)$", (ROOT / "pyproject.toml").read_text(), re.M)
+    assert _pins(cuda[1]) <= required
+
+
+def test_each_requirement_has_its_line_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    for pin in _pins((ROOT / "requirements.txt").read_text()):
+        assert re.search(rf"^\| {re.escape(pin.split('==')[0])} \|", readme, re.M), pin
+
+
+LAYERS = [
+    ["do_digits", "do_nslkdd", "evaluate_models", "evaluate_results"],
+    ["libs.ExperimentWrapper", "libs.evaluation"],
+    ["libs.summary"],
+    ["libs.A3"],
+    ["baselines"],
+    ["libs.Detector"],
+    ["libs.architecture", "libs.training", "libs.results"],
+    ["libs.DataHandler", "libs.runs", "libs.tables", "libs.pictures", "libs.progress"],
+    ["libs.datasets", "libs.Metrics", "libs.cli", "libs.runtime"],
+    ["libs.storage"],
+    ["libs.seeds", "libs.errors"],
+]
+"""From the top of the house to its ground. A module imports from lower layers and its own room."""
+LAZY = {"libs.cli": {"libs.runtime", "libs.DataHandler", "libs.errors"}}
+"""The command line imports within functions, so that --help is at once."""
+
+
+def _layer(module: str) -> int | None:
+    for i, rooms in enumerate(LAYERS):
+        if any(module == room or module.startswith(f"{room}.") for room in rooms):
+            return i
+    return None
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{a.name}" for a in node.names}
+    return {m for m in found if m.split(".")[0] in {"libs", "baselines"} or m.startswith("do_")}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_import_arrows_point_down(path):
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    if module == "libs":
+        return
+    layer = _layer(module)
+    assert layer is not None, f"{module} has no place in LAYERS"
+    for imported in _imports(path):
+        room = LAYERS[_layer(imported)]
+        allowed = any(imported.startswith(lazy) for lazy in LAZY.get(module, ()))
+        same = any(module.startswith(r) and imported.startswith(r) for r in room)
+        assert _layer(imported) > layer or same or allowed, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_sizes(path):
+    lines = path.read_text().count("\n")
+    assert lines < 400
+    if path.name.startswith("do_"):
+        assert 40 <= lines <= 120
+
+
+def test_imports_have_no_side_effects(tmp_path):
+    """Importing seeds nothing, prints nothing, parses nothing, touches no disk."""
+    modules = [
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for p in SOURCES
+    ]
+    code = f"""
+import sys, random, os, io, contextlib
+sys.path.insert(0, {str(ROOT)!r})
+from libs.runtime import start_tensorflow
+start_tensorflow()
+import keras, pandas, sklearn.ensemble, scipy.stats, skops.io, rich.progress, matplotlib
+import importlib, numpy as np
+states = random.getstate(), np.random.get_state()[1].tolist()
+out, err = io.StringIO(), io.StringIO()
+with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    for module in {modules!r}:
+        importlib.import_module(module)
+assert (random.getstate(), np.random.get_state()[1].tolist()) == states, "seeded"
+assert not out.getvalue() + err.getvalue(), out.getvalue() + err.getvalue()
+assert not os.listdir("."), os.listdir(".")
+"""
+    command = [sys.executable, "-B", "-c", code, "--no-such-option"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_data_handling_imports_no_tensorflow():
+    code = (
+        "import sys; import libs.DataHandler, libs.datasets.digits, libs.datasets.nslkdd;"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,227 @@
+"""Scripts as people call them: whole runs, kills, neighbours, wrong input, printed tables."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_datasets import LABELS, LINE, write_nslkdd
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(p.name for p in ROOT.glob("*.py"))
+QUICK = "--n_epochs 2 --normal 0 1 --known 2 --unknown 3 --n_train_anomalies 5 10".split()
+
+
+def start(script: str, *words, folder: Path, **kw) -> subprocess.Popen:
+    """Start a script with its output folders in ``folder``."""
+    names = ("--in_path", "--out_path") if script.startswith("eval") else ()
+    names = names or ("--model_path", "--result_path")
+    if script == "evaluate_results.py":
+        places = ["--in_path", str(folder / "results"), "--out_path", str(folder / "results")]
+    else:
+        places = [names[0], str(folder / "models"), names[1], str(folder / "results")]
+    command = [sys.executable, str(ROOT / script), *map(str, words), *places]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, **kw)
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def scores(folder: Path) -> dict[str, np.ndarray]:
+    path = next((folder / "results").glob("*/*/*/*/test/scores.npz"))
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A folder in which do_digits ran once from start to end."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    code, out, err = finish(start("do_digits.py", 706, "test", *QUICK, folder=folder))
+    assert code == 0, err
+    return folder, out, err
+
+
+def test_output_is_quiet_and_readable(undisturbed):
+    _, out, err = undisturbed
+    assert "A3-n5" in out
+    assert "known.roc.png" in out
+    assert "epoch" not in err.replace("epochs", "")
+    assert "Traceback" not in out + err
+    assert all(len(line) <= 80 or "roc.png" in line for line in out.splitlines())
+
+
+def test_kill_at_any_point(undisturbed, tmp_path):
+    """Killed at every stage and started again: the same bits, and no finished training repeated."""
+    stages = [
+        "Autoencoder/.lock",
+        "Autoencoder/run",
+        "IsolationForest/run",
+        "A3/.lock",
+        "A3/.tmp-*",
+        "A3/n5+10",
+        "A3/n5+10/scores-test.npz",
+    ]
+    finished: dict[Path, int] = {}
+    for stage in stages:
+        process = start("do_digits.py", 706, "test", *QUICK, folder=tmp_path)
+        while process.poll() is None and not list(tmp_path.glob(f"models/*/*/*/*/{stage}")):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        for manifest in tmp_path.glob("models/*/*/*/*/*/[!.]*/manifest.json"):
+            assert manifest.stat().st_mtime_ns == finished.get(
+                manifest, manifest.stat().st_mtime_ns
+            ), stage
+            finished[manifest] = manifest.stat().st_mtime_ns
+    code, _, err = finish(start("do_digits.py", 706, "test", *QUICK, folder=tmp_path))
+    assert code == 0, err
+    for manifest, written in finished.items():
+        assert manifest.stat().st_mtime_ns == written
+    expected, found = scores(undisturbed[0]), scores(tmp_path)
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(values, found[name])
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_two_scripts_on_one_folder(undisturbed, tmp_path):
+    processes = [start("do_digits.py", 706, "test", *QUICK, folder=tmp_path) for _ in range(2)]
+    for process in processes:
+        code, _, err = finish(process)
+        assert code == 0, err
+    for name, values in scores(undisturbed[0]).items():
+        np.testing.assert_array_equal(values, scores(tmp_path)[name])
+
+
+def test_evaluation_of_saved_models(undisturbed, tmp_path):
+    """The same numbers without training; then one table over two seeds."""
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed[0], folder)
+    before = scores(folder)
+    shutil.rmtree(folder / "results")
+    code, out, err = finish(start("evaluate_models.py", 706, folder=folder))
+    assert code == 0, err
+    assert "largest difference to the kept scores: 0" in out
+    for name, values in before.items():
+        np.testing.assert_array_equal(values, scores(folder)[name])
+    table = pd.read_csv(folder / "results/all_results/all_results_706.csv")
+    assert len(table) == 3 * 4
+    assert table["F1@0.01"].notna().sum() + table["note"].notna().sum() >= len(table)
+    first = undisturbed[0].glob("results/*/*/*/*/test/known.metric.csv")
+    kept = pd.read_csv(next(first), index_col=0)["AUC"]
+    again = table[table["view"] == "known"].set_index("run")["AUC"]
+    pd.testing.assert_series_equal(again, kept, check_names=False, atol=1e-6)
+
+    code, _, err = finish(start("do_digits.py", 1, "test", *QUICK, folder=folder))
+    assert code == 0, err
+    code, out, err = finish(start("evaluate_results.py", folder=folder))
+    assert code == 0, err
+    summary = pd.read_csv(folder / "results/summary.csv")
+    row = summary[(summary["view"] == "known") & (summary["run"] == "A3-n10")].iloc[0]
+    paths = folder.glob("results/digits/*/*/*/test/known.metric.csv")
+    aucs = [pd.read_csv(p, index_col=0).loc["A3-n10", "AUC"] for p in paths]
+    assert row["AUC_mean"] == pytest.approx(np.mean(aucs), abs=1e-5)
+    assert row["AUC_std"] == pytest.approx(np.std(aucs, ddof=1), abs=1e-5)
+    assert row["AUC_count"] == 2
+    assert "±" in out
+    assert "**" in (folder / "results/summary.md").read_text()
+    assert r"\textbf{" in (folder / "results/summary.tex").read_text()
+    code, out, _ = finish(start("evaluate_results.py", 706, folder=folder))
+    assert pd.read_csv(folder / "results/summary.csv")["AUC_count"].max() == 1
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_is_at_once(script):
+    """Help comes without TensorFlow, and fits the terminal."""
+    code = (
+        "import sys, runpy; sys.argv = [sys.argv[1], '--help']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'tensorflow', 'pandas', 'sklearn'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(ROOT / script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def tiny_nslkdd(tmp_path_factory):
+    lines = [LINE.format(label=label) for label in LABELS * 40 + ["normal"] * 200]
+    rng = np.random.default_rng(0)
+    lines = [line.replace(",181,", f",{rng.integers(1000)},") for line in lines]
+    return write_nslkdd(tmp_path_factory.mktemp("nslkdd"), lines, lines)
+
+
+def test_nslkdd_script(tiny_nslkdd, tmp_path):
+    """The script's own experiments and budgets, on a sample, which is named so."""
+    words = ["--n_epochs", 1, "--data_path", tiny_nslkdd, "--n_train_anomalies", 5, 25]
+    code, out, err = finish(start("do_nslkdd.py", 3003, "val", *words, folder=tmp_path))
+    assert code == 0, err
+    assert "nslkdd-sample, protocol a3-e1" in out
+    found = {p.name for p in (tmp_path / "results/nslkdd-sample/a3-e1/3003").iterdir()}
+    assert found == {
+        "normal_known_DoS+Probe_unknown_R2L+U2R",
+        "normal_known_R2L+U2R_unknown_DoS+Probe",
+    }
+
+
+def _refused(script: str, *words, folder: Path, **kw) -> str:
+    """The one message of a script that must end with exit code 2."""
+    code, out, err = finish(start(script, *words, folder=folder, **kw))
+    assert code == 2, out + err
+    assert "Traceback" not in out + err
+    return err
+
+
+def test_wrong_input_is_one_clear_message(tmp_path, tiny_nslkdd):
+    digits = ("do_digits.py", 706, "test")
+    experiment = ("--normal", 0, "--known", 0)
+    assert "overlapping class lists: 0" in _refused(*digits, *experiment, folder=tmp_path)
+    err = _refused(*digits, "--normal", 0, "--known", "x", folder=tmp_path)
+    assert "digits has no class x" in err
+    err = _refused(*digits, "--n_train_anomalies", 9999, folder=tmp_path)
+    assert "9999 known anomalies wanted" in err
+    err = _refused("do_nslkdd.py", 1, "test", "--data_path", tmp_path, folder=tmp_path)
+    assert "raw file not found" in err
+    broken = shutil.copytree(tiny_nslkdd, tmp_path / "broken")
+    with open(broken / "NSL-KDD/KDDTest+.txt", "a") as file:
+        file.write(LINE.format(label="normal").replace("5450", "?"))
+    err = _refused("do_nslkdd.py", 1, "test", "--data_path", broken, folder=tmp_path)
+    assert "KDDTest+.txt, row 401, column 'dst_bytes'" in err
+    assert "no saved models of seed 5" in _refused("evaluate_models.py", 5, folder=tmp_path)
+    assert "no test results" in _refused("evaluate_results.py", folder=tmp_path)
+    assert "invalid choice: 'tset'" in _refused("do_digits.py", 1, "tset", folder=tmp_path)
+
+
+def test_folders_that_cannot_be_written(tmp_path):
+    (tmp_path / "models").write_text("a file where a folder should be")
+    assert "cannot write" in _refused("do_digits.py", 706, "test", *QUICK, folder=tmp_path)
+    if os.geteuid():
+        (tmp_path / "locked").mkdir(mode=0o500)
+        assert "cannot write" in _refused("do_digits.py", 706, "test", folder=tmp_path / "locked")
+
+
+def test_full_disk(tmp_path):
+    """Files may not grow beyond 20 kB, as on a disk that is nearly full."""
+    resource = pytest.importorskip("resource")
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    words = ("do_digits.py", 706, "test", *QUICK)
+    err = _refused(*words, folder=tmp_path, preexec_fn=small_files)
+    assert "cannot write" in err
+    assert "finished trainings are kept" in err
+    code, _, err = finish(start(*words, folder=tmp_path))
+    assert code == 0, err

@@ -1,0 +1,210 @@
+"""The wrapper reuses what is there, refuses what differs, and goes on after what fails."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make
+
+from baselines import Autoencoder, IsolationForest
+from libs import datasets, storage
+from libs.A3 import A3
+from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.Detector import Detector
+from libs.errors import UserError
+from libs.ExperimentWrapper import ExperimentWrapper
+
+EXPERIMENT = Experiment(("0", "1"), ("2",), ("3",))
+QUICK = {"epochs": 2, "batch_size": 64}
+
+
+class Failing(IsolationForest):
+    """A method that always fails."""
+
+    def _fit(self, x, y):
+        raise ZeroDivisionError("by design")
+
+
+@pytest.fixture(scope="module")
+def handler():
+    return DataHandler(datasets.load("digits"), SplitRules(test=0.3, validation=0.15), 706)
+
+
+@pytest.fixture
+def methods():
+    target = Autoencoder(dims=(8, 4), **QUICK)
+    return {
+        "Autoencoder": target,
+        "IsolationForest": IsolationForest(n_estimators=5),
+        "A3": A3(target=target, alarm_dims=(8, 4), **QUICK),
+    }
+
+
+@pytest.fixture
+def run(handler, methods, tmp_path):
+    """Run a fresh wrapper on the folder of the test; give it back with its metric table."""
+
+    def run(chosen=None, budgets=(5, 20), part="test", override=False, experiment=EXPERIMENT, **kw):
+        wrapper = ExperimentWrapper(
+            handler,
+            "a3",
+            part,
+            model_path=tmp_path / "models",
+            result_path=tmp_path / "results",
+            override=override,
+        )
+        wrapper.run(experiment, chosen or methods, budgets=budgets, schedule=20, **kw)
+        folder = next((tmp_path / "results").glob(f"digits/a3/706/*/{part}"))
+        return wrapper, pd.read_csv(folder / "known.metric.csv", index_col=0)
+
+    run.models = tmp_path / "models/digits/a3/706" / EXPERIMENT.name
+    run.results = tmp_path / "results/digits/a3/706" / EXPERIMENT.name
+    return run
+
+
+def _trained(run) -> dict[str, int]:
+    """When each finished training was written."""
+    return {
+        str(p.parent.relative_to(run.models)): p.stat().st_mtime_ns
+        for p in run.models.glob("*/*/manifest.json")
+    }
+
+
+def test_files_and_columns(run):
+    wrapper, table = run()
+    assert wrapper.finish() == 0
+    assert list(table.index) == ["A3-n5", "A3-n20", "Autoencoder", "IsolationForest"]
+    expected = "AUC AP prevalence rows epochs updates seconds jointly status error"
+    assert list(table.columns) == expected.split()
+    assert (table["status"] == "ok").all()
+    assert table.loc["A3-n5", "jointly"] == 2
+    assert table.loc["A3-n5", "rows"] == table.loc["Autoencoder", "rows"] + 20
+    for view in ("known", "transfer", "unknown"):
+        roc = pd.read_csv(run.results / f"test/{view}.roc.csv")
+        assert list(roc.columns[:2]) == ["fpr_A3-n5", "tpr_A3-n5"]
+        assert (run.results / f"test/{view}.roc.png").read_bytes().startswith(b"\x89PNG")
+    with np.load(run.results / "test/scores.npz") as scores:
+        assert scores["A3-n20"].dtype == np.float32
+        assert len(scores["classes"]) == len(scores["A3-n20"])
+    about = json.loads((run.results / "test/experiment.json").read_text())
+    assert about["experiment"]["known"] == ["2"]
+
+
+def test_what_is_there_is_not_trained_again(run):
+    _, first = run()
+    before = _trained(run)
+    _, again = run()
+    _, val = run(part="val")
+    assert _trained(run) == before
+    pd.testing.assert_frame_equal(first, again)
+    assert list(val.index) == list(first.index)
+
+
+def test_scores_do_not_depend_on_other_methods(run, methods, tmp_path):
+    _, alone = run(only=["A3"])
+    assert list(alone.index) == ["A3-n5", "A3-n20", "Autoencoder"]
+    _, together = run()
+    np.testing.assert_array_equal(alone["AUC"], together.loc[alone.index, "AUC"])
+
+
+def test_only_missing_budgets_are_trained(run):
+    run(budgets=(20,))
+    before = _trained(run)
+    _, table = run(budgets=(5, 20))
+    assert list(table.index[:2]) == ["A3-n5", "A3-n20"]
+    after = _trained(run)
+    assert {k: after[k] for k in before} == before
+    assert set(after) - set(before) == {"A3/n5"}
+
+
+def test_override_trains_again_and_loses_no_budget(run):
+    run(budgets=(20,))
+    before = _trained(run)
+    _, table = run(budgets=(5,), override=True)
+    assert list(table.index[:2]) == ["A3-n5", "A3-n20"]
+    after = _trained(run)
+    assert set(after) == {"A3/n5+20", "Autoencoder/run", "IsolationForest/run"}
+    assert after["Autoencoder/run"] > before["Autoencoder/run"]
+
+
+def test_other_settings_are_refused_with_their_names(run, methods, capsys):
+    run()
+    changed = methods | {"Autoencoder": Autoencoder(dims=(9, 4), **QUICK)}
+    wrapper, table = run(changed)
+    assert wrapper.finish() == 1
+    assert "detector.settings.dims: found [8, 4], wanted [9, 4]" in wrapper.failures[0]
+    assert "--override" in wrapper.failures[0]
+    assert table.loc["Autoencoder", "status"] == "error"
+    assert table.loc["A3-n5", "status"] == "ok"
+    _, table = run()
+    assert (table["status"] == "ok").all()
+
+
+def test_a_failing_method_leaves_a_row_and_the_rest_runs(run, methods):
+    wrapper, table = run({"Failing": Failing(), **methods})
+    assert wrapper.finish() == 1
+    assert table.loc["Failing", "status"] == "error"
+    assert "ZeroDivisionError: by design" in table.loc["Failing", "error"]
+    assert table["AUC"].notna().sum() == 4
+    assert "by design" in (run.models / "Failing/traceback.txt").read_text()
+
+
+def test_a_damaged_model_is_a_clear_error(run):
+    run()
+    path = run.models / "A3/n5+20/alarm.keras"
+    path.write_bytes(path.read_bytes()[:-100])
+    wrapper, table = run()
+    assert wrapper.finish() == 1
+    assert "alarm.keras is damaged" in wrapper.failures[0]
+    assert table.loc["A3-n5", "status"] == "error"
+    assert table.loc["Autoencoder", "status"] == "ok"
+    _, table = run(override=True)
+    assert (table["status"] == "ok").all()
+
+
+def test_pollution_has_folders_of_its_own(run, tmp_path):
+    run()
+    run(p_contamination=0.1)
+    names = {p.name for p in (tmp_path / "models/digits/a3/706").iterdir()}
+    assert names == {EXPERIMENT.name, f"{EXPERIMENT.name}-p0.1"}
+
+
+def test_fewer_epochs_have_a_protocol_of_their_own(handler, methods, tmp_path):
+    wrapper = ExperimentWrapper(
+        handler, "a3", "test", model_path=tmp_path, result_path=tmp_path / "r", n_epochs=1
+    )
+    wrapper.run(EXPERIMENT, methods, budgets=(5,))
+    found = list((tmp_path / "r").glob("digits/a3-e1/706/*/test/known.metric.csv"))
+    assert pd.read_csv(found[0], index_col=0).loc["A3-n5", "epochs"] == 1
+
+
+def test_validation_rows_decide_thresholds(run, handler):
+    run()
+    detector = Detector.load(run.models / "A3/n5+20")
+    normal = handler.split(EXPERIMENT, 20).x_val_normal
+    expected = np.sort(detector.decision_matrix(normal), axis=0)
+    np.testing.assert_array_equal(detector.calibration_scores_, expected)
+
+
+def test_unwritable_folders_end_at_once(handler, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        ExperimentWrapper(handler, "a3", "test", model_path=tmp_path / "file")
+
+
+def test_a_full_disk_is_a_clear_error(tmp_path, train_rows, monkeypatch):
+    detector = make("IsolationForest").fit(*train_rows)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.os, "rename", full)
+    with pytest.raises(storage.WriteError, match=r"No space left on device.*start again"):
+        detector.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_method(run):
+    with pytest.raises(UserError, match="unknown method A4; expected some of Autoencoder"):
+        run(only=["A4"])
