@@ -125,3 +125,14 @@ def test_data_handling_imports_no_tensorflow():
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_readmes_python_runs(tmp_path, monkeypatch, train_rows):
+    """The code of the README, as printed, on toy rows."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    x, y = train_rows
+    names = {"x": x, "y": y, "x_new": x[:7], "x_val": x[:200]}
+    exec(code, names)
+    assert (tmp_path / "model/manifest.json").is_file()
+    assert names["a3"].predict(x[:7]).shape == (7,)

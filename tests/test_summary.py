@@ -1,0 +1,56 @@
+"""Aggregation over seeds on a table that one can check by hand."""
+
+import pandas as pd
+import pytest
+
+from libs import summary
+from libs.results import natural
+
+
+@pytest.fixture
+def rows():
+    common = {"data_set": "toy", "protocol": "a3", "experiment": "e", "prevalence": 0.25}
+    common |= {"rows": 100, "epochs": 2, "updates": 8, "seconds": 1.5, "jointly": 2}
+    values = [
+        ("A3-n5", "known", 1, 0.9, 0.5),
+        ("A3-n5", "known", 2, 0.7, 0.7),
+        ("A3-n25", "known", 1, 0.85, 0.8),
+        ("A3-n25", "known", 2, 0.85, 0.8),
+        ("Broken", "known", 1, None, None),
+        ("A3-n5", "unknown", 1, 0.4, 0.3),
+    ]
+    keys = ("run", "view", "seed", "AUC", "AP")
+    return pd.DataFrame([dict(zip(keys, v, strict=True)) | common for v in values])
+
+
+def test_mean_std_count(rows):
+    table = summary.over_seeds(rows).set_index(["view", "run"])
+    five = table.loc["known", "A3-n5"]
+    assert five["AUC_mean"] == pytest.approx(0.8)
+    assert five["AUC_std"] == pytest.approx(0.02**0.5)
+    assert five["AUC_count"] == 2
+    assert pd.isna(table.loc[("unknown", "A3-n5"), "AUC_std"])
+    assert table.loc[("known", "Broken"), "AUC_count"] == 0
+
+
+def test_the_best_is_marked(rows):
+    shown = summary.pivot(summary.over_seeds(rows), "*{}*".format).set_index("run")
+    assert list(shown.index) == ["A3-n5", "A3-n25", "Broken"]
+    assert shown.loc["A3-n25", "known AUC"] == "*.850±.000*"
+    assert shown.loc["A3-n5", "known AUC"] == ".800±.141"
+    assert shown.loc["A3-n5", "unknown AUC"] == "*.400*"
+    assert shown.loc["Broken", "known AUC"] == "–"
+    assert shown.loc["A3-n5", "seconds"] == "1.5/2"
+
+
+def test_latex_escapes(rows):
+    table = summary.over_seeds(rows.assign(data_set="a_b"))
+    text = summary.latex(summary.pivot(table, r"\textbf{{{}}}".format), summary.caption(table))
+    assert r"a\_b" in text
+    assert r"\textbf{.850$\pm$.000}" in text
+    assert text.count(r"\\") == 4
+
+
+def test_natural_order():
+    names = ["A3-vae-n0", "A3-n100", "A3-n5", "DAGMM"]
+    assert sorted(names, key=natural) == ["A3-n5", "A3-n100", "A3-vae-n0", "DAGMM"]
