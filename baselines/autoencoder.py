@@ -11,7 +11,7 @@ from libs.architecture.target import AUTOENCODERS
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, train
+from libs.training import Training, gradient_step, scored, seeded, train
 
 
 class Autoencoder(Detector):
@@ -57,8 +57,9 @@ class Autoencoder(Detector):
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         if self.network not in AUTOENCODERS:
             raise UserError(f"network {self.network!r}: expected one of {', '.join(AUTOENCODERS)}")
-        keras.utils.set_random_seed(derive_seed(self.random_state, "Autoencoder", "weights"))
-        self.model_ = AUTOENCODERS[self.network](x.shape[1:], tuple(self.dims), self.dropout)
+        build = AUTOENCODERS[self.network]
+        with seeded(derive_seed(self.random_state, "Autoencoder", "weights")):
+            self.model_ = build(x.shape[1:], tuple(self.dims), self.dropout)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             # Keras finds the logits behind the sigmoid: saturated outputs keep their gradient

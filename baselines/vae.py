@@ -10,7 +10,7 @@ import tensorflow as tf
 from libs.architecture.anomaly import vae
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, train
+from libs.training import Training, gradient_step, scored, seeded, train
 
 
 class VAE(Detector):
@@ -62,8 +62,9 @@ class VAE(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        keras.utils.set_random_seed(derive_seed(self.random_state, "VAE", "weights"))
-        self.encoder_, self.decoder_ = vae(x.shape[1:], tuple(self.dims), self.code, self.dropout)
+        with seeded(derive_seed(self.random_state, "VAE", "weights")):
+            networks = vae(x.shape[1:], tuple(self.dims), self.code, self.dropout)
+        self.encoder_, self.decoder_ = networks
         features = int(np.prod(x.shape[1:]))
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

@@ -16,7 +16,7 @@ from libs.architecture.target import HiddenActivations
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, train
+from libs.training import Training, gradient_step, scored, seeded, train
 
 
 class A3(Detector):
@@ -85,15 +85,15 @@ class A3(Detector):
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         known = np.flatnonzero(y)
         self.budgets_ = budgets = self._checked_budgets(len(known))
-        normal = x[y == 0]
-        target = self._fitted(self.target or Autoencoder(), normal)
+        target = self._fitted(self.target or Autoencoder(), x, y)
         self.target_ = target.model_ if isinstance(target, Detector) else target
-        anomaly = self._fitted(self.anomaly or GaussianNoise(), normal)
+        anomaly = self._fitted(self.anomaly or GaussianNoise(), x, y)
         self._activations = HiddenActivations(self.target_)
         seed = derive_seed(self.random_state, "A3", "alarm")
-        self.alarm_ = dense_alarm(
-            self._activations.width, self.alarm_dims, self.dropout, len(budgets), seed
-        )
+        with seeded(seed):
+            self.alarm_ = dense_alarm(
+                self._activations.width, self.alarm_dims, self.dropout, len(budgets), seed
+            )
 
         # rank: which known anomaly a row is; -1 for a normal row, which belongs to every budget
         rank = np.full(len(x), -1, np.int32)
@@ -133,10 +133,12 @@ class A3(Detector):
             )
         return budgets
 
-    def _fitted(self, part: Detector | keras.Model | GaussianNoise, normal: np.ndarray):
+    def _fitted(
+        self, part: Detector | keras.Model | GaussianNoise, x: np.ndarray, y: np.ndarray
+    ) -> Detector | keras.Model | GaussianNoise:
         """A part that is ready for use; the caller's own object is never trained."""
         if isinstance(part, Detector) and not hasattr(part, "training_"):
-            return clone(part).set_params(random_state=self.random_state).fit(normal)
+            return clone(part).set_params(random_state=self.random_state).fit(x[y == 0])
         return part
 
     def _load(self, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -120,6 +119,7 @@ class Detector(BaseEstimator):
         if not self.uses_labels and y.any():
             x, y = x[y == 0], y[y == 0]
         self.input_shape_ = x.shape[1:]
+        self.__dict__.pop("_compiled", None)  # a graph of the networks of an earlier fit
         self.training_ = self._fit(x, y.astype(np.int32))
         return self
 
@@ -164,9 +164,7 @@ class Detector(BaseEstimator):
         UserError
             If `calibrate` saw too few rows for the rate, or was never called.
         """
-        if not hasattr(self, "calibration_scores_"):
-            raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
-        scores = self.calibration_scores_[:, -1]
+        scores = self._calibration()
         threshold = Metrics.threshold_at(scores, self.rate_)
         if np.isnan(threshold):
             raise UserError(
@@ -184,8 +182,7 @@ class Detector(BaseEstimator):
 
         Column 1 is the share of calibration rows that score at most as high as the row.
         """
-        self.threshold_  # noqa: B018  (the same clear error without calibration)
-        scores = self.calibration_scores_[:, -1]
+        scores = self._calibration()
         share = np.searchsorted(scores, self.decision_function(x), side="right") / len(scores)
         return np.stack([1 - share, share], axis=1)
 
@@ -246,6 +243,12 @@ class Detector(BaseEstimator):
             ) from error
         return detector
 
+    def _calibration(self) -> np.ndarray:
+        """Sorted calibration scores of the column that `decision_function` gives."""
+        if not hasattr(self, "calibration_scores_"):
+            raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
+        return self.calibration_scores_[:, -1]
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "training_"):
             raise UserError(f"this {type(self).__name__} is not fitted: call fit(x, y) or load()")
@@ -270,16 +273,3 @@ def _checked_rows(x: np.ndarray) -> np.ndarray:
             f"{column}; remove or impute such values"
         )
     return x
-
-
-def same_settings(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
-    """List the differences of two nested descriptions, each as ``setting: found a, wanted b``."""
-    wanted, found = json.loads(json.dumps(wanted)), json.loads(json.dumps(found))
-    differences = []
-    for key in sorted(set(wanted) | set(found)):
-        a, b = wanted.get(key), found.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            differences += same_settings(a, b, f"{prefix}{key}.")
-        elif a != b:
-            differences.append(f"{prefix}{key}: found {b}, wanted {a}")
-    return differences

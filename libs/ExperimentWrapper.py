@@ -7,15 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from sklearn.base import clone
 
 from libs import storage
 from libs.DataHandler import DataHandler, Experiment, Split
-from libs.Detector import Detector, describe, same_settings
+from libs.Detector import Detector, describe
 from libs.errors import UserError
 from libs.results import write_results
-from libs.runs import ERROR, StoredRun, result_rows, row_names, stored_runs, write_failure
+from libs.runs import (
+    ERROR,
+    StoredRun,
+    result_rows,
+    row_names,
+    same_settings,
+    stored_runs,
+    write_failure,
+)
 from libs.summary import show_experiment
 
 log = logging.getLogger("a3")
@@ -113,18 +120,9 @@ class ExperimentWrapper:
                 self.failures.append(trainer.record_failure(name, error))
         target = self.results / folder / self.part
         with storage.locked(target):
-            rows = result_rows(self.models / folder, lambda run: self._matrix(run, about))
+            rows = result_rows(self.models / folder, about, lambda run: run.scores(self.part))
             tables = write_results(target, split, self.part, rows, about)
         show_experiment(tables, about, target)
-
-    def _matrix(self, run: StoredRun, about: dict) -> np.ndarray | None:
-        """Kept scores of a run, if they belong with the others'."""
-        kept = {k: run.manifest["run"].get(k) for k in about}
-        differences = same_settings(about, kept)
-        if differences:
-            log.warning("%s is left out: %s", run.folder, "; ".join(differences))
-            return None
-        return run.scores(self.part)
 
     def finish(self) -> int:
         """Exit code: 1 if a method failed, after naming each; else 0."""
@@ -152,6 +150,7 @@ class Trainer:
         self.budgets = tuple(sorted(set(budgets)))
         self.about = about
         self._done: dict[str, list[StoredRun]] = {}
+        self._failed: dict[str, Exception] = {}
 
     def train(self, name: str) -> list[StoredRun]:
         """Finished and scored runs of a method, trained if they are not there."""
@@ -229,6 +228,8 @@ class Trainer:
             n for n, m in self.methods.items() if describe(self._configured(m)) == describe(part)
         ]
         name = same[0] if same else type(part).__name__
+        if name in self._failed:
+            raise UserError(f"builds on {name}, which failed: {self._failed[name]}")
         self.methods.setdefault(name, part)
         return Detector.load(self.train(name)[0].folder)
 
@@ -242,6 +243,7 @@ class Trainer:
 
     def record_failure(self, name: str, error: Exception) -> str:
         """Leave an error row, and what a developer needs; return the message in one line."""
+        self._failed[name] = error
         expected = isinstance(error, UserError)
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         names = row_names(name, self.budgets if self.methods[name].uses_labels else ())

@@ -1,6 +1,7 @@
 """Finished trainings on disk, ``<experiment>/<method>/<run>/``, and the result rows they give."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from libs import storage
 from libs.errors import UserError
 
+log = logging.getLogger("a3")
 ERROR = "error.json"
 """Lies beside the runs of a method that failed when it was last asked for."""
 
@@ -67,6 +69,11 @@ class StoredRun:
         """Names of its score columns."""
         return row_names(self.folder.parent.name, self.budgets)
 
+    def differences(self, about: dict[str, Any]) -> list[str]:
+        """Settings in which the run's surroundings differ from ``about``, in words."""
+        kept = self.manifest["run"]
+        return same_settings(about, {key: kept.get(key) for key in about})
+
     def score_file(self, part: str) -> Path:
         """Where its scores of ``part`` lie."""
         return self.folder / f"scores-{part}.npz"
@@ -122,6 +129,7 @@ def write_failure(method_folder: Path, names: Sequence[str], error: str) -> None
 
 def result_rows(
     experiment_folder: Path,
+    about: dict[str, Any],
     matrix: Callable[[StoredRun], np.ndarray | None],
 ) -> list[Row]:
     """Rows of everything that lies in an experiment's folder.
@@ -129,6 +137,8 @@ def result_rows(
     Parameters
     ----------
     experiment_folder : Path
+    about : dict
+        What the numbers are measured on; runs that were made on something else are left out.
     matrix : callable
         Gives a run's score matrix, or None to leave the run out.
     """
@@ -140,7 +150,23 @@ def result_rows(
             rows |= {n: Row(n, error=failure["error"]) for n in failure["names"]}
             continue
         for run in stored_runs(folder):
-            scores = matrix(run)
+            differences = run.differences(about)
+            if differences:
+                log.warning("%s is left out: %s", run.folder, "; ".join(differences))
+            scores = None if differences else matrix(run)
             if scores is not None:
                 rows |= {row.name: row for row in run.rows(scores)}
     return list(rows.values())
+
+
+def same_settings(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
+    """List the differences of two nested descriptions, each as ``setting: found a, wanted b``."""
+    wanted, found = json.loads(json.dumps(wanted)), json.loads(json.dumps(found))
+    differences = []
+    for key in sorted(set(wanted) | set(found)):
+        a, b = wanted.get(key), found.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            differences += same_settings(a, b, f"{prefix}{key}.")
+        elif a != b:
+            differences.append(f"{prefix}{key}: found {b}, wanted {a}")
+    return differences

@@ -139,6 +139,9 @@ def show_experiment(tables: Mapping[str, pd.DataFrame], about: dict, folder: Pat
     folder : Path
         Where the result files lie.
     """
+    if not tables:
+        print(f"no view of {folder} holds both normal rows and anomalies: nothing to show")
+        return
     place = {"data_set": about["data"]["data_set"], "protocol": about["protocol"]}
     place |= {"experiment": folder.parent.name}
     rows = [table.reset_index().assign(**place, view=view) for view, table in tables.items()]

@@ -1,8 +1,10 @@
 """The training that all networks share: a schedule of rows, compiled steps, a fused optimiser."""
 
 import math
+import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
@@ -19,6 +21,18 @@ CALL_BYTES = 32 * 2**20
 """Rows handed to one compiled call take at most this much memory."""
 CALL_STEPS = 64
 """At most this many updates are made by one compiled call, so that progress stays lively."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let networks that are built inside start from ``seed``; other users' generators go on."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002  (the user's own)
+    keras.utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
 @dataclass(frozen=True)

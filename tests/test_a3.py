@@ -119,6 +119,24 @@ def test_any_target(build, widths, tmp_path):
     np.testing.assert_array_equal(loaded.decision_function(x), a3.decision_function(x))
 
 
+def test_subclassed_target():
+    """A model that is plain Python is read within a functional one, which knows its input."""
+
+    class Plain(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first = layers.Dense(5, activation="relu")
+            self.last = layers.Dense(2)
+
+        def call(self, x):
+            return self.last(self.first(x))
+
+    with pytest.raises(UserError, match="fixed shape"):
+        HiddenActivations(Plain())
+    x = keras.Input((6,))
+    assert HiddenActivations(keras.Model(x, Plain()(x))).layer_widths == [5]
+
+
 def test_activations_are_the_layers_outputs():
     """Values equal those computed layer by layer."""
     model = _fused()

@@ -1,6 +1,7 @@
 """What every detector must do. Parametrised over the table of components: a new one is included."""
 
 import json
+import random
 import subprocess
 import sys
 
@@ -70,6 +71,22 @@ def test_same_seed_same_bits(name, fitted, train_rows, test_rows):
     np.testing.assert_array_equal(again, fitted.decision_function(test_rows[0]))
     other = make(name).set_params(random_state=4).fit(*train_rows).decision_function(test_rows[0])
     assert not np.array_equal(again, other)
+
+
+def test_fitting_again_forgets(name, train_rows, test_rows):
+    """A second fit gives what a first one on the same rows gives."""
+    x, y = train_rows
+    detector = make(name, epochs=2).fit(x[::-1] * 0.5, y[::-1])
+    detector.decision_function(test_rows[0])
+    again = detector.fit(x, y).decision_function(test_rows[0])
+    fresh = make(name, epochs=2).fit(x, y).decision_function(test_rows[0])
+    np.testing.assert_array_equal(again, fresh)
+
+
+def test_global_random_generators_are_left_alone(name, train_rows):
+    states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    make(name, epochs=1).fit(*train_rows)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
 
 
 def test_rows_are_scored_each_by_itself(name, fitted, test_rows):

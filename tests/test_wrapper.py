@@ -150,6 +150,14 @@ def test_a_failing_method_leaves_a_row_and_the_rest_runs(run, methods):
     assert "by design" in (run.models / "Failing/traceback.txt").read_text()
 
 
+def test_what_builds_on_a_failed_method_fails_with_its_reason(run, methods):
+    target = Autoencoder(network="conv", **QUICK)
+    wrapper, table = run(methods | {"Autoencoder": target, "A3": A3(target=target, **QUICK)})
+    assert len(wrapper.failures) == 2
+    assert "A3: builds on Autoencoder, which failed: the convolutional" in wrapper.failures[1]
+    assert list(table["status"]) == ["error", "error", "error", "ok"]
+
+
 def test_a_damaged_model_is_a_clear_error(run):
     run()
     path = run.models / "A3/n5+20/alarm.keras"

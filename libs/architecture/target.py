@@ -99,7 +99,7 @@ class HiddenActivations:
     Parameters
     ----------
     model : keras.Model
-        Sequential, functional or subclassed, one input and one output.
+        One input of a fixed shape, one output; other models may be nested in it.
 
     Attributes
     ----------
@@ -119,9 +119,7 @@ class HiddenActivations:
         self.model = model
         self._layers = [layer for layer in _leaves(model) if _is_activation(layer)]
         self._hidden: list[int] | None = None
-        rng = np.random.default_rng(0)
-        probe = tf.constant(rng.random((2, *model.input_shape[1:])), tf.float32)
-        output, records = self._run(probe)
+        output, records = self._run(_probe(model))
         last = np.asarray(output).reshape(2, -1)
         self._hidden = [i for i, (_, a) in enumerate(records) if not _equal(a, last)]
         if not self._hidden:
@@ -146,6 +144,17 @@ class HiddenActivations:
         with _recorded(self._layers) as records:
             output = self.model(x, training=False)
         return output, records
+
+
+def _probe(model: keras.Model) -> tf.Tensor:
+    """Two rows that fit the model's input."""
+    shape = getattr(model, "input_shape", None) if model.built else None
+    if not isinstance(shape, tuple) or None in shape[1:]:
+        raise UserError(
+            f"the target {model.name!r} must have one input of a fixed shape, found {shape}; "
+            "give it one, or wrap it: keras.Model(x, model(x)) with x = keras.Input(...)"
+        )
+    return tf.constant(np.random.default_rng(0).random((2, *shape[1:])), tf.float32)
 
 
 def _equal(activation: tf.Tensor, output: np.ndarray) -> bool:
