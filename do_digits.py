@@ -49,4 +49,4 @@ def main(args) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.experiment_script(main, __doc__, seed="706"))
+    raise SystemExit(cli.experiment_script(main, cli.experiment_parser(__doc__, seed="706")))

@@ -48,4 +48,5 @@ def main(args) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.experiment_script(main, __doc__, seed="2409 2903 3003 3103 706"))
+    parser = cli.experiment_parser(__doc__, seed="2409 2903 3003 3103 706")
+    raise SystemExit(cli.experiment_script(main, parser))

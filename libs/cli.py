@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def experiment_parser(doc: str, *, seed: str) -> argparse.ArgumentParser:
+def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
     """Options that all do_ scripts share.
 
     Parameters
@@ -54,16 +54,7 @@ def experiment_parser(doc: str, *, seed: str) -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="default: results",
     )
-    add(
-        "--override",
-        "--is_override",
-        type=_flag,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="BOOL",
-        help="train again what is there",
-    )
+    add_flag(parser, "--override", "--is_override", help="train again what is there")
     return parser
 
 
@@ -74,6 +65,13 @@ def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str)
         "--out_path", type=Path, default=Path(out_path), help=f"default: {out_path}"
     )
     parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
+
+
+def add_flag(parser: argparse.ArgumentParser, *names: str, help: str) -> None:
+    """Add a boolean option that takes 1, true, yes, 0, false or no, and means true by itself."""
+    parser.add_argument(
+        *names, type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help=help
+    )
 
 
 def _count(text: str) -> int:
@@ -127,7 +125,9 @@ def own_experiments(args: argparse.Namespace) -> list:
     return [Experiment(*classes)]
 
 
-def experiment_script(main: Callable[[argparse.Namespace], int | None], doc: str, seed: str) -> int:
+def experiment_script(
+    main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser
+) -> int:
     """Run a do_ script: its command line, a quiet TensorFlow, ``main(args)``, an exit code."""
 
     def start(args: argparse.Namespace) -> int | None:
@@ -136,7 +136,7 @@ def experiment_script(main: Callable[[argparse.Namespace], int | None], doc: str
         start_tensorflow()
         return main(args)
 
-    return run(start, experiment_parser(doc, seed=seed))
+    return run(start, parser)
 
 
 def run(

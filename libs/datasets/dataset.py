@@ -33,3 +33,8 @@ class DataSet:
     features: tuple[str, ...]
     fingerprint: str
     maximum: float | None = None
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the files hold another number of rows than published."""
+        return self.name.endswith("-sample")
