@@ -13,6 +13,9 @@ DATA_SETS = (
     "emnist",
     "mnist_emnist",
     "nslkdd",
+    "creditcard",
+    "ids",
+    "ids2017",
 )
 """Each is a module here with ``load(data_path) -> DataSet``."""
 
