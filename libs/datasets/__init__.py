@@ -6,7 +6,17 @@ from pathlib import Path
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
 
-DATA_SETS = ("digits", "nslkdd")
+DATA_SETS = (
+    "digits",
+    "mnist",
+    "fashion_mnist",
+    "emnist",
+    "mnist_emnist",
+    "nslkdd",
+    "creditcard",
+    "ids",
+    "ids2017",
+)
 """Each is a module here with ``load(data_path) -> DataSet``."""
 
 

@@ -4,9 +4,11 @@ import csv
 import gzip
 import os
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,12 @@ from libs.errors import UserError
 def data_folder(data_path: str | Path | None) -> Path:
     """The folder of raw data: the argument, else ``$A3_DATA``, else ``data``."""
     return Path(data_path or os.environ.get("A3_DATA") or "data")
+
+
+def present(data_path: str | Path | None, name: str) -> Path | None:
+    """Path of a raw file or of its gzipped form below the folder; None where there is neither."""
+    folder = data_folder(data_path)
+    return next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
 
 
 def find_file(data_path: str | Path | None, name: str, source: str) -> Path:
@@ -31,15 +39,29 @@ def find_file(data_path: str | Path | None, name: str, source: str) -> Path:
     source : str
         Where to get the file; part of the error message.
     """
-    folder = data_folder(data_path)
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise UserError(
-        f"raw file not found: expected {folder / name} or {folder / name}.gz. Get it from "
-        f"{source}, put it there, or name its folder with --data_path or the environment "
-        "variable A3_DATA."
-    )
+    path = present(data_path, name)
+    if path is None:
+        expected = data_folder(data_path) / name
+        raise UserError(
+            f"raw file not found: expected {expected} or {expected}.gz. Get it from "
+            f"{source}, put it there, or name its folder with --data_path or the environment "
+            "variable A3_DATA."
+        )
+    return path
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a plain or gzipped file of text."""
+    return (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="")
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what reading a truncated or damaged file raises into a UserError."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is truncated or damaged ({error}). Get the file again.") from error
 
 
 def read_table(path: Path, columns: Sequence[str], text: Collection[str]) -> pd.DataFrame:
@@ -62,7 +84,7 @@ def read_table(path: Path, columns: Sequence[str], text: Collection[str]) -> pd.
     numbers = [c for c in columns if c not in text]
     types = {c: str if c in text else np.float32 for c in columns}
     options = {"header": None, "names": list(columns), "index_col": False, "skipinitialspace": True}
-    try:
+    with damage_named(path):
         _check_widths(path, len(columns), rows=1)
         try:
             frame = pd.read_csv(path, dtype=types, **options)
@@ -71,15 +93,19 @@ def read_table(path: Path, columns: Sequence[str], text: Collection[str]) -> pd.
             good = False
         if not good:
             _check_widths(path, len(columns))
-            raise UserError(_bad_cell(path, columns, numbers, options))
-    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is truncated or damaged ({error}). Get the file again.") from error
-    return frame
+            as_text = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[], **options)
+            raise bad_cell(_numbered(as_text), numbers, path)
+    return _numbered(frame)
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Let the index be the rows of the file, from 1."""
+    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
 
 
 def _check_widths(path: Path, columns: int, rows: int | None = None) -> None:
     """Raise a UserError that names the first row (of the first ``rows``) of another width."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
+    with open_text(path) as file:
         row = 0
         for row, cells in enumerate(islice(csv.reader(file), rows), start=1):
             if len(cells) != columns:
@@ -91,31 +117,43 @@ def _check_widths(path: Path, columns: int, rows: int | None = None) -> None:
         raise UserError(f"{path} is empty: expected rows of {columns} columns.")
 
 
-def _bad_cell(path: Path, columns: Sequence[str], numbers: Sequence[str], options: dict) -> str:
-    """Say which cell is bad, by a second, slower look at the file as text."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[], **options)
+def bad_cell(frame: pd.DataFrame, numbers: Sequence[str], path: Path) -> UserError:
+    """The error that names the first bad cell of rows read as text.
+
+    Parameters
+    ----------
+    frame : DataFrame of str
+        Its index holds the rows' numbers in the file.
+    numbers : sequence of str
+        Columns that must hold finite numbers; the others must not be empty.
+    path : Path
+    """
     values = frame[numbers].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     bad = np.argwhere(~np.isfinite(values) | (np.abs(values) > np.finfo(np.float32).max))
     if len(bad):
         row, column, expected = int(bad[0][0]), numbers[bad[0][1]], "a finite number"
     else:
         row, column = np.argwhere((frame == "").to_numpy())[0].tolist()
-        column, expected = columns[column], "text"
-    return (
-        f"{path}, row {row + 1}, column {column!r}: expected {expected}, found "
+        column, expected = frame.columns[column], "text"
+    return UserError(
+        f"{path}, row {frame.index[row]}, column {column!r}: expected {expected}, found "
         f"{frame[column].iloc[row]!r}. Get the file again, or correct that row."
     )
 
 
 def one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str], path: Path) -> np.ndarray:
-    """One 0/1 column for each of a fixed list of categories, float32 (n, categories)."""
+    """One 0/1 column for each of a fixed list of categories, float32 (n, categories).
+
+    As in `mapped`, the index of ``frame`` holds the rows' numbers in the file, for errors.
+    """
     codes = pd.Index(categories).get_indexer(frame[column])
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         row = int(unknown[0])
         raise UserError(
-            f"{path}, row {row + 1}, column {column!r}: expected one of {len(categories)} values "
-            f"({', '.join(categories[:5])}, ...), found {frame[column].iloc[row]!r}."
+            f"{path}, row {frame.index[row]}, column {column!r}: expected one of "
+            f"{len(categories)} values ({', '.join(categories[:5])}, ...), found "
+            f"{frame[column].iloc[row]!r}."
         )
     return np.eye(len(categories), dtype=np.float32)[codes]
 
@@ -127,7 +165,7 @@ def mapped(frame: pd.DataFrame, column: str, classes: dict[str, str], path: Path
     if len(missing):
         row = int(missing[0])
         raise UserError(
-            f"{path}, row {row + 1}, column {column!r}: unknown label "
+            f"{path}, row {frame.index[row]}, column {column!r}: unknown label "
             f"{frame[column].iloc[row]!r}; expected one of {', '.join(sorted(classes))}."
         )
     return mapped_labels.to_numpy(dtype=str)

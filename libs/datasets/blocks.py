@@ -1,0 +1,122 @@
+"""Comma-separated rows under a header, read block by block, so that memory stays bounded."""
+
+import csv
+import io
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from libs.datasets import files
+from libs.errors import UserError
+
+ROWS = 100_000
+"""Lines of one block."""
+GAPS = ["", "NaN", "nan"]
+INFINITE = ["Infinity", "-Infinity", "inf", "-inf"]
+
+
+def read_blocks(
+    path: Path,
+    numbers: list[str],
+    text: list[str],
+    unused: Collection[str] = (),
+    gaps: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a file with a header, in blocks.
+
+    Blank lines and repetitions of the header are left out. Cells may be quoted but hold no comma.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or gzipped.
+    numbers, text : list of str
+        Columns that are read, as float32 and as text; the header must name each of them.
+    unused : collection of str
+        Columns that the header may name as well; any other is an error.
+    gaps : bool
+        Whether a number may be missing, NaN or infinite; such rows are for the caller to drop.
+
+    Yields
+    ------
+    DataFrame
+        The columns ``numbers`` and ``text``; the index holds the rows' numbers in the file, of
+        which the first header is row 1.
+
+    Raises
+    ------
+    UserError
+        Names the file and, where there is one, the first bad row and its column.
+    """
+    with files.damage_named(path), files.open_text(path) as file:
+        head = file.readline().strip()
+        columns = [name.strip() for name in next(csv.reader([head]), [])]
+        _check_header(path, columns, {*numbers, *text}, set(unused))
+        start, found = 2, 0
+        while lines := list(islice(file, ROWS)):
+            rows = [i for i, line in enumerate(lines) if line.strip() not in ("", head)]
+            if rows:
+                kept, places = [lines[i] for i in rows], [start + i for i in rows]
+                _check_widths(path, kept, places, len(columns))
+                yield _parsed(path, kept, places, columns, numbers, text, gaps)
+            start, found = start + len(lines), found + len(rows)
+    if not found:
+        raise UserError(f"{path} holds no rows: expected rows of {len(columns)} columns.")
+
+
+def _check_header(path: Path, found: list[str], expected: set[str], unused: set[str]) -> None:
+    missing, foreign = expected - set(found), set(found) - expected - unused
+    if missing or foreign or len(set(found)) < len(found):
+        raise UserError(
+            f"{path}, row 1: expected a header with the {len(expected)} published columns, found "
+            f"{len(found)}; missing: {', '.join(sorted(missing)) or 'none'}; unknown: "
+            f"{', '.join(sorted(foreign)) or 'none'}. Get the file again."
+        )
+
+
+def _check_widths(path: Path, lines: list[str], places: list[int], columns: int) -> None:
+    for line, row in zip(lines, places, strict=True):
+        if line.count(",") != columns - 1:
+            raise UserError(
+                f"{path}, row {row}: expected {columns} columns, found {line.count(',') + 1}. "
+                "Get the file again."
+            )
+
+
+def _parsed(
+    path: Path,
+    lines: list[str],
+    places: list[int],
+    columns: list[str],
+    numbers: list[str],
+    text: list[str],
+    gaps: bool,
+) -> pd.DataFrame:
+    """Parse lines; if that fails, a second, slower look at them as text finds the bad cell."""
+    content = "".join(lines).replace('"', "")
+    options = {
+        "header": None,
+        "names": columns,
+        "usecols": [*numbers, *text],
+        "index_col": False,
+        "skipinitialspace": True,
+        "keep_default_na": False,
+    }
+    types = {c: np.float32 for c in numbers} | {c: str for c in text}
+    try:
+        with np.errstate(over="ignore"):
+            frame = pd.read_csv(
+                io.StringIO(content), dtype=types, na_values=dict.fromkeys(numbers, GAPS), **options
+            )
+        good = gaps or np.isfinite(frame[numbers].to_numpy()).all()
+    except ValueError:  # text among numbers: where is found below
+        good = False
+    if not good:
+        frame = pd.read_csv(io.StringIO(content), dtype=str, **options).set_axis(places)
+        if gaps:
+            frame[numbers] = frame[numbers].mask(frame[numbers].isin([*GAPS, *INFINITE]), "0")
+        raise files.bad_cell(frame, numbers, path)
+    return frame.set_axis(places)

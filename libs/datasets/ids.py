@@ -1,0 +1,107 @@
+"""CSE-CIC-IDS2018 (Sharafaldin et al., 2018): network flows of ten days, attack families."""
+
+import hashlib
+from pathlib import Path
+
+from libs import storage
+from libs.datasets import blocks, files, flows, ids2017
+from libs.datasets.dataset import DataSet
+from libs.errors import UserError
+
+SOURCE = (
+    "https://www.unb.ca/cic/datasets/ids-2018.html (aws s3 sync --no-sign-request --region "
+    '<your-region> "s3://cse-cic-ids2018/Processed Traffic Data for ML Algorithms/" data/IDS)'
+)
+FOLDER = "IDS"
+PUBLISHED_ROWS = 16_232_943
+"""Flows of the ten files, incomplete ones included, 59 repeated headers not."""
+
+NUMBERS = """
+Dst Port, Flow Duration, Tot Fwd Pkts, Tot Bwd Pkts, TotLen Fwd Pkts, TotLen Bwd Pkts,
+Fwd Pkt Len Max, Fwd Pkt Len Min, Fwd Pkt Len Mean, Fwd Pkt Len Std, Bwd Pkt Len Max,
+Bwd Pkt Len Min, Bwd Pkt Len Mean, Bwd Pkt Len Std, Flow Byts/s, Flow Pkts/s, Flow IAT Mean,
+Flow IAT Std, Flow IAT Max, Flow IAT Min, Fwd IAT Tot, Fwd IAT Mean, Fwd IAT Std, Fwd IAT Max,
+Fwd IAT Min, Bwd IAT Tot, Bwd IAT Mean, Bwd IAT Std, Bwd IAT Max, Bwd IAT Min, Fwd PSH Flags,
+Bwd PSH Flags, Fwd URG Flags, Bwd URG Flags, Fwd Header Len, Bwd Header Len, Fwd Pkts/s,
+Bwd Pkts/s, Pkt Len Min, Pkt Len Max, Pkt Len Mean, Pkt Len Std, Pkt Len Var, FIN Flag Cnt,
+SYN Flag Cnt, RST Flag Cnt, PSH Flag Cnt, ACK Flag Cnt, URG Flag Cnt, CWE Flag Count,
+ECE Flag Cnt, Down/Up Ratio, Pkt Size Avg, Fwd Seg Size Avg, Bwd Seg Size Avg, Fwd Byts/b Avg,
+Fwd Pkts/b Avg, Fwd Blk Rate Avg, Bwd Byts/b Avg, Bwd Pkts/b Avg, Bwd Blk Rate Avg,
+Subflow Fwd Pkts, Subflow Fwd Byts, Subflow Bwd Pkts, Subflow Bwd Byts, Init Fwd Win Byts,
+Init Bwd Win Byts, Fwd Act Data Pkts, Fwd Seg Size Min, Active Mean, Active Std, Active Max,
+Active Min, Idle Mean, Idle Std, Idle Max, Idle Min
+"""
+FAMILIES = {
+    "Benign": "Benign",
+    "Bot": "Bot",
+    "FTP-BruteForce": "BruteForce",
+    "SSH-Bruteforce": "BruteForce",
+    "DDOS attack-HOIC": "DDoS",
+    "DDOS attack-LOIC-UDP": "DDoS",
+    "DDoS attacks-LOIC-HTTP": "DDoS",
+    "DoS attacks-GoldenEye": "DoS",
+    "DoS attacks-Hulk": "DoS",
+    "DoS attacks-SlowHTTPTest": "DoS",
+    "DoS attacks-Slowloris": "DoS",
+    "Infilteration": "Infiltration",
+    "Brute Force -Web": "WebAttacks",
+    "Brute Force -XSS": "WebAttacks",
+    "SQL Injection": "WebAttacks",
+}
+LAYOUT = flows.Layout(
+    numbers=[name.strip() for name in NUMBERS.split(",")],
+    unused=["Timestamp", "Flow ID", "Src IP", "Src Port", "Dst IP"],
+    protocols=["0", "6", "17"],
+    families=FAMILIES,
+)
+"""The last four unused columns are in the file of one day only."""
+
+
+def load(data_path: str | Path | None = None) -> DataSet:
+    """Load all files of the folder ``IDS``, plain or gzipped, in the order of their names.
+
+    Where there is none, CIC-IDS2017 is loaded in their place, under its own name; see
+    `libs.datasets.ids2017`. Rows with NaN or Infinity and repeated headers are dropped. Numbers
+    that cannot be, such as negative durations, are kept as published.
+
+    Returns
+    -------
+    DataSet
+        x (n, 80) float32; classes Benign, Bot, BruteForce, DDoS, DoS, Infiltration, WebAttacks.
+    """
+    paths = _files(data_path)
+    if not paths and files.present(data_path, ids2017.FILE):
+        return ids2017.load(data_path)
+    if not paths:
+        folder = files.data_folder(data_path)
+        raise UserError(
+            f"raw files not found: expected {folder / FOLDER}/*.csv or *.csv.gz (CSE-CIC-IDS2018) "
+            f"or {folder / ids2017.FILE} (CIC-IDS2017). Get them from {SOURCE} or "
+            f"{ids2017.SOURCE}, put them there, or name their folder with --data_path or the "
+            "environment variable A3_DATA."
+        )
+    x, classes, rows = [], [], 0
+    for path in paths:
+        raw = blocks.read_blocks(
+            path, LAYOUT.numbers, ["Protocol", "Label"], LAYOUT.unused, gaps=True
+        )
+        x_file, classes_file, read = flows.gather(path, raw, LAYOUT)
+        x, classes, rows = x + x_file, classes + classes_file, rows + read
+    digests = "".join(storage.sha256(path) for path in paths)
+    return DataSet(
+        name="ids" if rows == PUBLISHED_ROWS else "ids-sample",
+        x=flows.joined(x),
+        classes=flows.joined(classes),
+        x_test=None,
+        classes_test=None,
+        features=LAYOUT.features,
+        fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
+    )
+
+
+def _files(data_path: str | Path | None) -> list[Path]:
+    """The files of all days; a plain file comes before its own gzipped form."""
+    folder = files.data_folder(data_path) / FOLDER
+    paths = {path.stem: path for path in folder.glob("*.csv.gz")}
+    paths |= {path.name: path for path in folder.glob("*.csv")}
+    return [paths[name] for name in sorted(paths)]
