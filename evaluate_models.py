@@ -36,9 +36,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.plain_parser(__doc__)
     parser.add_argument("seed", type=int, metavar="SEED")
     parser.add_argument("part", nargs="?", choices=("val", "test"), default="test")
     cli.add_folders(parser, in_path="models", out_path="results")

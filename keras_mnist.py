@@ -58,9 +58,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.plain_parser(__doc__)
     parser.add_argument("target_path", type=Path, help="the .keras file to write")
     parser.add_argument("--seed", type=int, default=706)
     parser.add_argument("--n_epochs", type=int, default=15, help="default: 15, as Keras' example")

@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any
 
 
+def plain_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser that shows a script's docstring as it stands."""
+    raw = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=doc, formatter_class=raw)
+
+
 def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
     """Options that all do_ scripts share.
 
@@ -19,8 +25,7 @@ def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
     seed : str
         Which seeds the paper takes.
     """
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=doc, formatter_class=raw)
+    parser = plain_parser(doc)
     add = parser.add_argument
     add("seed", type=int, metavar="SEED", help=f"seed of the run, e.g. {seed}")
     add("part", choices=("val", "test"), help="rows to score; thresholds always come from val")
