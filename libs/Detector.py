@@ -120,6 +120,7 @@ class Detector(BaseEstimator):
         if not self.uses_labels and y.any():
             x, y = x[y == 0], y[y == 0]
         self.input_shape_ = x.shape[1:]
+        vars(self).pop("_compiled", None)  # of an earlier fit: it holds the former networks
         self.training_ = self._fit(x, y.astype(np.int32))
         return self
 

@@ -72,6 +72,16 @@ def test_same_seed_same_bits(name, fitted, train_rows, test_rows):
     assert not np.array_equal(again, other)
 
 
+def test_fitting_again_forgets(name, fitted, train_rows, test_rows):
+    """Scores are those of the last fit, on rows of another width too."""
+    x, y = train_rows
+    again = make(name, epochs=1).fit(x[:, :10], y)
+    assert again.decision_function(test_rows[0][:, :10]).shape == (len(test_rows[0]),)
+    again = again.set_params(**make(name).get_params()).fit(x, y)
+    expected = fitted.decision_function(test_rows[0])
+    np.testing.assert_array_equal(again.decision_function(test_rows[0]), expected)
+
+
 def test_rows_are_scored_each_by_itself(name, fitted, test_rows):
     """No row's score depends on the other rows: nothing is learned from test rows."""
     x = test_rows[0]
