@@ -247,6 +247,28 @@ class Detector(BaseEstimator):
             ) from error
         return detector
 
+    def _checked_budgets(self, known: int, least: int = 0) -> tuple[int, ...]:
+        """The setting ``budgets``, or ``known`` if it is None: each from ``least`` to ``known``.
+
+        Parameters
+        ----------
+        known : int
+            Known anomalies among the training rows.
+        least : int
+            Known anomalies that the method cannot do without: 0 or 1.
+        """
+        budgets = (known,) if self.budgets is None else tuple(self.budgets)
+        if least and 0 in budgets:
+            raise UserError(
+                f"budgets {budgets}: {type(self).__name__} needs at least one known anomaly"
+            )
+        if not budgets or max(budgets) > known or min(budgets) < 0:
+            raise UserError(
+                f"budgets {budgets}: expected one or more numbers from {least} to the {known} "
+                "known anomalies among the rows"
+            )
+        return budgets
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "training_"):
             raise UserError(f"this {type(self).__name__} is not fitted: call fit(x, y) or load()")
