@@ -7,6 +7,7 @@ from importlib import import_module
 
 _MODULES = {
     "Autoencoder": "autoencoder",
+    "DAGMM": "dagmm",
     "IsolationForest": "isolation_forest",
     "VAE": "vae",
 }

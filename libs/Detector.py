@@ -19,6 +19,7 @@ COMPONENTS = {
     "A3": "libs.A3",
     "Autoencoder": "baselines",
     "VAE": "baselines",
+    "DAGMM": "baselines",
     "IsolationForest": "baselines",
     "GaussianNoise": "libs.architecture.anomaly",
     "UniformNoise": "libs.architecture.anomaly",
