@@ -20,6 +20,7 @@ COMPONENTS = {
     "Autoencoder": "baselines",
     "VAE": "baselines",
     "DAGMM": "baselines",
+    "DevNet": "baselines",
     "IsolationForest": "baselines",
     "GaussianNoise": "libs.architecture.anomaly",
     "UniformNoise": "libs.architecture.anomaly",

@@ -40,8 +40,11 @@ def test_learns_all_weights(name, fitted, train_rows):
         assert np.isfinite(after).all()
 
 
-def test_finds_anomalies(name, fitted, train_rows):
+def test_finds_anomalies(name, fitted, train_rows, request):
     """Rows of pure noise score above normal rows, and scores are not constant."""
+    if name == "DevNet":
+        reason = "linear in what tells known anomalies from normal rows; half of the noise is below"
+        request.applymarker(pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True))
     x = np.random.default_rng(5).normal(0.5, 1, (200, 20)).astype(np.float32)
     scores = fitted.decision_function(np.concatenate([train_rows[0][:200], x]))
     assert scores.dtype == np.float32
