@@ -7,6 +7,8 @@ from importlib import import_module
 
 _MODULES = {
     "Autoencoder": "autoencoder",
+    "DAGMM": "dagmm",
+    "DevNet": "devnet",
     "IsolationForest": "isolation_forest",
     "VAE": "vae",
 }

@@ -14,7 +14,6 @@ from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations
 from libs.Detector import Detector
-from libs.errors import UserError
 from libs.seeds import derive_seed
 from libs.training import Training, gradient_step, scored, seeded, train
 
@@ -122,16 +121,6 @@ class A3(Detector):
             seed=self.random_state,
             name="A3",
         )
-
-    def _checked_budgets(self, known: int) -> tuple[int, ...]:
-        """The label budgets, not more than there are known anomalies."""
-        budgets = (known,) if self.budgets is None else tuple(self.budgets)
-        if not budgets or max(budgets) > known or min(budgets) < 0:
-            raise UserError(
-                f"budgets {budgets}: expected one or more numbers from 0 to the {known} known "
-                "anomalies among the rows"
-            )
-        return budgets
 
     def _fitted(
         self, part: Detector | keras.Model | GaussianNoise, x: np.ndarray, y: np.ndarray

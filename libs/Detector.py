@@ -18,6 +18,8 @@ COMPONENTS = {
     "A3": "libs.A3",
     "Autoencoder": "baselines",
     "VAE": "baselines",
+    "DAGMM": "baselines",
+    "DevNet": "baselines",
     "IsolationForest": "baselines",
     "GaussianNoise": "libs.architecture.anomaly",
     "UniformNoise": "libs.architecture.anomaly",
@@ -119,7 +121,8 @@ class Detector(BaseEstimator):
         if not self.uses_labels and y.any():
             x, y = x[y == 0], y[y == 0]
         self.input_shape_ = x.shape[1:]
-        self.__dict__.pop("_compiled", None)  # a graph of the networks of an earlier fit
+        for earlier in ("_compiled", "calibration_scores_", "rate_"):  # of an earlier fit
+            self.__dict__.pop(earlier, None)
         self.training_ = self._fit(x, y.astype(np.int32))
         return self
 
@@ -248,6 +251,28 @@ class Detector(BaseEstimator):
         if not hasattr(self, "calibration_scores_"):
             raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
         return self.calibration_scores_[:, -1]
+
+    def _checked_budgets(self, known: int, least: int = 0) -> tuple[int, ...]:
+        """The setting ``budgets``, or ``known`` if it is None: each from ``least`` to ``known``.
+
+        Parameters
+        ----------
+        known : int
+            Known anomalies among the training rows.
+        least : int
+            Known anomalies that the method cannot do without: 0 or 1.
+        """
+        budgets = (known,) if self.budgets is None else tuple(self.budgets)
+        if least and 0 in budgets:
+            raise UserError(
+                f"budgets {budgets}: {type(self).__name__} needs at least one known anomaly"
+            )
+        if not budgets or max(budgets) > known or min(budgets) < 0:
+            raise UserError(
+                f"budgets {budgets}: expected one or more numbers from {least} to the {known} "
+                "known anomalies among the rows"
+            )
+        return budgets
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "training_"):

@@ -83,9 +83,48 @@ class Adam:
         beta2.assign(beta2 * 0.999)
 
 
-def gradient_step(loss: Step, variables: Sequence[keras.Variable], learning_rate: float) -> Step:
-    """The ordinary step: Adam on the gradient of ``loss(seed, *batch)``."""
-    optimiser = Adam(variables, learning_rate)
+class RMSprop:
+    """RMSprop (Hinton, 2012) by TensorFlow's fused kernel, as in Keras: ρ = .9, no momentum.
+
+    Parameters
+    ----------
+    variables : sequence of keras.Variable
+    learning_rate : float
+    clip_norm : float
+        The gradient of each variable by itself is scaled down to this norm (Keras' ``clipnorm``).
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float, clip_norm: float):
+        self.variables = [variable.value for variable in variables]
+        self.learning_rate = learning_rate
+        self.clip_norm = clip_norm
+        self.squares = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+        self.momenta = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
+        """Move the variables one step against the gradient of ``loss``."""
+        gradients = tape.gradient(loss, self.variables)
+        for v, s, m, g in zip(self.variables, self.squares, self.momenta, gradients, strict=True):
+            tf.raw_ops.ResourceApplyRMSProp(
+                var=v.handle,
+                ms=s.handle,
+                mom=m.handle,
+                lr=self.learning_rate,
+                rho=0.9,
+                momentum=0.0,
+                epsilon=1e-7,
+                grad=tf.clip_by_norm(g, self.clip_norm),
+            )
+
+
+def gradient_step(
+    loss: Step,
+    variables: Sequence[keras.Variable],
+    learning_rate: float,
+    optimiser: Callable[[Sequence[keras.Variable], float], Adam | RMSprop] = Adam,
+) -> Step:
+    """The ordinary step: ``optimiser`` on the gradient of ``loss(seed, *batch)``."""
+    optimiser = optimiser(variables, learning_rate)
 
     def step(seed: tf.Tensor, *batch: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -123,6 +162,7 @@ def train(
     epochs: int,
     seed: int,
     name: str,
+    order: Callable[[int], np.ndarray] | None = None,
 ) -> Training:
     """Run ``step`` over ``epochs`` random orders of the rows.
 
@@ -140,6 +180,9 @@ def train(
         Decides, with the name, the orders of rows and the seeds of the steps.
     name : str
         Of the step that is trained; shown with the progress.
+    order : callable, optional
+        ``order(epoch)`` gives the row numbers of an epoch, as many in each. Default: all rows in a
+        random order.
 
     Returns
     -------
@@ -150,7 +193,12 @@ def train(
     ArithmeticError
         If a loss is not finite.
     """
-    n = len(rows[0])
+
+    def shuffled(epoch: int) -> np.ndarray:
+        return np.random.default_rng(derive_seed(seed, name, epoch)).permutation(len(rows[0]))
+
+    order = order or shuffled
+    n = len(order(0))
     steps = math.ceil(n / batch_size)
     row_bytes = sum(r[:1].nbytes for r in rows)
     per_call = max(1, min(CALL_STEPS, CALL_BYTES // max(1, batch_size * row_bytes))) * batch_size
@@ -158,10 +206,10 @@ def train(
     losses, start = [], time.perf_counter()
     with progress(name, steps * epochs) as advance:
         for epoch in range(epochs):
-            order = np.random.default_rng(derive_seed(seed, name, epoch)).permutation(n)
+            numbers = order(epoch)
             total = 0.0
             for begin in range(0, n, per_call):
-                chosen = order[begin : begin + per_call]
+                chosen = numbers[begin : begin + per_call]
                 first = epoch * steps + begin // batch_size
                 total += float(run(tf.constant(first), *(tf.constant(r[chosen]) for r in rows)))
                 mean = total / math.ceil((begin + len(chosen)) / batch_size)
@@ -176,7 +224,7 @@ def train(
                 )
             losses.append(mean)
     seconds = time.perf_counter() - start
-    return Training(n, epochs, steps * epochs, seconds, tuple(losses))
+    return Training(len(rows[0]), epochs, steps * epochs, seconds, tuple(losses))
 
 
 def scored(function: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray, chunk: int) -> np.ndarray:

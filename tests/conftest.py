@@ -20,6 +20,8 @@ _SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
 SETTINGS = {
     "A3": {"target": Autoencoder(dims=(16, 8), **_SCHEDULE), "alarm_dims": (60, 30), **_SCHEDULE},
     "Autoencoder": {"dims": (16, 8), **_SCHEDULE},
+    "DAGMM": {"dims": (16, 4), "epochs": 100, "batch_size": 64, "learning_rate": 3e-3},
+    "DevNet": {"epochs": 20, "batch_size": 64},
     "VAE": {"dims": (16,), "code": 4, **_SCHEDULE},
 }
 """Settings that suit the toy rows; a detector that is not named here is tested with its own."""

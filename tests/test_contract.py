@@ -41,8 +41,11 @@ def test_learns_all_weights(name, fitted, train_rows):
         assert np.isfinite(after).all()
 
 
-def test_finds_anomalies(name, fitted, train_rows):
+def test_finds_anomalies(name, fitted, train_rows, request):
     """Rows of pure noise score above normal rows, and scores are not constant."""
+    if name == "DevNet":
+        reason = "linear in what tells known anomalies from normal rows; half of the noise is below"
+        request.applymarker(pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True))
     x = np.random.default_rng(5).normal(0.5, 1, (200, 20)).astype(np.float32)
     scores = fitted.decision_function(np.concatenate([train_rows[0][:200], x]))
     assert scores.dtype == np.float32
@@ -73,20 +76,22 @@ def test_same_seed_same_bits(name, fitted, train_rows, test_rows):
     assert not np.array_equal(again, other)
 
 
-def test_fitting_again_forgets(name, train_rows, test_rows):
-    """A second fit gives what a first one on the same rows gives."""
-    x, y = train_rows
-    detector = make(name, epochs=2).fit(x[::-1] * 0.5, y[::-1])
-    detector.decision_function(test_rows[0])
-    again = detector.fit(x, y).decision_function(test_rows[0])
-    fresh = make(name, epochs=2).fit(x, y).decision_function(test_rows[0])
-    np.testing.assert_array_equal(again, fresh)
-
-
 def test_global_random_generators_are_left_alone(name, train_rows):
     states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     make(name, epochs=1).fit(*train_rows)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
+
+
+def test_fitting_again_forgets(name, fitted, train_rows, test_rows):
+    """Scores are those of the last fit, on rows of another width too."""
+    x, y = train_rows
+    again = make(name, epochs=1).fit(x[:, :10], y)
+    assert again.decision_function(test_rows[0][:, :10]).shape == (len(test_rows[0]),)
+    again = again.set_params(**make(name).get_params()).fit(x, y)
+    expected = fitted.decision_function(test_rows[0])
+    np.testing.assert_array_equal(again.decision_function(test_rows[0]), expected)
+    with pytest.raises(UserError, match="no threshold yet"):
+        assert again.calibrate(x).fit(x, y).threshold_
 
 
 def test_rows_are_scored_each_by_itself(name, fitted, test_rows):

@@ -1,0 +1,1 @@
+"""Methods, data and what they share; the README draws the house."""

@@ -1,0 +1,1 @@
+"""Keras builders of target, anomaly and alarm networks."""
