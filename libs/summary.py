@@ -147,7 +147,7 @@ def show_experiment(tables: Mapping[str, pd.DataFrame], about: dict, folder: Pat
     rows = [table.reset_index().assign(**place, view=view) for view, table in tables.items()]
     table = over_seeds(pd.concat(rows, ignore_index=True))
     show(pivot(table, "[bold]{}[/]".format), caption(table))
-    print(f"ROC pictures: {', '.join(str(folder / f'{view}.roc.png') for view in tables)}\n")
+    print(f"ROC pictures in {folder}: {', '.join(f'{view}.roc.png' for view in tables)}\n")
 
 
 def markdown(shown: pd.DataFrame, caption: str) -> str:

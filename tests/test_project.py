@@ -34,8 +34,8 @@ def test_each_requirement_has_its_line_in_the_readme():
 
 
 LAYERS = [
-    ["do_", "keras_mnist", "evaluate_"],
-    ["libs.ExperimentWrapper.", "libs.evaluation."],
+    ["do_", "keras_mnist", "evaluate_", "sweep."],
+    ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary."],
     ["libs.A3."],
     ["baselines."],

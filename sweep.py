@@ -1,0 +1,76 @@
+#!/usr/bin/env python
+"""Run do_ scripts over data sets and seeds, several at a time, and list what failed.
+
+Each cell is one script with one seed, in a process of its own; its label budgets train together
+in it. Cells that ended well are skipped when the sweep is started again; a cell that was cut off
+goes on with its next training. Everything after -- is handed to every script.
+
+    python sweep.py --data_sets digits nslkdd --seeds 706 3003 -- --n_epochs 5
+    python sweep.py --toml sweep.toml      # data_sets, seeds, budgets, part, jobs, options
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from libs import cli
+
+DEFAULTS = {"budgets": [], "part": "test", "jobs": 1, "options": []}
+
+
+def settings_of(args: argparse.Namespace) -> dict:
+    """Settings of the file, replaced by those of the command line, completed by the defaults."""
+    import tomllib
+
+    from libs.errors import UserError
+
+    given = {}
+    if args.toml:
+        try:
+            given = tomllib.loads(args.toml.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise UserError(f"{args.toml} is no readable TOML file: {error}") from error
+    names = ("data_sets", "seeds", *DEFAULTS)
+    strange = sorted(set(given) - set(names))
+    if strange:
+        raise UserError(f"{args.toml}: unknown setting {', '.join(strange)}; expected {names}")
+    line = {name: getattr(args, name) for name in names if getattr(args, name)}
+    settings = DEFAULTS | given | line
+    missing = [name for name in ("data_sets", "seeds") if not settings.get(name)]
+    if missing:
+        raise UserError(f"nothing to run: give {' and '.join(f'--{name}' for name in missing)}")
+    return settings
+
+
+def main(args: argparse.Namespace) -> int:
+    """Make the cells, run those that are missing, show the table."""
+    from libs import sweeping
+
+    settings = settings_of(args)
+    cells = sweeping.cells(
+        Path(__file__).parent,
+        settings["data_sets"],
+        settings["seeds"],
+        settings["part"],
+        settings["budgets"],
+        settings["options"],
+    )
+    outcomes = sweeping.run_all(cells, settings["jobs"], args.log_path)
+    sweeping.show(outcomes)
+    return 1 if any(outcome.reason for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    parser = cli.plain_parser(__doc__)
+    add = parser.add_argument
+    add("--toml", type=Path, metavar="FILE", help="settings; the command line comes before them")
+    add("--data_sets", nargs="+", metavar="NAME", help="each is a script do_NAME.py")
+    add("--seeds", type=int, nargs="+", metavar="SEED")
+    add("--budgets", type=int, nargs="+", metavar="N", help="label budgets (default: the script's)")
+    add("--part", choices=("val", "test"), help="default: test")
+    add("--jobs", type=int, metavar="N", help="cells at a time; they share the cores (default: 1)")
+    add("--log_path", type=Path, default=Path("results/sweep"), help="default: results/sweep")
+    words = [*sys.argv[1:], "--"]
+    split = words.index("--")
+    parser.set_defaults(options=words[split + 1 : -1])
+    raise SystemExit(cli.run(main, parser, words[:split]))
