@@ -250,7 +250,8 @@ class Trainer:
         write_failure(self.folder / name, names, message)
         if not expected:
             path = self.folder / name / "traceback.txt"
-            path.write_text("".join(traceback.format_exception(error)))
+            with storage.replaced_file(path) as temporary:
+                temporary.write_text("".join(traceback.format_exception(error)))
             message += f" (see {path})"
         log.error("%s: %s", name, message)
         return f"{name}: {message}"

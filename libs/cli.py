@@ -48,7 +48,9 @@ def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
     )
     for role in ("normal", "known", "unknown"):
         add(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of one own experiment")
-    add("--n_epochs", type=_count, metavar="N", help="epochs of every network (default: its own)")
+    add(
+        "--n_epochs", type=_positive, metavar="N", help="epochs of every network (default: its own)"
+    )
     add("--data_path", type=Path, metavar="FOLDER", help="raw files (default: $A3_DATA, or data)")
     add("--model_path", type=Path, default=Path("models"), metavar="FOLDER", help="default: models")
     add(
@@ -80,10 +82,15 @@ def add_flag(parser: argparse.ArgumentParser, *names: str, help: str) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected a number of 0 or more, found {text}")
-    return value
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _count(text) == 0:
+        raise argparse.ArgumentTypeError("expected a number of 1 or more, found 0")
+    return int(text)
 
 
 def _flag(text: str) -> bool:

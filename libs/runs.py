@@ -149,7 +149,12 @@ def result_rows(
             failure = json.loads(failed.read_text())
             rows |= {n: Row(n, error=failure["error"]) for n in failure["names"]}
             continue
-        for run in stored_runs(folder):
+        try:
+            runs = stored_runs(folder)
+        except UserError as error:
+            rows[folder.name] = Row(folder.name, error=str(error))
+            continue
+        for run in runs:
             differences = run.differences(about)
             if differences:
                 log.warning("%s is left out: %s", run.folder, "; ".join(differences))

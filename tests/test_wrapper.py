@@ -167,6 +167,9 @@ def test_a_damaged_model_is_a_clear_error(run):
     assert "alarm.keras is damaged" in wrapper.failures[0]
     assert table.loc["A3-n5", "status"] == "error"
     assert table.loc["Autoencoder", "status"] == "ok"
+    (run.models / "A3/error.json").unlink()
+    _, table = run(only=["IsolationForest"])
+    assert "alarm.keras is damaged" in table.loc["A3", "error"]
     _, table = run(override=True)
     assert (table["status"] == "ok").all()
 
