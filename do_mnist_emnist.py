@@ -18,14 +18,12 @@ BUDGETS = (5, 25, 50, 100)
 
 def main(args) -> int:
     """Train and score every method on both choices of letters."""
-    import keras
-
     from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
     from libs import datasets
     from libs.A3 import A3
     from libs.architecture.anomaly import GaussianNoise
+    from libs.architecture.target import load_target
     from libs.DataHandler import DataHandler, Experiment, SplitRules
-    from libs.errors import UserError
     from libs.ExperimentWrapper import ExperimentWrapper
 
     digits, first, last = tuple("0123456789"), tuple("ABCDE"), tuple("VWXYZ")
@@ -33,20 +31,13 @@ def main(args) -> int:
         Experiment(normal=digits, known=first, unknown=last),
         Experiment(normal=digits, known=last, unknown=first),
     ]
-    try:
-        target = keras.models.load_model(args.target_path, compile=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{args.target_path} is no Keras model ({error}). Train one: "
-            "python keras_mnist.py models/keras_mnist.keras"
-        ) from error
     methods = {
         "Autoencoder": Autoencoder(network="conv", dims=(16, 8, 8), epochs=30, batch_size=256),
         "IsolationForest": IsolationForest(),
         "DAGMM": DAGMM(),
         "DevNet": DevNet(),
         "A3": A3(
-            target=target,
+            target=load_target(args.target_path),
             anomaly=GaussianNoise(mean=0.5, std=1.0),
             alarm_dims=(1000, 500, 200, 75),
             epochs=60,

@@ -10,6 +10,7 @@ such rows). The column largest_difference compares with the scores kept when the
 """
 
 import argparse
+from pathlib import Path
 
 from libs import cli
 
@@ -22,11 +23,14 @@ def main(args: argparse.Namespace) -> int:
     import pandas as pd
 
     from libs import storage
+    from libs.errors import UserError
     from libs.evaluation import Rescorer, saved_experiments
 
     rescorer = Rescorer(args.data_path, args.part, args.out_path)
     folders = saved_experiments(args.in_path, args.seed)
     table = pd.concat([rescorer.rescore(folder) for folder in folders])
+    if not len(table):
+        raise UserError(f"no finished run of seed {args.seed} in {args.in_path}")
     path = args.out_path / "all_results" / f"all_results_{args.seed}.csv"
     with storage.replaced_file(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
@@ -40,4 +44,5 @@ if __name__ == "__main__":
     parser.add_argument("seed", type=int, metavar="SEED")
     parser.add_argument("part", nargs="?", choices=("val", "test"), default="test")
     cli.add_folders(parser, in_path="models", out_path="results")
+    parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
     raise SystemExit(cli.run(main, parser))

@@ -24,6 +24,7 @@ def main(args: argparse.Namespace) -> int:
     from libs.architecture.target import digit_classifier
     from libs.training import gradient_step, seeded, train
 
+    storage.check_writable(args.target_path.parent)
     data = datasets.load("mnist", args.data_path)
     labels, labels_test = data.classes.astype(np.int32), data.classes_test.astype(np.int32)
     with seeded(args.seed):

@@ -51,6 +51,7 @@ class DevNet(Detector):
 
     networks = ("model_",)
     uses_labels = True
+    fewest_known = 1
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class DevNet(Detector):
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         known = np.flatnonzero(y)
-        self.budgets_ = self._checked_budgets(len(known), least=1)
+        self.budgets_ = self._checked_budgets(len(known))
         networks = [self._network(x.shape[1:], f"network_{i}") for i in range(len(self.budgets_))]
         trainings = [
             self._train(network, x, y, known[:budget])

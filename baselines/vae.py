@@ -40,6 +40,7 @@ class VAE(Detector):
     """
 
     networks = ("encoder_", "decoder_")
+    depends_on_rows = True
 
     def __init__(
         self,

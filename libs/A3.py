@@ -98,20 +98,26 @@ class A3(Detector):
         rank = np.full(len(x), -1, np.int32)
         rank[known] = np.arange(len(known))
         limits = tf.constant(budgets, tf.int32)
-        generate = anomaly.generate
 
         def loss(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
             n = tf.shape(rows)[0]
-            both = tf.concat([rows, generate(rows, seed)], axis=0)
+            both = tf.concat([rows, anomaly.generate(rows, seed)], axis=0)
             logits = self.alarm_(self._activations(both), training=True)
             real, generated = logits[:n], logits[n:]
             own = tf.cast(rank[:, None] < limits[None, :], tf.float32)
             label = tf.cast(rank >= 0, tf.float32)[:, None] * tf.ones_like(own)
             entropy = tf.nn.sigmoid_cross_entropy_with_logits(label, real)
-            # a batch may hold rows of larger budgets only
-            mean = tf.math.divide_no_nan(tf.reduce_sum(own * entropy, 0), tf.reduce_sum(own, 0))
-            counter = tf.reduce_mean(tf.nn.softplus(-generated), axis=0)
-            return tf.reduce_sum(mean + self.loss_weight * counter)
+
+            def own_mean(values: tf.Tensor) -> tf.Tensor:
+                # a batch may hold rows of larger budgets only
+                return tf.math.divide_no_nan(tf.reduce_sum(own * values, 0), tf.reduce_sum(own, 0))
+
+            counter = tf.nn.softplus(-generated)
+            if anomaly.depends_on_rows:
+                counter = own_mean(counter)
+            else:
+                counter = tf.reduce_mean(counter, axis=0)
+            return tf.reduce_sum(own_mean(entropy) + self.loss_weight * counter)
 
         return train(
             gradient_step(loss, self.alarm_.trainable_variables, self.learning_rate),

@@ -70,6 +70,9 @@ class Detector(BaseEstimator):
     """Whether known anomalies take part in the training. If so, there is a setting ``budgets``, and
     ``budgets_`` is what was trained."""
 
+    fewest_known: ClassVar[int] = 0
+    """Known anomalies that a method which uses labels cannot do without."""
+
     # --- what a subclass gives -------------------------------------------------------------------
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         """Learn from checked rows; methods that ignore labels see normal rows only."""
@@ -141,7 +144,7 @@ class Detector(BaseEstimator):
         return self._scores(x).astype(np.float32).reshape(len(x), -1)
 
     def decision_function(self, x: np.ndarray) -> np.ndarray:
-        """Scores, float32 (n,); higher is more anomalous. The largest budget, if there are more."""
+        """Scores, float32 (n,); higher is more anomalous. Of several budgets the largest."""
         return self.decision_matrix(x)[:, -1]
 
     def calibrate(self, x: np.ndarray, rate: float = 0.01) -> Self:
@@ -154,6 +157,8 @@ class Detector(BaseEstimator):
         rate : float
             Accepted false-positive rate on normal rows; on unlabelled ones, the contamination.
         """
+        if not 0 < rate < 1:
+            raise UserError(f"rate {rate}: expected a share between 0 and 1")
         self.calibration_scores_ = np.sort(self.decision_matrix(x), axis=0)
         self.rate_ = float(rate)
         return self
@@ -252,25 +257,13 @@ class Detector(BaseEstimator):
             raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
         return self.calibration_scores_[:, -1]
 
-    def _checked_budgets(self, known: int, least: int = 0) -> tuple[int, ...]:
-        """The setting ``budgets``, or ``known`` if it is None: each from ``least`` to ``known``.
-
-        Parameters
-        ----------
-        known : int
-            Known anomalies among the training rows.
-        least : int
-            Known anomalies that the method cannot do without: 0 or 1.
-        """
-        budgets = (known,) if self.budgets is None else tuple(self.budgets)
-        if least and 0 in budgets:
+    def _checked_budgets(self, known: int) -> tuple[int, ...]:
+        """The setting ``budgets``, ascending; ``known``, the number of anomalies, if it is None."""
+        budgets = (known,) if self.budgets is None else tuple(sorted(self.budgets))
+        if not budgets or budgets[-1] > known or budgets[0] < self.fewest_known:
             raise UserError(
-                f"budgets {budgets}: {type(self).__name__} needs at least one known anomaly"
-            )
-        if not budgets or max(budgets) > known or min(budgets) < 0:
-            raise UserError(
-                f"budgets {budgets}: expected one or more numbers from {least} to the {known} "
-                "known anomalies among the rows"
+                f"budgets {budgets}: expected one or more numbers from {self.fewest_known} to the "
+                f"{known} known anomalies among the rows"
             )
         return budgets
 

@@ -28,6 +28,10 @@ from libs.summary import show_experiment
 log = logging.getLogger("a3")
 
 
+class SettingsError(UserError):
+    """What is there was made with other settings than are wanted now."""
+
+
 class ExperimentWrapper:
     """Runs methods on the experiments of one data set, protocol and seed.
 
@@ -114,8 +118,8 @@ class ExperimentWrapper:
         for name in only or methods:
             try:
                 trainer.train(name)
-            except storage.WriteError:
-                raise  # nothing that follows could be kept either
+            except (storage.WriteError, SettingsError):
+                raise  # nothing could be kept, or it is for the user to decide what is
             except Exception as error:  # noqa: BLE001  (a failing method must not stop the others)
                 self.failures.append(trainer.record_failure(name, error))
         target = self.results / folder / self.part
@@ -177,9 +181,7 @@ class Trainer:
         """Train what no finished run has; label budgets that are missing, all in one."""
         override = self.wrapper.override
         found = stored_runs(self.folder / name, skip_damaged=override)
-        wanted = self.budgets if detector.uses_labels else ()
-        if detector.uses_labels and not wanted:
-            raise UserError(f"{name} needs a number of known anomalies: give --n_train_anomalies")
+        wanted = self._wanted(name, detector)
         if override:
             missing = tuple(sorted({*wanted, *(b for run in found for b in run.budgets)}))
             return [self._fit(name, detector, missing)]
@@ -189,6 +191,18 @@ class Trainer:
         there = {b for run in found for b in run.budgets}
         missing = tuple(b for b in wanted if b not in there)
         return found + ([self._fit(name, detector, missing)] if missing or not found else [])
+
+    def _wanted(self, name: str, detector: Detector) -> tuple[int, ...]:
+        """Label budgets that a method can be trained for; empty if it uses no labels."""
+        if not detector.uses_labels:
+            return ()
+        wanted = tuple(b for b in self.budgets if b >= detector.fewest_known)
+        if not wanted:
+            raise UserError(
+                f"{name} needs at least {detector.fewest_known} known anomalies, found label "
+                f"budgets {self.budgets}; give --n_train_anomalies"
+            )
+        return wanted
 
     def _manifest(self, detector: Detector) -> dict:
         """What a run depends on beside the detector's own settings."""
@@ -201,7 +215,7 @@ class Trainer:
         found = {"detector": run.manifest["detector"], "run": run.manifest["run"]}
         differences = [d for d in same_settings(wanted, found) if ".budgets:" not in d]
         if differences:
-            raise UserError(
+            raise SettingsError(
                 f"{run.folder} was trained with other settings: {'; '.join(differences)}. "
                 "Give the same settings, --override to train it again, or another --model_path."
             )
@@ -228,6 +242,11 @@ class Trainer:
             n for n, m in self.methods.items() if describe(self._configured(m)) == describe(part)
         ]
         name = same[0] if same else type(part).__name__
+        if not same and name in self.methods:
+            raise UserError(
+                f"two {name}s of different settings: name the one that another method builds on "
+                "among the methods"
+            )
         if name in self._failed:
             raise UserError(f"builds on {name}, which failed: {self._failed[name]}")
         self.methods.setdefault(name, part)
@@ -247,11 +266,12 @@ class Trainer:
         expected = isinstance(error, UserError)
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         names = row_names(name, self.budgets if self.methods[name].uses_labels else ())
-        write_failure(self.folder / name, names, message)
-        if not expected:
-            path = self.folder / name / "traceback.txt"
-            with storage.replaced_file(path) as temporary:
-                temporary.write_text("".join(traceback.format_exception(error)))
-            message += f" (see {path})"
+        with storage.locked(self.folder / name):
+            write_failure(self.folder / name, names, message)
+            if not expected:
+                path = self.folder / name / "traceback.txt"
+                with storage.replaced_file(path) as temporary:
+                    temporary.write_text("".join(traceback.format_exception(error)))
+                message += f" (see {path})"
         log.error("%s: %s", name, message)
         return f"{name}: {message}"

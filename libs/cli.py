@@ -71,7 +71,6 @@ def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str)
     parser.add_argument(
         "--out_path", type=Path, default=Path(out_path), help=f"default: {out_path}"
     )
-    parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
 
 
 def add_flag(parser: argparse.ArgumentParser, *names: str, help: str) -> None:

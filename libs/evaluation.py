@@ -71,7 +71,8 @@ class Rescorer:
         """
         first = next(iter(_runs(folder)), None)
         if first is None:
-            return pd.DataFrame()
+            log.warning("%s holds no finished run", folder)
+            return pd.DataFrame(columns=COLUMNS)
         about = {k: v for k, v in first.manifest["run"].items() if k != "scheduled"}
         split = self._split(about)
         detectors: dict[str, tuple[Detector, int, float]] = {}
@@ -97,7 +98,7 @@ class Rescorer:
             if name in scores
         ]
         place = dict(zip(PLACE, folder.parts[-4:], strict=True))
-        return pd.DataFrame(lines).assign(**place)[[*PLACE, "view", "run", *METRICS, *THRESHOLDED]]
+        return pd.DataFrame(lines, columns=COLUMNS[4:]).assign(**place)[COLUMNS]
 
     def _split(self, about: dict) -> Split:
         """The split that the runs were trained on, made again from their manifest."""
@@ -147,6 +148,7 @@ THRESHOLDED = [
     "largest_difference",
     "note",
 ]
+COLUMNS = [*PLACE, "view", "run", *METRICS, *THRESHOLDED]
 
 
 def _runs(folder: Path) -> Iterator[StoredRun]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -84,11 +85,12 @@ class StoredRun:
             np.savez(file, scores=scores)
 
     def scores(self, part: str) -> np.ndarray | None:
-        """The kept score matrix, or None."""
-        if not self.score_file(part).is_file():
+        """The kept score matrix; None where there is none that can be read."""
+        try:
+            with np.load(self.score_file(part), allow_pickle=False) as arrays:
+                return arrays["scores"]
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
             return None
-        with np.load(self.score_file(part), allow_pickle=False) as arrays:
-            return arrays["scores"]
 
     def rows(self, matrix: np.ndarray) -> list[Row]:
         """Result rows of a score matrix."""
@@ -144,16 +146,11 @@ def result_rows(
     """
     rows: dict[str, Row] = {}
     for folder in sorted(p for p in experiment_folder.iterdir() if p.is_dir()):
-        failed = folder / ERROR
-        if failed.is_file():
-            failure = json.loads(failed.read_text())
-            rows |= {n: Row(n, error=failure["error"]) for n in failure["names"]}
-            continue
+        failure = _failure(folder)
         try:
             runs = stored_runs(folder)
         except UserError as error:
-            rows[folder.name] = Row(folder.name, error=str(error))
-            continue
+            runs, failure = [], failure or {"names": [folder.name], "error": str(error)}
         for run in runs:
             differences = run.differences(about)
             if differences:
@@ -161,7 +158,19 @@ def result_rows(
             scores = None if differences else matrix(run)
             if scores is not None:
                 rows |= {row.name: row for row in run.rows(scores)}
+        if failure:
+            rows |= {name: Row(name, error=failure["error"]) for name in failure["names"]}
     return list(rows.values())
+
+
+def _failure(method_folder: Path) -> dict[str, Any] | None:
+    """What `write_failure` left."""
+    try:
+        return json.loads((method_folder / ERROR).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {"names": [method_folder.name], "error": f"{ERROR} is damaged"}
 
 
 def same_settings(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:

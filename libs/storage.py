@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,9 +65,11 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
+            former = temporary.with_name(f"{temporary.name}-former")
             if path.exists():
-                shutil.rmtree(path)
+                os.rename(path, former)
             os.rename(temporary, path)
+            shutil.rmtree(former, ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -83,7 +86,7 @@ def locked(folder: Path) -> Iterator[None]:
             log.warning("waiting for another process that works on %s", folder)
             lock.acquire()
     try:
-        for left in folder.glob(f"{TEMPORARY}*"):
+        for left in [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]:
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         yield
     finally:
@@ -92,9 +95,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 def check_writable(folder: Path) -> None:
     """Raise a WriteError before the first training where nothing can be written."""
-    with replaced_file(Path(folder) / "writable") as probe:
-        probe.write_bytes(b"1")
-    (Path(folder) / "writable").unlink(missing_ok=True)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"1")
 
 
 def write_json(path: Path, value: Any) -> None:

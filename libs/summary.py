@@ -37,15 +37,13 @@ def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
     """
     frames = []
     for description in sorted(Path(results).glob(f"*/*/*/*/{part}/{DESCRIPTION}")):
-        about = json.loads(description.read_text())
-        data = about["data"]
-        if seeds and data["seed"] not in seeds:
-            continue
-        place = {"data_set": data["data_set"], "protocol": about["protocol"]}
-        place |= {"seed": data["seed"], "experiment": description.parent.parent.name}
-        for path in sorted(description.parent.glob("*.metric.csv")):
-            view = path.name.removesuffix(".metric.csv")
-            frames.append(pd.read_csv(path).assign(**place, view=view))
+        try:
+            frames += _metrics(description, seeds)
+        except (ValueError, KeyError, OSError, pd.errors.EmptyDataError) as error:
+            raise UserError(
+                f"{description.parent} holds damaged result files ({error}); run its do_ script or "
+                "evaluate_models.py again, which writes them anew"
+            ) from error
     if not frames:
         chosen = f" of seeds {', '.join(map(str, seeds))}" if seeds else ""
         raise UserError(
@@ -53,6 +51,20 @@ def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
             f"<experiment>/{part}/*.metric.csv there. Run a do_ script first."
         )
     return pd.concat(frames, ignore_index=True)
+
+
+def _metrics(description: Path, seeds: Sequence[int]) -> list[pd.DataFrame]:
+    """Metric tables of one result folder, each with its place; none if the seed is not wanted."""
+    about = json.loads(description.read_text())
+    data = about["data"]
+    if seeds and data["seed"] not in seeds:
+        return []
+    place = {"data_set": data["data_set"], "protocol": about["protocol"], "seed": data["seed"]}
+    place["experiment"] = description.parent.parent.name
+    return [
+        pd.read_csv(path).assign(**place, view=path.name.removesuffix(".metric.csv"))
+        for path in sorted(description.parent.glob("*.metric.csv"))
+    ]
 
 
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:

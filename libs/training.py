@@ -25,7 +25,11 @@ CALL_STEPS = 64
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let networks that are built inside start from ``seed``; other users' generators go on."""
+    """Let networks that are built inside start from ``seed``.
+
+    The global generators of Python and numpy go on afterwards as if nothing had been; TensorFlow's
+    cannot be read and stays seeded.
+    """
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  (the user's own)
     keras.utils.set_random_seed(seed)
     try:

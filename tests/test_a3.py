@@ -175,10 +175,13 @@ def test_budgets_alone_and_together_agree(train_rows, test_rows):
     assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-2)
 
 
-def test_a_budget_reads_its_own_rows_only(train_rows, test_rows):
-    """Known anomalies beyond the budget change nothing."""
+@pytest.mark.parametrize("generator", ["noise", "VAE"])
+def test_a_budget_reads_its_own_rows_only(train_rows, test_rows, generator):
+    """Known anomalies beyond the budget change nothing, by whatever way."""
     x, y = train_rows[0].copy(), train_rows[1]
-    small = make("A3").set_params(budgets=(5,))
+    vae = VAE(dims=(8,), code=2, epochs=2).fit(x[y == 0])
+    anomaly = vae if generator == "VAE" else GaussianNoise()
+    small = make("A3", epochs=10).set_params(budgets=(5,), anomaly=anomaly)
     scores = small.fit(x, y).decision_function(test_rows[0])
     x[np.flatnonzero(y)[5:]] = 0.9
     np.testing.assert_array_equal(scores, small.fit(x, y).decision_function(test_rows[0]))

@@ -167,6 +167,9 @@ def test_threshold_comes_from_calibration_rows_alone(name, fitted, test_rows):
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     order = np.argsort(fitted.decision_function(test_rows[0]))
     assert (np.diff(proba[order, 1]) >= 0).all()
+    for rate in (0, 1, -0.1):
+        with pytest.raises(UserError, match="between 0 and 1"):
+            fitted.calibrate(x, rate=rate)
     with pytest.raises(UserError, match="at least 1000 rows"):
         fitted.calibrate(x, rate=0.001).predict(test_rows[0])
 

@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import make
+from sklearn.metrics import f1_score, precision_score, recall_score
 
-from baselines import Autoencoder, IsolationForest
+from baselines import Autoencoder, DevNet, IsolationForest
 from libs import datasets, storage
 from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.Detector import Detector
 from libs.errors import UserError
+from libs.evaluation import Rescorer
 from libs.ExperimentWrapper import ExperimentWrapper
 
 EXPERIMENT = Experiment(("0", "1"), ("2",), ("3",))
@@ -128,17 +130,60 @@ def test_override_trains_again_and_loses_no_budget(run):
     assert after["Autoencoder/run"] > before["Autoencoder/run"]
 
 
-def test_other_settings_are_refused_with_their_names(run, methods, capsys):
-    run()
-    changed = methods | {"Autoencoder": Autoencoder(dims=(9, 4), **QUICK)}
-    wrapper, table = run(changed)
-    assert wrapper.finish() == 1
-    assert "detector.settings.dims: found [8, 4], wanted [9, 4]" in wrapper.failures[0]
-    assert "--override" in wrapper.failures[0]
-    assert table.loc["Autoencoder", "status"] == "error"
-    assert table.loc["A3-n5", "status"] == "ok"
-    _, table = run()
-    assert (table["status"] == "ok").all()
+def test_other_settings_are_refused_with_their_names(run, methods):
+    _, before = run()
+    with pytest.raises(UserError, match=r"dims: found \[8, 4\], wanted \[9, 4\]\. .*--override"):
+        run(methods | {"Autoencoder": Autoencoder(dims=(9, 4), **QUICK)})
+    with pytest.raises(UserError, match="scheduled: found 20, wanted 30"):
+        run(budgets=(20, 30))
+    _, after = run()
+    pd.testing.assert_frame_equal(before, after)
+
+
+def test_two_parts_of_one_name_are_refused(run, methods):
+    other = Autoencoder(dims=(32, 16), **QUICK)
+    wrapper, table = run(methods | {"A3": A3(target=other, alarm_dims=(8, 4), **QUICK)})
+    assert "two Autoencoders of different settings" in wrapper.failures[0]
+    assert table.loc["A3-n5", "status"] == "error"
+
+
+def test_budgets_below_a_methods_least_are_left_out(run, methods):
+    devnet = DevNet(epochs=1, batches=2, batch_size=8)
+    wrapper, table = run({**methods, "DevNet": devnet}, budgets=(0, 5))
+    assert wrapper.finish() == 0
+    assert set(table.index) == {"A3-n0", "A3-n5", "DevNet-n5", "Autoencoder", "IsolationForest"}
+
+
+def test_damaged_scores_are_made_again(run):
+    _, before = run()
+    (run.models / "A3/n5+20/scores-test.npz").write_bytes(b"PK damaged")
+    wrapper, after = run()
+    assert wrapper.finish() == 0
+    pd.testing.assert_frame_equal(before, after)
+
+
+def test_thresholds_of_saved_models(handler, methods, tmp_path):
+    """F1, precision and recall equal those of predict() at the same rate; too small rates: none."""
+    rules = SplitRules(test=0.3, validation=0.3)
+    wide = DataHandler(handler.data, rules, 706)
+    experiment = Experiment(tuple("0123"), tuple("45"), ("6",))
+    places = {"model_path": tmp_path / "m", "result_path": tmp_path / "r"}
+    ExperimentWrapper(wide, "a3", "test", **places).run(experiment, methods, budgets=(5, 20))
+    folder = tmp_path / "m/digits/a3/706" / experiment.name
+    table = Rescorer(None, "test", tmp_path / "again").rescore(folder)
+    assert (table["largest_difference"] == 0).all()
+    row = table.set_index(["view", "run"]).loc[("transfer", "A3-n20")]
+    detector = Detector.load(folder / "A3/n5+20")
+    assert len(detector.calibration_scores_) >= 100
+    split = wide.split(experiment)
+    y = np.isin(split.classes_test, ("4", "5", "6")).astype(int)
+    flagged = detector.predict(split.x_test)
+    assert 0 < flagged.sum() < len(flagged)
+    assert row["precision@0.01"] == pytest.approx(precision_score(y, flagged))
+    assert row["recall@0.01"] == pytest.approx(recall_score(y, flagged))
+    assert row["F1@0.01"] == pytest.approx(f1_score(y, flagged))
+    assert table["F1@0.001"].isna().all()
+    assert row["note"].endswith("too few for 0.001, 0.0001, 1e-05, 1e-06")
 
 
 def test_a_failing_method_leaves_a_row_and_the_rest_runs(run, methods):

@@ -1,7 +1,8 @@
 """Anomaly networks: they make the counter-examples that an alarm network learns from.
 
-Each has ``generate(x, seed)``: as many generated rows as ``x`` has, fresh for every ``seed``. The
-third of A3's is a variational autoencoder, `baselines.VAE`, which is trained first.
+Each has ``generate(x, seed)``: as many generated rows as ``x`` has, fresh for every ``seed``, and
+``depends_on_rows``: whether ``x`` decides more than their shape. The third of A3's is a variational
+autoencoder, `baselines.VAE`, which is trained first.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from sklearn.base import BaseEstimator
 class GaussianNoise(BaseEstimator):
     """Independent Gaussian noise per feature, not clipped (A3: mean .5, standard deviation 1)."""
 
+    depends_on_rows = False
+
     def __init__(self, mean: float = 0.5, std: float = 1.0):
         self.mean = mean
         self.std = std
@@ -27,6 +30,8 @@ class GaussianNoise(BaseEstimator):
 
 class UniformNoise(BaseEstimator):
     """Independent uniform noise per feature (A3's option: [0, 1])."""
+
+    depends_on_rows = False
 
     def __init__(self, low: float = 0.0, high: float = 1.0):
         self.low = low

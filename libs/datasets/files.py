@@ -87,7 +87,8 @@ def read_table(path: Path, columns: Sequence[str], text: Collection[str]) -> pd.
     with damage_named(path):
         _check_widths(path, len(columns), rows=1)
         try:
-            frame = pd.read_csv(path, dtype=types, **options)
+            gaps = dict.fromkeys(columns, "")
+            frame = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=gaps, **options)
             good = np.isfinite(frame[numbers].to_numpy()).all() and not frame.isna().any(axis=None)
         except ValueError:  # wrong number of columns, or text among numbers: which is found below
             good = False
