@@ -12,37 +12,25 @@ and no anomaly is known. Paper's seeds: 2409 2903 3003 3103 706.
 
 from libs import cli
 
-BUDGETS = (5, 25, 50, 100)
-
 
 def main(args) -> int:
     """Train and score every method on both choices of digits."""
-    from baselines import DAGMM, VAE, Autoencoder, DevNet, IsolationForest
+    from baselines import VAE, Autoencoder
     from libs import datasets
-    from libs.A3 import A3
-    from libs.architecture.anomaly import GaussianNoise
     from libs.DataHandler import DataHandler, Experiment, SplitRules
     from libs.ExperimentWrapper import ExperimentWrapper
+    from libs.protocols import A3_BUDGETS, a3_methods
 
     experiments = [
         Experiment(normal=tuple("012345"), known=tuple("67"), unknown=tuple("89")),
         Experiment(normal=tuple("456789"), known=tuple("01"), unknown=tuple("23")),
     ]
-    target = Autoencoder(network="conv", dims=(16, 8, 8), epochs=30, batch_size=256)
-    alarm = {"alarm_dims": (1000, 500, 200, 75), "epochs": 60, "batch_size": 256}
+    methods, budgets = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8))), A3_BUDGETS
     if args.use_vae:
         vae = VAE(dims=(800, 400, 100), code=25, anomaly_std=5.0, epochs=30, batch_size=256)
-        methods = {"Autoencoder": target, "A3-vae": A3(target=target, anomaly=vae, **alarm)}
+        with_vae = methods["A3"].set_params(anomaly=vae)
+        methods = {"Autoencoder": methods["Autoencoder"], "A3-vae": with_vae}
         budgets = (0,)
-    else:
-        methods = {
-            "Autoencoder": target,
-            "IsolationForest": IsolationForest(),
-            "DAGMM": DAGMM(),
-            "DevNet": DevNet(),
-            "A3": A3(target=target, anomaly=GaussianNoise(mean=0.5, std=1.0), **alarm),
-        }
-        budgets = BUDGETS
     data = datasets.load("mnist", args.data_path)
     handler = DataHandler(data, SplitRules(validation=0.05), args.seed)
     wrapper = ExperimentWrapper(handler, "a3", args.part, **cli.places(args))

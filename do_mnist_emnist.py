@@ -13,43 +13,28 @@ from pathlib import Path
 
 from libs import cli
 
-BUDGETS = (5, 25, 50, 100)
-
 
 def main(args) -> int:
     """Train and score every method on both choices of letters."""
-    from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
+    from baselines import Autoencoder
     from libs import datasets
-    from libs.A3 import A3
-    from libs.architecture.anomaly import GaussianNoise
     from libs.architecture.target import load_target
     from libs.DataHandler import DataHandler, Experiment, SplitRules
     from libs.ExperimentWrapper import ExperimentWrapper
+    from libs.protocols import A3_BUDGETS, a3_methods
 
     digits, first, last = tuple("0123456789"), tuple("ABCDE"), tuple("VWXYZ")
     experiments = [
         Experiment(normal=digits, known=first, unknown=last),
         Experiment(normal=digits, known=last, unknown=first),
     ]
-    methods = {
-        "Autoencoder": Autoencoder(network="conv", dims=(16, 8, 8), epochs=30, batch_size=256),
-        "IsolationForest": IsolationForest(),
-        "DAGMM": DAGMM(),
-        "DevNet": DevNet(),
-        "A3": A3(
-            target=load_target(args.target_path),
-            anomaly=GaussianNoise(mean=0.5, std=1.0),
-            alarm_dims=(1000, 500, 200, 75),
-            epochs=60,
-            batch_size=256,
-            learning_rate=1e-5,
-        ),
-    }
+    autoencoder = Autoencoder(network="conv", dims=(16, 8, 8))
+    methods = a3_methods(autoencoder, target=load_target(args.target_path))
     data = datasets.load("mnist_emnist", args.data_path)
     handler = DataHandler(data, SplitRules(validation=0.05), args.seed)
     wrapper = ExperimentWrapper(handler, "a3", args.part, **cli.places(args))
     for experiment in cli.own_experiments(args) or experiments:
-        wrapper.run(experiment, methods, **cli.selection(args, BUDGETS))
+        wrapper.run(experiment, methods, **cli.selection(args, A3_BUDGETS))
     return wrapper.finish()
 
 

@@ -11,17 +11,14 @@ network gets 10,000 updates. Paper's seeds: 2409 2903 3003 3103 706.
 
 from libs import cli
 
-BUDGETS = (5, 25, 50, 100)
-
 
 def main(args) -> int:
     """Train and score every method on both pairs of attack families."""
-    from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
+    from baselines import Autoencoder
     from libs import datasets
-    from libs.A3 import A3
-    from libs.architecture.anomaly import GaussianNoise
     from libs.DataHandler import DataHandler, Experiment, SplitRules
     from libs.ExperimentWrapper import ExperimentWrapper
+    from libs.protocols import A3_BUDGETS, a3_methods
 
     experiments = [
         Experiment(normal=("normal",), known=("DoS", "Probe"), unknown=("R2L", "U2R")),
@@ -30,24 +27,10 @@ def main(args) -> int:
     data = datasets.load("nslkdd", args.data_path)
     handler = DataHandler(data, SplitRules(validation=0.05, scale_on="all"), args.seed)
     times = handler.stretch(normal=("normal",), epochs=60, batch_size=256)
-    target = Autoencoder(dims=(200, 100, 50, 25), epochs=30 * times, batch_size=256)
-    methods = {
-        "Autoencoder": target,
-        "IsolationForest": IsolationForest(),
-        "DAGMM": DAGMM(epochs=200 * times),
-        "DevNet": DevNet(),
-        "A3": A3(
-            target=target,
-            anomaly=GaussianNoise(mean=0.5, std=1.0),
-            alarm_dims=(1000, 500, 200, 75),
-            epochs=60 * times,
-            batch_size=256,
-            learning_rate=1e-5,
-        ),
-    }
+    methods = a3_methods(Autoencoder(dims=(200, 100, 50, 25)), times=times)
     wrapper = ExperimentWrapper(handler, "a3", args.part, **cli.places(args))
     for experiment in cli.own_experiments(args) or experiments:
-        wrapper.run(experiment, methods, **cli.selection(args, BUDGETS))
+        wrapper.run(experiment, methods, **cli.selection(args, A3_BUDGETS))
     return wrapper.finish()
 
 

@@ -36,7 +36,7 @@ def test_each_requirement_has_its_line_in_the_readme():
 LAYERS = [
     ["do_", "keras_mnist", "evaluate_", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
-    ["libs.summary."],
+    ["libs.summary.", "libs.protocols."],
     ["libs.A3."],
     ["baselines."],
     ["libs.Detector."],
@@ -90,7 +90,7 @@ def test_sizes(path):
     lines = path.read_text().count("\n")
     assert lines < 400
     if path.name.startswith("do_"):
-        assert 40 <= lines <= 120
+        assert lines <= 120
 
 
 def test_imports_have_no_side_effects(tmp_path):
