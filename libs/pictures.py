@@ -1,12 +1,24 @@
 """Pictures of results. Colours are Okabe and Ito's, which colour-blind readers can tell apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":")
+
+
+def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour per method, a dash per label budget; a method's last name is drawn solid."""
+    budgets: dict[str, list[str]] = {}
+    for name in names:
+        budgets.setdefault(name.rsplit("-n", 1)[0], []).append(name)
+    return {
+        name: (COLOURS[i % len(COLOURS)], DASHES[j % len(DASHES)])
+        for i, group in enumerate(budgets.values())
+        for j, name in enumerate(reversed(group))
+    }
 
 
 def roc_picture(
@@ -30,13 +42,11 @@ def roc_picture(
 
     figure = Figure(figsize=(6.4, 5.6), dpi=130, layout="constrained")
     axes = figure.add_subplot()
-    names = list(curves)
-    for name in sorted(names, key=lambda n: -aucs[n]):
-        i = names.index(name)
-        style = DASHES[i // len(COLOURS) % len(DASHES)]
-        colour = COLOURS[i % len(COLOURS)]
+    styles = _styles(list(curves))
+    for name in sorted(curves, key=lambda n: -aucs[n]):
+        colour, dash = styles[name]
         label = f"{name}  AUC {aucs[name]:.3f}"
-        axes.plot(*curves[name], style, color=colour, linewidth=1.8, label=label)
+        axes.plot(*curves[name], dash, color=colour, linewidth=1.7, label=label)
     axes.plot([0, 1], [0, 1], ":", color="#999999", linewidth=1, label="chance  AUC 0.500")
     axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
     axes.set_xlabel("false-positive rate")
