@@ -14,6 +14,7 @@ from libs.architecture.anomaly import GaussianNoise, UniformNoise
 from libs.architecture.target import HiddenActivations, conv_autoencoder, dense_autoencoder
 from libs.Detector import Detector
 from libs.errors import UserError
+from libs.seeds import derive_seed
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,49 @@ def test_budgets_alone_and_together_agree(train_rows, test_rows):
             alone.decision_function(test_rows[0]), matrix[:, i], atol=1e-4, rtol=0
         )
     assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-2)
+
+
+def test_equals_the_plain_procedure(train_rows):
+    """The same weights as the paper's procedure written plainly with Keras' own parts.
+
+    One budget alone, activations in the step, cross-entropy of a sigmoid, Keras' Adam; the same
+    first weights, order of rows and noise; no dropout, whose masks cannot be given to Keras.
+    """
+    x, y = train_rows
+    budget, epochs, batch, rate, seed = 20, 12, 32, 5e-3, 3
+    target = Autoencoder(dims=(16, 8), epochs=2).fit(x[y == 0])
+    a3 = A3(target=target, budgets=(5, budget), alarm_dims=(12, 6), dropout=0.0, epochs=epochs)
+    a3.set_params(batch_size=batch, learning_rate=rate, random_state=seed).fit(x, y)
+
+    relus = [layer.output for layer in target.model_.layers if isinstance(layer, layers.ReLU)]
+    activations = keras.Model(target.model_.inputs, layers.Concatenate()(relus))
+    stack = [layers.Dense(12, activation="relu"), layers.Dense(6, activation="relu")]
+    stack += [layers.Dense(1, activation="sigmoid")]
+    plain = keras.Sequential([keras.Input((activations.output_shape[1],)), *stack])
+    first = dense_alarm(40, (12, 6), 0.0, copies=1, seed=derive_seed(seed, "A3", "alarm"))
+    weights = [w.reshape(s.shape) for w, s in zip(first.get_weights(), plain.weights, strict=True)]
+    plain.set_weights(weights)
+    optimiser, entropy = keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy()
+    own = np.arange(len(x)) < len(x) - 60 + budget
+    step = 0
+    for epoch in range(epochs):
+        order = np.random.default_rng(derive_seed(seed, "A3", epoch)).permutation(len(x))
+        for begin in range(0, len(x), batch):
+            rows = order[begin : begin + batch]
+            noise_seed = tf.constant([derive_seed(seed, "A3", "steps"), step])
+            noise = tf.random.stateless_normal((len(rows), 20), noise_seed, 0.5, 1.0)
+            rows = rows[own[rows]]
+            with tf.GradientTape() as tape:
+                loss = entropy(y[rows, None], plain(activations(x[rows], training=False)))
+                generated = plain(activations(noise, training=False))
+                loss += entropy(tf.ones_like(generated), generated)
+            optimiser.apply(
+                tape.gradient(loss, plain.trainable_variables), plain.trainable_variables
+            )
+            step += 1
+    scores = np.asarray(plain(activations(x, training=False)))[:, 0]
+    np.testing.assert_allclose(a3.decision_function(x), scores, atol=1e-4)
+    assert scores.std() > 0.05
 
 
 @pytest.mark.parametrize("generator", ["noise", "VAE"])
