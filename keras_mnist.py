@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> int:
 
     from libs import datasets, storage
     from libs.architecture.target import digit_classifier
-    from libs.training import gradient_step, seeded, train
+    from libs.training import CHUNK, gradient_step, scored, seeded, train
 
     storage.check_writable(args.target_path.parent)
     data = datasets.load("mnist", args.data_path)
@@ -42,17 +42,14 @@ def main(args: argparse.Namespace) -> int:
         seed=args.seed,
         name="keras_mnist",
     )
-    hits = [
-        np.argmax(model(data.x_test[i : i + 1000] / data.maximum), axis=1)
-        == labels_test[i : i + 1000]
-        for i in range(0, len(labels_test), 1000)
-    ]
+    probabilities = scored(model, data.x_test / data.maximum, CHUNK)
+    accuracy = np.mean(np.argmax(probabilities, axis=1) == labels_test)
     with storage.replaced_file(args.target_path) as temporary:
         renamed = temporary.with_suffix(".tmp.keras")
         model.save(renamed)
         renamed.rename(temporary)
     print(
-        f"test accuracy {np.mean(np.concatenate(hits)):.4f} after {done.epochs} epochs, "
+        f"test accuracy {accuracy:.4f} after {done.epochs} epochs, "
         f"{done.updates:,} updates, {done.seconds:.0f} s: {args.target_path}"
     )
     return 0

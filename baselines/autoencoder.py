@@ -1,7 +1,6 @@
 """Autoencoder: A3's usual target, and by its reconstruction error a baseline of its own."""
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import keras
 import numpy as np
@@ -11,7 +10,7 @@ from libs.architecture.target import AUTOENCODERS
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, seeded, train
+from libs.training import Training, gradient_step, seeded, train
 
 
 class Autoencoder(Detector):
@@ -75,13 +74,6 @@ class Autoencoder(Detector):
             name="Autoencoder",
         )
 
-    @cached_property
-    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
-        axes = list(range(1, len(self.input_shape_) + 1))
-        return tf.function(
-            lambda x: tf.reduce_mean(tf.square(x - self.model_(x, training=False)), axes),
-            input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)],
-        )
-
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk=4096)
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        error = tf.square(x - self.model_(x, training=False))
+        return tf.reduce_mean(error, axis=list(range(1, len(x.shape))))

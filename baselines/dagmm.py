@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -14,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, seeded, train
+from libs.training import CHUNK, Training, gradient_step, seeded, train
 
 log = logging.getLogger("a3")
 
@@ -22,7 +21,6 @@ JITTERS = 10.0 ** np.arange(-6.0, 71.0)
 """What may be added to the diagonal of a covariance; enough for the largest float32 features."""
 SMALLEST = 1e-12
 """Lower bound of squared norms and of a component's share of the rows, against 0 / 0."""
-CHUNK = 4096
 
 Sums = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """Σ γ (k,), Σ γ z (k, d), Σ γ z zᵀ (k, d, d) over rows; those of two sets of rows add up."""
@@ -208,15 +206,8 @@ class DAGMM(Detector):
             self.mean_, self.scale_ = arrays["mean"], arrays["scale"]
             self.jitter_ = float(arrays["jitter"])
 
-    @cached_property
-    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
-        return tf.function(
-            lambda x: energy(self._compressed(x, training=False)[2], *self.mixture_),
-            input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)],
-        )
-
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk=CHUNK)
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        return energy(self._compressed(x, training=False)[2], *self.mixture_)
 
 
 def features(x: tf.Tensor, restored: tf.Tensor, code: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,7 @@
 """DevNet: deviation networks (Pang, Shen, van den Hengel; KDD 2019)."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import partial
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from keras import layers
 
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import RMSprop, Training, gradient_step, scored, seeded, train
+from libs.training import RMSprop, Training, gradient_step, seeded, train
 
 REFERENCES = 5000
 """Draws from N(0, 1) that stand for the scores of normal rows (paper, section 4.1)."""
@@ -143,15 +143,8 @@ class DevNet(Detector):
 
         return order
 
-    @cached_property
-    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
-        return tf.function(
-            lambda x: self.model_(x, training=False),
-            input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)],
-        )
-
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk=4096)
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        return self.model_(x, training=False)
 
 
 def deviation_loss(score: tf.Tensor, label: tf.Tensor, mean: float, std: float) -> tf.Tensor:

@@ -1,7 +1,6 @@
 """Variational autoencoder: A3's trained anomaly network, and a baseline of its own."""
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import keras
 import numpy as np
@@ -10,7 +9,7 @@ import tensorflow as tf
 from libs.architecture.anomaly import vae
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, seeded, train
+from libs.training import Training, gradient_step, seeded, train
 
 
 class VAE(Detector):
@@ -97,15 +96,6 @@ class VAE(Detector):
         noise = tf.random.stateless_normal(tf.shape(mean), seed)
         return self.decoder_(mean + self.anomaly_std * noise, training=False)
 
-    @cached_property
-    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
-        axes = list(range(1, len(self.input_shape_) + 1))
-
-        def error(x: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(tf.square(x - self.decoder_(self._mean(x))), axes)
-
-        signature = [tf.TensorSpec((None, *self.input_shape_), tf.float32)]
-        return tf.function(error, input_signature=signature)
-
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk=4096)
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        error = tf.square(x - self.decoder_(self._mean(x), training=False))
+        return tf.reduce_mean(error, axis=list(range(1, len(x.shape))))

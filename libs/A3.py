@@ -1,7 +1,6 @@
 """A3: Activation Anomaly Analysis (Sperl, Schulze, Böttinger; ECML-PKDD 2020)."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -15,7 +14,7 @@ from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, seeded, train
+from libs.training import Training, gradient_step, seeded, train
 
 
 class A3(Detector):
@@ -140,12 +139,5 @@ class A3(Detector):
         super()._load(folder)
         self._activations = HiddenActivations(self.target_)
 
-    @cached_property
-    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
-        return tf.function(
-            lambda x: tf.sigmoid(self.alarm_(self._activations(x), training=False)),
-            input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)],
-        )
-
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk=4096)
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(self.alarm_(self._activations(x), training=False))

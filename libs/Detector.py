@@ -3,16 +3,18 @@
 import hashlib
 import importlib
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
+import tensorflow as tf
 from sklearn.base import BaseEstimator
 
 from libs import Metrics, storage
 from libs.errors import UserError
-from libs.training import Training
+from libs.training import CHUNK, Training, scored
 
 COMPONENTS = {
     "A3": "libs.A3",
@@ -60,7 +62,7 @@ def rebuild(description: Any) -> Any:
 class Detector(BaseEstimator):
     """Base of all methods, a scikit-learn estimator.
 
-    A subclass stores its settings in ``__init__`` and gives `_fit` and `_scores`. Networks that it
+    A subclass stores its settings in ``__init__`` and gives `_fit` and `_score`. Networks that it
     names in ``networks`` are saved and loaded for it. ``random_state`` is the seed of the run.
     """
 
@@ -78,9 +80,13 @@ class Detector(BaseEstimator):
         """Learn from checked rows; methods that ignore labels see normal rows only."""
         raise NotImplementedError
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        """Scores of checked rows, (n,) or, with several label budgets, (n, budgets)."""
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        """Scores of a chunk of rows, (n,) or, with several label budgets, (n, budgets)."""
         raise NotImplementedError
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """Scores of checked rows; to be replaced where `_score` is no graph of TensorFlow's."""
+        return scored(self._compiled, x, CHUNK)
 
     def _save(self, folder: Path) -> None:
         for name in self.networks:
@@ -250,6 +256,12 @@ class Detector(BaseEstimator):
                 "or train it again with --override."
             ) from error
         return detector
+
+    @cached_property
+    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
+        """`_score` as a graph; `fit` forgets it with the networks that it holds."""
+        rows = tf.TensorSpec((None, *self.input_shape_), tf.float32)
+        return tf.function(self._score, input_signature=[rows])
 
     def _calibration(self) -> np.ndarray:
         """Sorted calibration scores of the column that `decision_function` gives."""

@@ -231,8 +231,8 @@ class Trainer:
         detector.calibrate(self.split.x_val_normal)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
         detector.save(folder, self._manifest(detector))
-        for old in [p for p in folder.parent.iterdir() if p.is_dir() and p != folder]:
-            if self.wrapper.override:
+        if self.wrapper.override:
+            for old in [p for p in folder.parent.iterdir() if p.is_dir() and p != folder]:
                 shutil.rmtree(old)
         return StoredRun(folder, storage.read_manifest(folder))
 

@@ -20,9 +20,8 @@ def natural(name: str) -> tuple:
     return (stem, int(number)) if number.isdigit() and stem else (name, -1)
 
 
-def metric_table(experiment: Experiment, view: str, classes: np.ndarray, runs: list[Row]):
-    """Metrics of one view, a DataFrame with one row per run."""
-    mask, y = view_labels(experiment, view, classes)
+def metric_table(mask: np.ndarray, y: np.ndarray, runs: list[Row]) -> pd.DataFrame:
+    """Metrics of one view, one row per run; ``mask`` and ``y`` as `view_labels` gives them."""
     rows = {}
     for run in runs:
         ranking = {"AUC": np.nan, "AP": np.nan, "prevalence": float(np.mean(y))}
@@ -71,7 +70,7 @@ def write_results(
         mask, y = view_labels(experiment, view, classes)
         if y.all() or not y.any():
             continue
-        tables[view] = metric_table(experiment, view, classes, rows)
+        tables[view] = metric_table(mask, y, rows)
         with storage.replaced_file(folder / f"{view}.metric.csv") as path:
             tables[view].to_csv(path, float_format="%.6g")
         curves = {row.name: Metrics.roc_points(y, row.scores[mask]) for row in scored}

@@ -19,6 +19,8 @@ Step = Callable[..., tf.Tensor]
 
 CALL_BYTES = 32 * 2**20
 """Rows handed to one compiled call take at most this much memory."""
+CHUNK = 4096
+"""Rows that are scored at a time."""
 CALL_STEPS = 64
 """At most this many updates are made by one compiled call, so that progress stays lively."""
 
