@@ -13,11 +13,13 @@ DATA_SETS = (
     "emnist",
     "mnist_emnist",
     "nslkdd",
+    "kdd99",
     "creditcard",
     "ids",
     "ids2017",
 )
-"""Each is a module here with ``load(data_path) -> DataSet``."""
+"""Each is a module here with ``load(data_path) -> DataSet``. A module that names ``VARIANTS`` takes
+one of them as its second argument."""
 
 
 def load(name: str, data_path: str | Path | None = None) -> DataSet:
@@ -26,7 +28,8 @@ def load(name: str, data_path: str | Path | None = None) -> DataSet:
     Parameters
     ----------
     name : str
-        One of `DATA_SETS`; a name with ``-sample`` at its end means the same files.
+        One of `DATA_SETS`, or one of its variants (``kdd99-41``); a name with ``-sample`` at its
+        end means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.files.data_folder`.
 
@@ -35,7 +38,13 @@ def load(name: str, data_path: str | Path | None = None) -> DataSet:
     UserError
         If a raw file is missing, truncated, or not as published.
     """
-    module = name.removesuffix("-sample")
-    if module not in DATA_SETS:
+    stem, *variant = name.removesuffix("-sample").split("-", 1)
+    if stem not in DATA_SETS:
         raise UserError(f"unknown data set {name!r}; expected one of {', '.join(DATA_SETS)}")
-    return importlib.import_module(f"libs.datasets.{module}").load(data_path)
+    module = importlib.import_module(f"libs.datasets.{stem}")
+    variants = getattr(module, "VARIANTS", ())
+    if variant and variant[0] not in variants:
+        raise UserError(
+            f"unknown data set {name!r}: the variants of {stem} are {', '.join(variants) or 'none'}"
+        )
+    return module.load(data_path, *variant)

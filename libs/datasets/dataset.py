@@ -23,6 +23,8 @@ class DataSet:
         SHA-256 over the source files.
     maximum : float, optional
         Known upper end of every feature (images); else features are scaled by their own range.
+    x_val, classes_val : (m, ...) float32 and (m,) str, optional
+        Validation rows of their own; else a part of ``x`` is held out.
     """
 
     name: str
@@ -33,6 +35,8 @@ class DataSet:
     features: tuple[str, ...]
     fingerprint: str
     maximum: float | None = None
+    x_val: np.ndarray | None = None
+    classes_val: np.ndarray | None = None
 
     @property
     def is_sample(self) -> bool:
