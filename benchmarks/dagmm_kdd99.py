@@ -32,11 +32,13 @@ def columns(x: np.ndarray, features: tuple[str, ...]) -> np.ndarray:
 
 def main(args) -> None:
     """Train and test once per seed."""
+    from libs.runtime import start_tensorflow
+
+    start_tensorflow()
     from baselines import DAGMM
-    from libs import Metrics, datasets, runtime
+    from libs import Metrics, datasets
     from libs.seeds import derive_seed
 
-    runtime.start_tensorflow()
     data = datasets.load("kdd99-41", args.data_path)
     x = columns(data.x, data.features)
     low, high = x.min(axis=0), x.max(axis=0)

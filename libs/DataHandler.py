@@ -74,18 +74,22 @@ class SplitRules:
     test : float
         Share of the rows that become test rows where no official test split exists.
     validation : float
-        Share of the other rows that become validation rows, drawn by the run's seed.
+        Share of the other rows that become validation rows, drawn by the run's seed, where the
+        data set has no validation rows of its own.
     test_seed : int, optional
-        Seed of the test split; default: the run's seed.
+        Seed of the test split and of ``test_rows``; default: the run's seed.
     scale_on : {"all", "normal"}
         Fit the scaling on all rows that are not test rows, before classes are selected, or on
         the normal training rows of the experiment alone.
+    test_rows : (int, int), optional
+        How many normal and how many anomalous rows are drawn from the test rows; default: all.
     """
 
     test: float = 0.2
     validation: float = 0.05
     test_seed: int | None = None
     scale_on: str = "all"
+    test_rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,12 @@ class DataHandler:
         else:
             rest = np.arange(len(data.x))
             self._x_test, self._classes_test = data.x_test, data.classes_test
-        self._train, self._val = self._cut(rest, rules.validation, self.seed, "validation")
+        if data.x_val is None:
+            self._train, val = self._cut(rest, rules.validation, self.seed, "validation")
+            self._x_val, self._classes_val = data.x[val], data.classes[val]
+        else:
+            self._train = rest
+            self._x_val, self._classes_val = data.x_val, data.classes_val
         self._scaling_rows = rest
 
     @staticmethod
@@ -246,19 +255,36 @@ class DataHandler:
         pool = pool[: max(known, schedule)]
         normal = np.sort(np.concatenate([normal, polluted]))
         low, span = self._scaling(normal)
-        val = self._val[np.isin(self.data.classes[self._val], self._named(experiment))]
-        test = np.flatnonzero(np.isin(self._classes_test, self._named(experiment)))
+        val = np.flatnonzero(np.isin(self._classes_val, self._named(experiment)))
+        test = self._test_rows(experiment)
         split = Split(
             experiment=experiment,
             x_train=_scale(self.data.x, np.concatenate([normal, pool]), low, span),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
-            x_val=_scale(self.data.x, val, low, span),
-            classes_val=self.data.classes[val],
+            x_val=_scale(self._x_val, val, low, span),
+            classes_val=self._classes_val[val],
             x_test=_scale(self._x_test, test, low, span),
             classes_test=self._classes_test[test],
         )
         self._check_parts(split)
         return split
+
+    def _test_rows(self, experiment: Experiment) -> np.ndarray:
+        """Test rows of an experiment: all, or as many of each kind as the rules say."""
+        groups = experiment.normal, experiment.known + experiment.unknown
+        kinds = [np.flatnonzero(np.isin(self._classes_test, group)) for group in groups]
+        wanted = self.rules.test_rows
+        if wanted is not None:
+            found = tuple(map(len, kinds))
+            if found[0] < wanted[0] or found[1] < wanted[1]:
+                raise UserError(
+                    f"{wanted[0]} normal and {wanted[1]} anomalous test rows wanted, but "
+                    f"{self.data.name} holds {found[0]} and {found[1]}; take another partition"
+                )
+            seed = self.seed if self.rules.test_seed is None else self.rules.test_seed
+            rng = np.random.default_rng(derive_seed(seed, experiment.name, "test rows"))
+            kinds = [rng.permutation(rows)[:n] for rows, n in zip(kinds, wanted, strict=True)]
+        return np.sort(np.concatenate(kinds))
 
     def _named(self, experiment: Experiment) -> tuple[str, ...]:
         return experiment.normal + experiment.known + experiment.unknown
