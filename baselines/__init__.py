@@ -7,9 +7,14 @@ from importlib import import_module
 
 _MODULES = {
     "Autoencoder": "autoencoder",
+    "BiGAN": "bigan",
     "DAGMM": "dagmm",
     "DevNet": "devnet",
     "IsolationForest": "isolation_forest",
+    "MeanDistance": "mean_distance",
+    "OneClassSVM": "one_class_svm",
+    "PCA": "pca",
+    "Seq2Seq": "seq2seq",
     "VAE": "vae",
 }
 __all__ = list(_MODULES)

@@ -4,11 +4,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import skops.io
 from sklearn import ensemble
 
+from libs import estimators
 from libs.Detector import Detector
-from libs.errors import UserError
 from libs.training import Training
 
 TRUSTED = {"sklearn.tree._tree.Tree"}
@@ -40,11 +39,7 @@ class IsolationForest(Detector):
         return -self.forest_.decision_function(x.reshape(len(x), -1))
 
     def _save(self, folder: Path) -> None:
-        skops.io.dump(self.forest_, folder / "forest.skops")
+        estimators.save(self.forest_, folder / "forest.skops")
 
     def _load(self, folder: Path) -> None:
-        path = folder / "forest.skops"
-        foreign = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
-        if foreign:
-            raise UserError(f"{path} holds types that no forest needs: {foreign}; do not load it")
-        self.forest_ = skops.io.load(path, trusted=sorted(TRUSTED))
+        self.forest_ = estimators.load(folder / "forest.skops", TRUSTED)

@@ -23,6 +23,11 @@ COMPONENTS = {
     "DAGMM": "baselines",
     "DevNet": "baselines",
     "IsolationForest": "baselines",
+    "BiGAN": "baselines",
+    "MeanDistance": "baselines",
+    "OneClassSVM": "baselines",
+    "PCA": "baselines",
+    "Seq2Seq": "baselines",
     "GaussianNoise": "libs.architecture.anomaly",
     "UniformNoise": "libs.architecture.anomaly",
 }

@@ -6,6 +6,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 FALSE_POSITIVE_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Validation false-positive rates at which A3's evaluation reports F1, precision and recall."""
 
+THRESHOLDED = ("accuracy", "precision", "recall", "F1", "F2")
+
 
 def ranking(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """Metrics that need no threshold.
@@ -56,13 +58,44 @@ def threshold_at(normal_scores: np.ndarray, rate: float) -> float:
     return float(np.sort(normal_scores)[m - 1 - allowed]) if allowed < m else float("-inf")
 
 
+def best_threshold(y: np.ndarray, scores: np.ndarray, metric: str) -> float:
+    """Threshold with the highest accuracy or F1 on labelled validation rows.
+
+    Parameters
+    ----------
+    y : (m,) int, 0 or 1, both present
+    scores : (m,) float
+        Of validation rows, never of test rows.
+    metric : {"accuracy", "F1"}
+
+    Returns
+    -------
+    float
+        One of the scores, not rounded, or -inf; of equally good ones the highest.
+    """
+    order = np.argsort(-scores, kind="stable")
+    scores, y = scores[order], y[order]
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of runs of equal scores
+    flagged = np.concatenate([[0], ends + 1])  # rows above each candidate
+    hits = np.concatenate([[0], np.cumsum(y)[ends]])
+    values = {
+        "accuracy": len(y) - flagged - y.sum() + 2 * hits,  # right answers
+        "F1": 2 * hits / (flagged + y.sum()),
+    }
+    candidates = np.append(scores[np.concatenate([[0], ends[:-1] + 1])], -np.inf)
+    return float(candidates[np.argmax(values[metric])])
+
+
 def at_threshold(y: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
-    """Precision, recall and F1 of ``scores > threshold``; NaN where the threshold is NaN."""
+    """Accuracy, precision, recall, F1 and F2 of ``scores > threshold``; NaN where that is NaN."""
     if np.isnan(threshold):
-        return {"precision": np.nan, "recall": np.nan, "F1": np.nan}
+        return dict.fromkeys(THRESHOLDED, np.nan)
     flagged = scores > threshold
-    hits = float(np.sum(flagged & (y == 1)))
-    precision = hits / flagged.sum() if flagged.any() else 0.0
-    recall = hits / np.sum(y == 1)
-    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
-    return {"precision": float(precision), "recall": float(recall), "F1": float(f1)}
+    hits, anomalies = int(np.sum(flagged & (y == 1))), int(np.sum(y == 1))
+
+    def f(beta: float) -> float:
+        # F_beta, weighing recall beta times as much as precision, in counts
+        return (1 + beta**2) * hits / max(1, beta**2 * anomalies + flagged.sum())
+
+    values = np.mean(flagged == y), hits / max(1, flagged.sum()), hits / anomalies, f(1), f(2)
+    return dict(zip(THRESHOLDED, map(float, values), strict=True))

@@ -1,5 +1,10 @@
 """The one error that a person can put right."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class UserError(Exception):
     """Wrong input, settings or folders.
@@ -7,3 +12,16 @@ class UserError(Exception):
     The message says what was expected, what was found, where, and what to do. Scripts print it
     without a traceback and end with exit code 2.
     """
+
+
+def chosen(table: Mapping[str, T], setting: str, name: str) -> T:
+    """The entry of ``table`` that a setting names.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    if name not in table:
+        raise UserError(f"{setting} {name!r}: expected one of {', '.join(table)}")
+    return table[name]

@@ -59,14 +59,19 @@ class Adam:
     ----------
     variables : sequence of keras.Variable
     learning_rate : float
+    beta_1 : float
+        Decay of the mean gradient.
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float):
+    def __init__(
+        self, variables: Sequence[keras.Variable], learning_rate: float, beta_1: float = 0.9
+    ):
         self.variables = [variable.value for variable in variables]
         self.learning_rate = learning_rate
+        self.beta_1 = beta_1
         self.first = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.second = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
-        self.powers = (tf.Variable(0.9), tf.Variable(0.999))
+        self.powers = (tf.Variable(beta_1), tf.Variable(0.999))
 
     def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
         """Move the variables one step against the gradient of ``loss``."""
@@ -80,12 +85,12 @@ class Adam:
                 beta1_power=beta1,
                 beta2_power=beta2,
                 lr=self.learning_rate,
-                beta1=0.9,
+                beta1=self.beta_1,
                 beta2=0.999,
                 epsilon=1e-7,
                 grad=g,
             )
-        beta1.assign(beta1 * 0.9)
+        beta1.assign(beta1 * self.beta_1)
         beta2.assign(beta2 * 0.999)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -14,7 +15,7 @@ from libs.errors import UserError
 
 
 def dense_autoencoder(
-    shape: Sequence[int], dims: Sequence[int], dropout: float = 0.1
+    shape: Sequence[int], dims: Sequence[int], dropout: float = 0.1, *, linear_code: bool = False
 ) -> keras.Model:
     """Dense autoencoder of A3 (authors' code, ``[d1..dk]``).
 
@@ -29,11 +30,15 @@ def dense_autoencoder(
         Widths from the input to the code.
     dropout : float
         Rate before the output layer.
+    linear_code : bool
+        Leave the ReLU of the code out (deepad).
     """
     features = int(np.prod(shape))
     stack = [keras.Input(tuple(shape)), layers.Flatten()]
-    for width in [*dims, *reversed(list(dims)[:-1])]:
-        stack += [layers.Dense(width), layers.ReLU()]
+    for i, width in enumerate([*dims, *reversed(list(dims)[:-1])], start=1):
+        stack += [layers.Dense(width)]
+        if i != len(dims) or not linear_code:
+            stack += [layers.ReLU()]
     stack += [layers.Dropout(dropout), layers.Dense(features), layers.Reshape(tuple(shape))]
     return keras.Sequential([*stack, layers.Activation("sigmoid")], name="dense_autoencoder")
 
@@ -110,8 +115,15 @@ def load_target(path: Path) -> keras.Model:
 
 AUTOENCODERS: dict[str, Callable[..., keras.Model]] = {
     "dense": dense_autoencoder,
+    "linear code": partial(dense_autoencoder, linear_code=True),
     "conv": conv_autoencoder,
 }
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
+    # Keras finds the logits behind a sigmoid: saturated outputs keep their gradient
+    "binary_crossentropy": keras.losses.binary_crossentropy,
+    "mse": keras.losses.mean_squared_error,
+}
+"""``loss(x, reconstruction)``: what autoencoders are trained on, a mean over the last axis."""
 
 _ACTIVATIONS = (
     layers.ReLU,

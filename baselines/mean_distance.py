@@ -1,0 +1,33 @@
+"""Distance to the mean of the training rows: what every other method must beat."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from libs.Detector import Detector
+from libs.training import Training
+
+
+class MeanDistance(Detector):
+    """Mean squared difference from the mean of the normal rows, in [0, inf).
+
+    Attributes
+    ----------
+    mean_ : (features,) float32
+    """
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        start = time.perf_counter()
+        self.mean_ = x.reshape(len(x), -1).mean(axis=0, dtype=np.float64).astype(np.float32)
+        return Training(len(x), 1, 1, time.perf_counter() - start)
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return np.square(x.reshape(len(x), -1) - self.mean_).mean(axis=1)
+
+    def _save(self, folder: Path) -> None:
+        np.savez(folder / "mean.npz", mean=self.mean_)
+
+    def _load(self, folder: Path) -> None:
+        with np.load(folder / "mean.npz", allow_pickle=False) as arrays:
+            self.mean_ = arrays["mean"]

@@ -1,0 +1,44 @@
+"""One-class support vector machine (Schölkopf et al., 2001): scikit-learn's."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn import svm
+
+from libs import estimators
+from libs.Detector import Detector
+from libs.training import Training
+
+
+class OneClassSVM(Detector):
+    """scikit-learn's one-class SVM on flattened normal rows, Gaussian kernel.
+
+    Score: -decision_function; at 0 lies the border that the training drew. The training takes the
+    longer the larger ν: it keeps about ν·n rows.
+
+    Parameters
+    ----------
+    nu : float
+        ν, in (0, 1]: at most that share of the training rows lies outside (deepad: 1e-4).
+    gamma : float or {"scale", "auto"}
+        Of the kernel exp(-γ ‖x - x'‖²) (deepad: .5).
+    """
+
+    def __init__(self, nu: float = 1e-4, gamma: float | str = 0.5):
+        self.nu = nu
+        self.gamma = gamma
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        start = time.perf_counter()
+        self.svm_ = svm.OneClassSVM(nu=self.nu, gamma=self.gamma).fit(x.reshape(len(x), -1))
+        return Training(len(x), 1, int(self.svm_.n_iter_), time.perf_counter() - start)
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return -self.svm_.decision_function(x.reshape(len(x), -1))
+
+    def _save(self, folder: Path) -> None:
+        estimators.save(self.svm_, folder / "svm.skops")
+
+    def _load(self, folder: Path) -> None:
+        self.svm_ = estimators.load(folder / "svm.skops")

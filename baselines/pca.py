@@ -1,0 +1,69 @@
+"""Principal component analysis (Pearson, 1901): scikit-learn's, scored by reconstruction."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn import decomposition
+
+from libs import estimators
+from libs.Detector import Detector
+from libs.errors import UserError, chosen
+from libs.training import Training
+
+
+class PCA(Detector):
+    """scikit-learn's PCA on flattened normal rows.
+
+    Parameters
+    ----------
+    components : int
+        Dimensions that are kept (deepad: 2).
+    score : {"reconstruction", "directions"}
+        ``reconstruction``: mean squared error of the row's projection, in [0, inf).
+        ``directions``: deepad's, the sum of the distances between a row and the unit vectors of the
+        components as if they were points. It measures no distance to the subspace and changes with
+        the arbitrary signs of these vectors; it is here for deepad's published figures only.
+    flipped : sequence of int
+        Components, from 0, whose sign is turned round for ``directions``.
+    """
+
+    def __init__(
+        self, components: int = 2, score: str = "reconstruction", flipped: tuple[int, ...] = ()
+    ):
+        self.components = components
+        self.score = score
+        self.flipped = flipped
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        chosen(SCORES, "score", self.score)
+        x = x.reshape(len(x), -1)
+        if not 0 < self.components <= min(x.shape):
+            raise UserError(
+                f"components {self.components}: expected 1 to {min(x.shape)}, for {len(x)} rows of "
+                f"{x.shape[1]} features"
+            )
+        start = time.perf_counter()
+        self.pca_ = decomposition.PCA(self.components, svd_solver="full").fit(x)
+        return Training(len(x), 1, 1, time.perf_counter() - start)
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return SCORES[self.score](self, x.reshape(len(x), -1))
+
+    def _reconstruction(self, x: np.ndarray) -> np.ndarray:
+        restored = self.pca_.inverse_transform(self.pca_.transform(x))
+        return np.square(x - restored).mean(axis=1)
+
+    def _directions(self, x: np.ndarray) -> np.ndarray:
+        vectors = self.pca_.components_.copy()
+        vectors[list(self.flipped)] *= -1
+        return sum(np.linalg.norm(x - vector, axis=1) for vector in vectors)
+
+    def _save(self, folder: Path) -> None:
+        estimators.save(self.pca_, folder / "pca.skops")
+
+    def _load(self, folder: Path) -> None:
+        self.pca_ = estimators.load(folder / "pca.skops")
+
+
+SCORES = {"reconstruction": PCA._reconstruction, "directions": PCA._directions}

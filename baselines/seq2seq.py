@@ -1,0 +1,128 @@
+"""Sequence-to-sequence autoencoder (Sutskever et al., 2014) on a row's features, one by one."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from libs.Detector import Detector
+from libs.seeds import derive_seed
+from libs.training import Training, gradient_step, seeded, train
+
+UNROLLED = 64
+"""Sequences up to that length are written out in the graph, which trains faster than a loop."""
+
+
+class Seq2Seq(Detector):
+    """LSTM encoder and decoder of the features as a sequence of numbers, on normal rows.
+
+    The encoder reads a row forwards and backwards; from its state the decoder says the row again.
+    In training it is given the true number before each one it says (teacher forcing), in scoring
+    its own. Score: mean squared error of what it says, in [0, 1] for rows in [0, 1].
+
+    The order of the features matters, and is arbitrary in tables.
+
+    Parameters
+    ----------
+    units : int
+        Of the encoder in each direction (10); the decoder has twice as many.
+    dropout : float
+        Of the inputs of both (.2).
+    given_first : bool
+        deepad's way, which its published figures depend on: the decoder starts from the row's true
+        first number, which so counts as restored without error, and learns to say the first
+        number again after the last. Otherwise it starts from 0 and says all of them.
+    epochs, batch_size, learning_rate
+        Adam on the squared error; deepad takes 40 epochs of 256 rows at .01.
+    random_state : int
+
+    Attributes
+    ----------
+    encoder_ : keras.Model
+        Sequences (n, features, 1) to the decoder's state, two of (n, 2 * units).
+    decoder_ : keras.Model
+        Previous numbers (n, features, 1) and a state to numbers (n, features, 1) in [0, 1].
+    """
+
+    networks = ("encoder_", "decoder_")
+
+    def __init__(
+        self,
+        units: int = 10,
+        dropout: float = 0.2,
+        given_first: bool = False,
+        epochs: int = 40,
+        batch_size: int = 256,
+        learning_rate: float = 1e-2,
+        random_state: int = 0,
+    ):
+        self.units = units
+        self.dropout = dropout
+        self.given_first = given_first
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        with seeded(derive_seed(self.random_state, "Seq2Seq", "weights")):
+            self._build(math.prod(x.shape[1:]))
+
+        def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+            true = self._sequences(rows)
+            before, wanted = tf.concat([tf.zeros_like(true[:, :1]), true[:, :-1]], axis=1), true
+            if self.given_first:
+                before, wanted = true, tf.roll(true, -1, axis=1)
+            state = self.encoder_(true, training=True)
+            said = self.decoder_([before, *state], training=True)
+            return tf.reduce_mean(tf.square(wanted - said))
+
+        variables = self.encoder_.trainable_variables + self.decoder_.trainable_variables
+        return train(
+            gradient_step(loss, variables, self.learning_rate),
+            (x,),
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=self.random_state,
+            name="Seq2Seq",
+        )
+
+    def _build(self, length: int) -> None:
+        """Make the two networks."""
+        options = {"dropout": self.dropout, "unroll": length <= UNROLLED}
+        sequence = keras.Input((length, 1))
+        both_ways = layers.Bidirectional(layers.LSTM(self.units, return_state=True, **options))
+        _, h, c, h_back, c_back = both_ways(sequence)
+        state = [layers.Concatenate()([h, h_back]), layers.Concatenate()([c, c_back])]
+        self.encoder_ = keras.Model(sequence, state, name="encoder")
+        width = 2 * self.units
+        inputs = [keras.Input((length, 1)), keras.Input((width,)), keras.Input((width,))]
+        lstm = layers.LSTM(width, return_sequences=True, name="lstm", **options)
+        said = lstm(inputs[0], initial_state=inputs[1:])
+        output = layers.Dense(1, activation="sigmoid", name="number")(said)
+        self.decoder_ = keras.Model(inputs, output, name="decoder")
+
+    def _sequences(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(x, (tf.shape(x)[0], math.prod(x.shape[1:]), 1))
+
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        true = self._sequences(x)
+        said = self._said(true)
+        return tf.reduce_mean(tf.square(true - said)[:, :, 0], axis=1)
+
+    def _said(self, true: tf.Tensor) -> tf.Tensor:
+        """What the decoder says by itself, (n, features, 1), of all rows at once."""
+        cell, number = self.decoder_.get_layer("lstm").cell, self.decoder_.get_layer("number")
+        h, c = self.encoder_(true, training=False)
+        last = true[:, 0] if self.given_first else tf.zeros_like(true[:, 0])
+        given = int(self.given_first)
+        said = tf.TensorArray(tf.float32, size=true.shape[1])
+        if given:
+            said = said.write(0, last)
+        for i in tf.range(given, true.shape[1]):
+            _, (h, c) = cell(last, [h, c], training=False)
+            last = number(h)
+            said = said.write(i, last)
+        return tf.transpose(said.stack(), (1, 0, 2))
