@@ -48,6 +48,8 @@ class ExperimentWrapper:
     model_path, result_path : path
     n_epochs : int, optional
         Epochs of every network, instead of the methods' own.
+    precision : {"float32", "bfloat16"}
+        Of the products in training, for the methods that have such a setting.
     override : bool
         Train again what is there.
     """
@@ -61,6 +63,7 @@ class ExperimentWrapper:
         model_path: str | Path = "models",
         result_path: str | Path = "results",
         n_epochs: int | None = None,
+        precision: str = "float32",
         override: bool = False,
     ):
         self.handler = handler
@@ -69,7 +72,11 @@ class ExperimentWrapper:
         place = Path(handler.data.name) / self.protocol / str(handler.seed)
         self.models = Path(model_path) / place
         self.results = Path(result_path) / place
-        self.n_epochs = n_epochs
+        self.forced = {
+            "random_state": handler.seed,
+            "epochs": n_epochs,
+            "precision": precision,
+        }
         self.override = override
         self.failures: list[str] = []
         for folder in (self.models, self.results):
@@ -168,11 +175,10 @@ class Trainer:
         return self._done[name]
 
     def _configured(self, detector: Detector) -> Detector:
-        """Copy a detector, with the run's seed and lengths for itself and its parts."""
-        forced = {"random_state": self.wrapper.handler.seed, "epochs": self.wrapper.n_epochs}
+        """Copy a detector, with the run's own settings for itself and its parts."""
         detector = clone(detector)
         for key in detector.get_params(deep=True):
-            value = forced.get(key.rpartition("__")[2])
+            value = self.wrapper.forced.get(key.rpartition("__")[2])
             if value is not None:
                 detector.set_params(**{key: value})
         return detector

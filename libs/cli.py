@@ -51,6 +51,12 @@ def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
     add(
         "--n_epochs", type=_positive, metavar="N", help="epochs of every network (default: its own)"
     )
+    add(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of products in training; auto: bfloat16 where the hardware is fast at it",
+    )
     add("--data_path", type=Path, metavar="FOLDER", help="raw files (default: $A3_DATA, or data)")
     add("--model_path", type=Path, default=Path("models"), metavar="FOLDER", help="default: models")
     add(
@@ -102,8 +108,13 @@ def _flag(text: str) -> bool:
 
 def places(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of ExperimentWrapper that the command line decides."""
+    from libs.runtime import chosen_precision
+
     names = ("model_path", "result_path", "n_epochs", "override")
-    return {name: getattr(args, name) for name in names}
+    return {
+        "precision": chosen_precision(args.precision),
+        **{name: getattr(args, name) for name in names},
+    }
 
 
 def selection(args: argparse.Namespace, budgets: Sequence[int]) -> dict[str, Any]:

@@ -49,7 +49,13 @@ LAYERS = [
     ["libs."],
 ]
 """From the top of the house to its ground. A module imports from lower layers and its own room."""
-LAZY = {"libs.cli": {"libs.runtime.start_tensorflow", "libs.DataHandler.Experiment"}}
+LAZY = {
+    "libs.cli": {
+        "libs.runtime.start_tensorflow",
+        "libs.runtime.chosen_precision",
+        "libs.DataHandler.Experiment",
+    }
+}
 """The command line imports within functions, so that --help is at once."""
 
 
