@@ -39,7 +39,7 @@ def main(args) -> None:
     from libs import Metrics, datasets
     from libs.seeds import derive_seed
 
-    data = datasets.load("kdd99-41", args.data_path)
+    data = datasets.load("kdd99+41", args.data_path)
     x = columns(data.x, data.features)
     low, high = x.min(axis=0), x.max(axis=0)
     x = (x - low) / np.where(high > low, high - low, 1)

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 from sklearn.base import clone
 
 from libs import storage
 from libs.DataHandler import DataHandler, Experiment, Split
 from libs.Detector import Detector, describe
 from libs.errors import UserError
+from libs.operating import write_operating_points
 from libs.results import write_results
 from libs.runs import (
     ERROR,
+    Row,
     StoredRun,
     result_rows,
     row_names,
@@ -23,7 +26,7 @@ from libs.runs import (
     stored_runs,
     write_failure,
 )
-from libs.summary import show_experiment
+from libs.summary import show_experiment, show_operating_points
 
 log = logging.getLogger("a3")
 
@@ -52,6 +55,9 @@ class ExperimentWrapper:
         Of the products in training, for the methods that have such a setting.
     override : bool
         Train again what is there.
+    operating : dict, optional
+        ``rule`` and ``rate`` of `libs.operating.write_operating_points`, if thresholds shall be
+        evaluated too. All runs then score the validation rows as well.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class ExperimentWrapper:
         n_epochs: int | None = None,
         precision: str = "float32",
         override: bool = False,
+        operating: dict | None = None,
     ):
         self.handler = handler
         self.protocol = protocol if n_epochs is None else f"{protocol}-e{n_epochs}"
@@ -78,6 +85,7 @@ class ExperimentWrapper:
             "precision": precision,
         }
         self.override = override
+        self.operating = operating
         self.failures: list[str] = []
         for folder in (self.models, self.results):
             storage.check_writable(folder)
@@ -133,7 +141,21 @@ class ExperimentWrapper:
         with storage.locked(target):
             rows = result_rows(self.models / folder, about, lambda run: run.scores(self.part))
             tables = write_results(target, split, self.part, rows, about)
+            points = self._operating_points(target, split, rows, about) if self.operating else {}
         show_experiment(tables, about, target)
+        for view, table in points.items():
+            show_operating_points(view, table, **self.operating)
+
+    def _operating_points(
+        self, target: Path, split: Split, rows: list[Row], about: dict
+    ) -> dict[str, pd.DataFrame]:
+        """Thresholds from validation rows, and what each run does at them."""
+        folder = self.models / target.parent.name
+        validation = result_rows(folder, about, lambda run: run.scores("val"))
+        scores = {row.name: row.scores for row in validation if row.scores is not None}
+        rows = [row for row in rows if row.name in scores]
+        place = (target, split, self.part, rows, scores, about)
+        return write_operating_points(*place, **self.operating)
 
     def finish(self) -> int:
         """Exit code: 1 if a method failed, after naming each; else 0."""
@@ -259,11 +281,12 @@ class Trainer:
         return Detector.load(self.train(name)[0].folder)
 
     def _score(self, runs: Sequence[StoredRun]) -> None:
-        """Score the wrapper's part with each run that has not done so; always from the disk."""
-        part = self.wrapper.part
+        """Score the parts that are wanted with each run that has not done so, from the disk."""
+        parts = {self.wrapper.part, "val"} if self.wrapper.operating else {self.wrapper.part}
         for run in runs:
-            if run.scores(part) is None:
-                detector = Detector.load(run.folder)
+            missing = [part for part in sorted(parts) if run.scores(part) is None]
+            detector = Detector.load(run.folder) if missing else None
+            for part in missing:
                 run.write_scores(part, detector.decision_matrix(self.split.rows(part)[0]))
 
     def record_failure(self, name: str, error: Exception) -> str:

@@ -1,9 +1,16 @@
 """Pictures of results. Colours are Okabe and Ito's, which colour-blind readers can tell apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":")
@@ -38,21 +45,109 @@ def roc_picture(
     aucs : mapping of name to float
     title, subtitle : str
     """
+    with _page(path, 6.4, 5.6) as figure:
+        axes = figure.add_subplot()
+        styles = _styles(list(curves))
+        for name in sorted(curves, key=lambda n: -aucs[n]):
+            colour, dash = styles[name]
+            label = f"{name}  AUC {aucs[name]:.3f}"
+            axes.plot(*curves[name], dash, color=colour, linewidth=1.7, label=label)
+        axes.plot([0, 1], [0, 1], ":", color="#999999", linewidth=1, label="chance  AUC 0.500")
+        axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
+        axes.set_xlabel("false-positive rate")
+        axes.set_ylabel("true-positive rate")
+        _entitle(axes, title, subtitle)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.legend(loc="lower right", fontsize=9, framealpha=0.95)
+
+
+@dataclass(frozen=True)
+class Operated:
+    """A run at its threshold.
+
+    Attributes
+    ----------
+    name : str
+    y, scores : (n,) int and (n,) float
+    threshold : float
+        NaN where there is none.
+    values : mapping of name to float
+        Metrics in [0, 1], AUC among them.
+    """
+
+    name: str
+    y: np.ndarray
+    scores: np.ndarray
+    threshold: float
+    values: Mapping[str, float]
+
+
+def histogram_picture(path: Path, run: Operated, subtitle: str) -> None:
+    """Draw how the scores of normal and of anomalous rows are distributed, and the threshold."""
+    with _page(path, 6.4, 4.2) as figure:
+        axes = figure.add_subplot()
+        _draw_histogram(axes, run)
+        axes.set_xlabel("score")
+        axes.set_ylabel("rows")
+        axes.legend(fontsize=9)
+        _entitle(axes, run.name, subtitle)
+
+
+def bars_picture(path: Path, run: Operated, subtitle: str) -> None:
+    """Draw a run's metrics as horizontal bars."""
+    with _page(path, 6.4, 3.6) as figure:
+        axes = figure.add_subplot()
+        _draw_bars(axes, run.values)
+        _entitle(axes, run.name, subtitle)
+
+
+def overview_picture(path: Path, runs: Sequence[Operated], title: str) -> None:
+    """Draw histogram and bars of every run, a line each, the best AUC on top."""
+    with _page(path, 9, 2.2 * len(runs) + 0.6) as figure:
+        grid = figure.subplots(len(runs), 2, squeeze=False)
+        runs = sorted(runs, key=lambda run: -run.values["AUC"])
+        for run, (left, right) in zip(runs, grid, strict=True):
+            _draw_histogram(left, run)
+            _draw_bars(right, run.values)
+            left.set_title(run.name, fontsize=10, loc="left")
+        grid[0][0].legend(fontsize=8)
+        figure.suptitle(title, fontsize=11)
+
+
+@contextmanager
+def _page(path: Path, width: float, height: float) -> Iterator["Figure"]:
+    """Yield a figure of that size, in inches, that is saved at the end."""
     from matplotlib.figure import Figure  # half a second that no other command needs
 
-    figure = Figure(figsize=(6.4, 5.6), dpi=130, layout="constrained")
-    axes = figure.add_subplot()
-    styles = _styles(list(curves))
-    for name in sorted(curves, key=lambda n: -aucs[n]):
-        colour, dash = styles[name]
-        label = f"{name}  AUC {aucs[name]:.3f}"
-        axes.plot(*curves[name], dash, color=colour, linewidth=1.7, label=label)
-    axes.plot([0, 1], [0, 1], ":", color="#999999", linewidth=1, label="chance  AUC 0.500")
-    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
-    axes.set_xlabel("false-positive rate")
-    axes.set_ylabel("true-positive rate")
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    yield figure
+    figure.savefig(path, format="png")
+
+
+def _entitle(axes: "Axes", title: str, subtitle: str) -> None:
     axes.set_title(f"{title}\n", fontsize=11)
     axes.text(0.5, 1.02, subtitle, transform=axes.transAxes, ha="center", fontsize=9, color="#444")
+
+
+def _draw_histogram(axes: "Axes", run: Operated) -> None:
+    """Two histograms over the same bins; the highest scores, one in 200, share the last bin."""
+    y, scores, threshold = run.y, run.scores, run.threshold
+    low, high = scores.min(), np.quantile(scores, 0.995)
+    bins = np.linspace(low, max(high, low + 1e-9), 41)
+    for label, name, colour in ((0, "normal", COLOURS[0]), (1, "anomalous", COLOURS[1])):
+        shown = np.minimum(scores[y == label], bins[-1])
+        axes.hist(shown, bins, color=colour, alpha=0.6, label=name)
+    if np.isfinite(threshold):
+        axes.axvline(threshold, color="#000000", linestyle="--", linewidth=1.2, label="threshold")
+    axes.set_yscale("log")
     axes.grid(color="#dddddd", linewidth=0.6)
-    axes.legend(loc="lower right", fontsize=9, framealpha=0.95)
-    figure.savefig(path, format="png")
+    axes.set_axisbelow(True)
+
+
+def _draw_bars(axes: "Axes", values: Mapping[str, float]) -> None:
+    bars = axes.barh(list(values), list(values.values()), color=COLOURS[0], height=0.7)
+    axes.bar_label(bars, [f"{value:.3f}" for value in values.values()], padding=3, fontsize=8)
+    axes.set_xlim(0, 1.12)
+    axes.invert_yaxis()
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from libs.errors import UserError
+from libs.operating import RULES
 from libs.results import DESCRIPTION, natural
-from libs.tables import decimals, show
+from libs.tables import decimals, show, show_plain
 
 GROUP = ["data_set", "protocol", "experiment", "view", "run"]
 METRICS = ("AUC", "AP")
@@ -160,6 +161,13 @@ def show_experiment(tables: Mapping[str, pd.DataFrame], about: dict, folder: Pat
     table = over_seeds(pd.concat(rows, ignore_index=True))
     show(pivot(table, "[bold]{}[/]".format), caption(table))
     print(f"ROC pictures in {folder}: {', '.join(f'{view}.roc.png' for view in tables)}\n")
+
+
+def show_operating_points(view: str, table: pd.DataFrame, *, rule: str, rate: float) -> None:
+    """Print what each run does at the threshold of one rule; see `libs.operating`."""
+    chosen = table.xs(rule, level="rule").map(decimals).reset_index()
+    chosen["threshold"] = [f"{t:.5g}" for t in table.xs(rule, level="rule")["threshold"]]
+    show_plain(chosen, f"{view}; threshold: {RULES[rule].format(rate=rate)}")
 
 
 def markdown(shown: pd.DataFrame, caption: str) -> str:

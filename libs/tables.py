@@ -28,6 +28,16 @@ def show(frame: pd.DataFrame, title: str) -> None:
     Console().print(table)
 
 
+def show_plain(frame: pd.DataFrame, title: str) -> None:
+    """Print a table of ready text, a column each."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for i, name in enumerate(frame.columns):
+        table.add_column(str(name), justify="right" if i else "left", no_wrap=True)
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(str, row))
+    Console().print(table)
+
+
 def decimals(value: float, places: int = 3) -> str:
     """A share as papers print it: ``.987``, ``1.000``."""
     return f"{value:.{places}f}".removeprefix("0")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -42,10 +42,35 @@ def test_threshold_keeps_its_rate(scores, rate):
 
 def test_at_threshold():
     y, scores = np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 2.0, 4.0])
-    values = Metrics.at_threshold(y, scores, 1.5)
-    assert values == pytest.approx({"precision": 2 / 3, "recall": 1.0, "F1": 0.8})
-    assert Metrics.at_threshold(y, scores, 9) == {"precision": 0.0, "recall": 0.0, "F1": 0.0}
+    expected = {"accuracy": 0.75, "precision": 2 / 3, "recall": 1.0, "F1": 0.8, "F2": 10 / 11}
+    assert Metrics.at_threshold(y, scores, 1.5) == pytest.approx(expected)
+    nothing = {"accuracy": 0.5, "precision": 0.0, "recall": 0.0, "F1": 0.0, "F2": 0.0}
+    assert Metrics.at_threshold(y, scores, 9) == nothing
     assert np.isnan(list(Metrics.at_threshold(y, scores, float("nan")).values())).all()
+
+
+@given(
+    st.integers(2, 60).flatmap(
+        lambda n: st.tuples(
+            arrays(np.int64, n, elements=st.integers(0, 1)),
+            arrays(np.float64, n, elements=st.sampled_from([-1.0, 0.0, 0.25, 0.2501, 3.0])),
+        )
+    ),
+    st.sampled_from(["accuracy", "F1"]),
+)
+def test_best_threshold_is_the_best_of_all(rows, metric):
+    """As good as the best of every cut between scores, ties included."""
+    y, scores = rows
+    assume(0 < y.sum() < len(y))
+    found = Metrics.at_threshold(y, scores, Metrics.best_threshold(y, scores, metric))[metric]
+    cuts = [-np.inf, *np.unique(scores)]
+    assert found == pytest.approx(max(Metrics.at_threshold(y, scores, t)[metric] for t in cuts))
+
+
+def test_best_threshold_is_not_rounded():
+    y, scores = np.array([0, 0, 1, 1]), np.array([0.0531, 0.0532, 0.0533, 0.0534])
+    assert Metrics.best_threshold(y, scores, "accuracy") == 0.0532
+    assert Metrics.best_threshold(y, scores, "F1") == 0.0532
 
 
 def test_roc():

@@ -40,6 +40,7 @@ LAYERS = [
     ["libs.A3."],
     ["baselines."],
     ["libs.Detector."],
+    ["libs.operating."],
     ["libs.architecture.", "libs.training.", "libs.results.", "libs.estimators."],
     ["libs.DataHandler.", "libs.runs.", "libs.tables.", "libs.pictures.", "libs.progress."],
     ["libs.datasets.", "libs.Metrics."],

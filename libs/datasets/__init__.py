@@ -28,7 +28,7 @@ def load(name: str, data_path: str | Path | None = None) -> DataSet:
     Parameters
     ----------
     name : str
-        One of `DATA_SETS`, or one of its variants (``kdd99-41``); a name with ``-sample`` at its
+        One of `DATA_SETS`, or one of its variants (``kdd99+41``); a name with ``-sample`` at its
         end means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.files.data_folder`.
@@ -38,7 +38,7 @@ def load(name: str, data_path: str | Path | None = None) -> DataSet:
     UserError
         If a raw file is missing, truncated, or not as published.
     """
-    stem, *variant = name.removesuffix("-sample").split("-", 1)
+    stem, *variant = name.removesuffix("-sample").split("+", 1)
     if stem not in DATA_SETS:
         raise UserError(f"unknown data set {name!r}; expected one of {', '.join(DATA_SETS)}")
     module = importlib.import_module(f"libs.datasets.{stem}")

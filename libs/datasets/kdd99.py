@@ -57,7 +57,7 @@ AUTHORS_ROWS = {
     "kdd/8020/test_inliers.csv": 8_000,
     "kdd/8020/test_outliers.csv": 2_000,
 }
-VARIANTS = ("41", "unique", "41-unique", "authors")
+VARIANTS = ("41", "unique", "41+unique", "authors")
 
 Rows = tuple[np.ndarray, np.ndarray]
 """Rows (n, features) and their classes (n,)."""
@@ -73,7 +73,7 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
     ----------
     data_path : path, optional
         See `libs.datasets.files.data_folder`.
-    variant : {"", "41", "unique", "41-unique", "authors"}
+    variant : {"", "41", "unique", "41+unique", "authors"}
         ``41``: all features, the text columns as one 0/1 column per value, instead of deepad's 18.
         ``unique``: of validation and test rows that agree in class and features only the first.
         ``authors``: the validation and test rows that deepad's repository holds, 18 features, whose
@@ -84,7 +84,7 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
     DataSet
         x (494021, 18 or 123) float32; classes normal, DoS, Probe, R2L, U2R, and of validation and
         test rows "novel DoS", ... for attacks that the training file does not hold. The authors'
-        rows are "normal" or "attack". Called ``kdd99-41-unique``, for example.
+        rows are "normal" or "attack". Called ``kdd99+41+unique``, for example.
     """
     wide = variant.startswith("41")
     paths = [files.find_file(data_path, name, ADVICE) for name in FILES]
@@ -103,7 +103,7 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
         val, test = _set_aside(_without_duplicates(official) if "unique" in variant else official)
     hot = [f"{column}={value}" for column, values in CATEGORIES.items() for value in values]
     return DataSet(
-        name="-".join(filter(None, ["kdd99", variant, "" if complete else "sample"])),
+        name=f"kdd99{'+' * bool(variant)}{variant}{'' if complete else '-sample'}",
         x=x,
         classes=classes,
         x_val=val[0],
@@ -154,6 +154,15 @@ def _set_aside(rows: Rows) -> tuple[Rows, Rows]:
     return (x[chosen], classes[chosen]), (x[~chosen], classes[~chosen])
 
 
+def parser() -> argparse.ArgumentParser:
+    """Options of the download."""
+    parser = cli.plain_parser(__doc__)
+    parser.add_argument("--download", action="store_true", required=True)
+    parser.add_argument("--data_path", type=Path, help="folder (default: $A3_DATA, or data)")
+    parser.add_argument("--source", default=SOURCE, metavar="URL", help=f"default: {SOURCE}")
+    return parser
+
+
 def main(args: argparse.Namespace) -> None:
     """Download what is missing."""
     for name, (size, digest) in zip(FILES, PUBLISHED, strict=True):
@@ -162,10 +171,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
-    parser.add_argument("--download", action="store_true", required=True)
-    parser.add_argument(
-        "--data_path", type=Path, metavar="FOLDER", help="default: $A3_DATA, or data"
-    )
-    parser.add_argument("--source", default=SOURCE, metavar="URL", help=f"default: {SOURCE}")
-    raise SystemExit(cli.run(main, parser))
+    raise SystemExit(cli.run(main, parser()))
