@@ -48,6 +48,13 @@ def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
     )
     for role in ("normal", "known", "unknown"):
         add(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of one own experiment")
+    add_run_options(parser)
+    return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every script that trains by an ExperimentWrapper; see `places`."""
+    add = parser.add_argument
     add(
         "--n_epochs", type=_positive, metavar="N", help="epochs of every network (default: its own)"
     )
@@ -68,7 +75,6 @@ def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
         help="default: results",
     )
     add_flag(parser, "--override", "--is_override", help="train again what is there")
-    return parser
 
 
 def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str) -> None:
