@@ -37,7 +37,7 @@ LAYERS = [
     ["do_", "keras_mnist", "evaluate_", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
-    ["libs.A3."],
+    ["libs.A3.", "libs.study."],
     ["baselines."],
     ["libs.Detector."],
     ["libs.architecture.", "libs.training.", "libs.results."],
@@ -48,7 +48,13 @@ LAYERS = [
     ["libs."],
 ]
 """From the top of the house to its ground. A module imports from lower layers and its own room."""
-LAZY = {"libs.cli": {"libs.runtime.start_tensorflow", "libs.DataHandler.Experiment"}}
+LAZY = {
+    "libs.cli": {
+        "libs.runtime.start_tensorflow",
+        "libs.DataHandler.Experiment",
+        "libs.ExperimentWrapper.run_study",
+    }
+}
 """The command line imports within functions, so that --help is at once."""
 
 
