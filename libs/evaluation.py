@@ -54,7 +54,7 @@ class Rescorer:
         self.data_path = data_path
         self.part = part
         self.results = Path(results)
-        self._data: dict[str, DataSet] = {}
+        self._data: dict[tuple[str, str | None], DataSet] = {}
 
     def rescore(self, folder: Path) -> pd.DataFrame:
         """Score one experiment's runs; write metrics, ROC files and pictures again.
@@ -104,9 +104,10 @@ class Rescorer:
     def _split(self, about: dict) -> Split:
         """The split that the runs were trained on, made again from their manifest."""
         data = about["data"]
-        if data["data_set"] not in self._data:
-            self._data[data["data_set"]] = datasets.load(data["data_set"], self.data_path)
-        loaded = self._data[data["data_set"]]
+        name, normal_by = key = data["data_set"], data.get("normal_by")
+        if key not in self._data:
+            self._data[key] = datasets.load(name, self.data_path, normal_by)
+        loaded = self._data[key]
         if loaded.fingerprint != data["fingerprint"]:
             raise UserError(
                 f"the raw files of {loaded.name} are not those that the models were trained on; "
