@@ -18,7 +18,7 @@ def _split(n: int) -> Split:
     x = np.zeros((2 * n, 2), np.float32)
     y = np.zeros(2 * n, np.int32)
     experiment = Experiment(("a",), (), ("b",))
-    return Split(experiment, x, y, x, classes, x, classes)
+    return Split(experiment, x, y, classes, x, classes, x, classes)
 
 
 @pytest.fixture
@@ -102,6 +102,11 @@ def test_do_kdd99(tmp_path):
     code, _, err = finish(start("do_kdd99.py", *words, *quick, folder=tmp_path))
     assert code == 2
     assert "8000 normal and 2000 anomalous test rows wanted" in err
+    words[-1] = 1.5
+    code, _, err = finish(start("do_kdd99.py", *words, folder=tmp_path))
+    assert code == 2
+    assert "expected a share below 1" in err
+    words[-1] = 0.5
     code, _, err = finish(start("do_kdd99.py", *words, "--rows", "authors", folder=tmp_path))
     assert code == 2
     assert "give --labels deepad" in err

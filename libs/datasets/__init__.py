@@ -20,9 +20,12 @@ DATA_SETS = (
 )
 """Each is a module here with ``load(data_path) -> DataSet``. A module that names ``VARIANTS`` takes
 one of them as its second argument."""
+NORMAL_BY = {"nslkdd": ("protocol_type",)}
+"""Columns by which a data set's normal rows can be told apart into classes of their own. Its
+``load`` takes ``normal_by``."""
 
 
-def load(name: str, data_path: str | Path | None = None) -> DataSet:
+def load(name: str, data_path: str | Path | None = None, normal_by: str | None = None) -> DataSet:
     """Load a data set.
 
     Parameters
@@ -32,6 +35,9 @@ def load(name: str, data_path: str | Path | None = None) -> DataSet:
         end means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.files.data_folder`.
+    normal_by : str, optional
+        One of its columns in `NORMAL_BY`: the values of a normal row there become its class. The
+        rows and their features stay the same.
 
     Raises
     ------
@@ -47,4 +53,11 @@ def load(name: str, data_path: str | Path | None = None) -> DataSet:
         raise UserError(
             f"unknown data set {name!r}: the variants of {stem} are {', '.join(variants) or 'none'}"
         )
-    return module.load(data_path, *variant)
+    if normal_by is None:
+        return module.load(data_path, *variant)
+    if normal_by not in NORMAL_BY.get(stem, ()):
+        raise UserError(
+            f"{stem} tells no normal rows apart by {normal_by!r}; expected one of "
+            f"{', '.join(NORMAL_BY.get(stem, ())) or 'none'}"
+        )
+    return module.load(data_path, *variant, normal_by=normal_by)

@@ -23,6 +23,8 @@ class DataSet:
         SHA-256 over the source files.
     maximum : float, optional
         Known upper end of every feature (images); else features are scaled by their own range.
+    normal_by : str, optional
+        The column whose values are the classes of the normal rows; see `libs.datasets.load`.
     x_val, classes_val : (m, ...) float32 and (m,) str, optional
         Validation rows of their own; else a part of ``x`` is held out.
     """
@@ -35,6 +37,7 @@ class DataSet:
     features: tuple[str, ...]
     fingerprint: str
     maximum: float | None = None
+    normal_by: str | None = None
     x_val: np.ndarray | None = None
     classes_val: np.ndarray | None = None
 

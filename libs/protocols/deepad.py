@@ -1,0 +1,74 @@
+"""deepad (Cloudera Fast Forward Labs, 2020): partitions, methods and their settings."""
+
+from baselines import (
+    PCA,
+    VAE,
+    Autoencoder,
+    BiGAN,
+    IsolationForest,
+    MeanDistance,
+    OneClassSVM,
+    Seq2Seq,
+)
+from libs.DataHandler import Experiment, SplitRules
+from libs.Detector import Detector
+from libs.study import Cell, Study
+
+PARTITIONS = {"8020": (8000, 2000), "9010": (9000, 1000), "5050": (5000, 5000)}
+"""Normal and anomalous test rows; any other partition has all rows."""
+TEST_SEED = 250
+"""The test rows are the same for every seed (authors' code)."""
+
+
+def deepad_study(
+    data_set: str, experiment: Experiment, partition: str, rule: str, rate: float
+) -> Study:
+    """The experiment of deepad; partitions other than 8020 have a protocol name of their own.
+
+    Parameters
+    ----------
+    data_set : str
+    experiment : Experiment
+    partition : str
+        Of `PARTITIONS`, or another name.
+    rule, rate
+        See `libs.operating.write_operating_points`.
+    """
+    return Study(
+        data_set,
+        SplitRules(test_seed=TEST_SEED, scale_on="normal", test_rows=PARTITIONS.get(partition)),
+        [Cell(experiment)],
+        lambda handler: deepad_methods() | published_methods(),
+        variant="" if partition == "8020" else f"-{partition}",
+        spare=tuple(published_methods()),
+        operating={"rule": rule, "rate": rate},
+    )
+
+
+OFTEN = {"batch_size": 128, "learning_rate": 0.01}
+VAE_NETWORK = {"dims": (15, 7), "code": 2, "dropout": 0.0, "loss": "mse", "epochs": 8} | OFTEN
+
+
+def deepad_methods() -> dict[str, Detector]:
+    """The detectors at deepad's settings, its mistakes corrected, and two trivial ones."""
+    return {
+        "Autoencoder": Autoencoder("linear code", (15, 7, 2), 0.0, loss="mse", epochs=14, **OFTEN),
+        "VAE": VAE(warm_up=0.5, divergence_weight=0.01, **VAE_NETWORK),
+        "BiGAN": BiGAN(),
+        "Seq2Seq": Seq2Seq(),
+        "PCA": PCA(components=2),
+        "OneClassSVM": OneClassSVM(nu=1e-4, gamma=0.5),
+        "IsolationForest": IsolationForest(),
+        "MeanDistance": MeanDistance(),
+    }
+
+
+def published_methods() -> dict[str, Detector]:
+    """What deepad's published figures came from, where that is another method."""
+    steps = {"epochs": 15, "batches": 1, "batch_size": 256, "learning_rate": 0.01, "beta_1": 0.9}
+    return {
+        "VAE-sampled": VAE(draws=1, **VAE_NETWORK),
+        "BiGAN-untrained": BiGAN(weight=0.0, **steps),
+        "Seq2Seq-given": Seq2Seq(given_first=True),
+        "PCA-directions": PCA(components=2, score="directions"),
+    }
