@@ -17,12 +17,15 @@ DASHES = ("-", "--", "-.", ":")
 
 
 def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """A colour per method, a dash per label budget; a method's last name is drawn solid."""
+    """A colour per method, a dash per label budget; a method's last name is drawn solid.
+
+    Where there are more methods than colours, the others are dashed.
+    """
     budgets: dict[str, list[str]] = {}
     for name in names:
         budgets.setdefault(name.rsplit("-n", 1)[0], []).append(name)
     return {
-        name: (COLOURS[i % len(COLOURS)], DASHES[j % len(DASHES)])
+        name: (COLOURS[i % len(COLOURS)], DASHES[(i // len(COLOURS) + j) % len(DASHES)])
         for i, group in enumerate(budgets.values())
         for j, name in enumerate(reversed(group))
     }
