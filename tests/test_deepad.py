@@ -157,31 +157,25 @@ def test_bigan_score_by_hand(train_rows):
     bigan = make("BiGAN", epochs=2).set_params(weight=0.3).fit(train_rows[0])
     code = bigan.encoder_(x)
     restored = bigan.generator_(code).numpy()
-    hidden, logits = bigan.discriminator_([code, x])
+    hidden, logits = bigan.discriminator_([code, tf.constant(x)])
     distance = np.abs(x - restored).sum(axis=1)
     cross_entropy = -np.log(1 / (1 + np.exp(-logits.numpy()[:, 0])))
     expected = 0.7 * distance + 0.3 * cross_entropy
     np.testing.assert_allclose(bigan.decision_function(x), expected, rtol=1e-4)
-    other = bigan.discriminator_([code, restored])[0]
+    other = bigan.discriminator_([code, tf.constant(restored)])[0]
     difference = np.abs(hidden.numpy() - other.numpy()).sum(axis=1)
     bigan = make("BiGAN", epochs=2).set_params(weight=0.3, score="features").fit(train_rows[0])
     expected = 0.7 * distance + 0.3 * difference
     np.testing.assert_allclose(bigan.decision_function(x), expected, rtol=1e-4)
 
 
-def test_bigan_trains_against_its_discriminator(train_rows):
-    """Each side moves its own weights: with one at a rate of 0, the other's do not depend on it."""
-    x = train_rows[0]
-    bigan = make("BiGAN", epochs=0).fit(x)
-    z = tf.random.stateless_normal((len(x), bigan.code), (1, 2))
-
-    def gap(model: BiGAN) -> float:
-        real, made = model._logits(tf.constant(x), z)
-        return float(tf.reduce_mean(real) - tf.reduce_mean(made))
-
-    trained = make("BiGAN", epochs=60).fit(x)
-    assert abs(gap(trained)) < 3  # neither side has won
-    assert 0.7 < trained.training_.losses[-1] < 2.1  # 2·log 2 where nothing can be told apart
+def test_neither_side_of_a_bigan_wins(train_rows):
+    """After training the discriminator tells rows from made ones a little, but not for sure."""
+    bigan = make("BiGAN", epochs=60).fit(train_rows[0])
+    assert 0.7 < bigan.training_.losses[-1] < 2.1  # 2·log 2 where nothing can be told apart
+    z = tf.random.stateless_normal((len(train_rows[0]), bigan.code), (1, 2))
+    real, made = bigan._logits(tf.constant(train_rows[0]), z)
+    assert abs(float(tf.reduce_mean(real) - tf.reduce_mean(made))) < 3
 
 
 def test_untrained_bigan_is_available():
@@ -206,7 +200,7 @@ def test_seq2seq_says_one_number_after_the_other(given_first):
     if given_first:
         before[:, 0, 0] = said[:, 0, 0] = x[:, 0]
     for i in range(5 - given_first):
-        output = seq2seq.decoder_([before, *state]).numpy()[:, i]
+        output = seq2seq.decoder_([tf.constant(before), *state]).numpy()[:, i]
         said[:, i + given_first] = output
         if i < 4:
             before[:, i + 1] = output
@@ -221,7 +215,8 @@ def test_the_first_seq2seq_loss_by_hand(given_first):
     start = Seq2Seq(epochs=0, **settings).fit(x)
     before = x if given_first else np.hstack([np.zeros((6, 1), np.float32), x[:, :-1]])
     wanted = np.roll(x, -1, axis=1) if given_first else x
-    said = start.decoder_([before[:, :, None], *start.encoder_(x[:, :, None])]).numpy()[:, :, 0]
+    state = start.encoder_(x[:, :, None])
+    said = start.decoder_([tf.constant(before[:, :, None]), *state]).numpy()[:, :, 0]
     found = Seq2Seq(epochs=1, **settings).fit(x).training_.losses[0]
     assert found == pytest.approx(np.square(wanted - said).mean(), rel=1e-4)
 

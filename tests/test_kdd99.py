@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from test_datasets import LINE
 
+from benchmarks.dagmm_kdd99 import columns
 from libs import datasets
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import fetch, kdd99
@@ -121,6 +122,14 @@ def test_published_rows(raw_data):
     authors = datasets.load("kdd99+authors", raw_data)
     assert authors.name == "kdd99+authors"
     assert (len(authors.x_val), len(authors.x_test)) == (62_205, 10_000)
+
+
+def test_the_columns_of_dagmms_paper(raw_data):
+    """120 of them, each of which varies over the training file but one."""
+    data = datasets.load("kdd99+41", raw_data)
+    x = columns(data.x, data.features)
+    assert x.shape == (494_021, 120)
+    assert ((x.max(axis=0) - x.min(axis=0)) == 0).sum() == 1  # num_outbound_cmds
 
 
 # --- rows of deepad's partitions ----------------------------------------------------------------
