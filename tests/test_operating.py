@@ -107,6 +107,8 @@ def test_do_kdd99(tmp_path):
     assert code == 2
     assert "expected a share below 1" in err
     words[-1] = 0.5
-    code, _, err = finish(start("do_kdd99.py", *words, "--rows", "authors", folder=tmp_path))
+    code, _, err = finish(
+        start("do_kdd99.py", *words, "--data_set", "kdd99+authors", folder=tmp_path)
+    )
     assert code == 2
     assert "give --labels deepad" in err
