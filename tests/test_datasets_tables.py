@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from libs import datasets
-from libs.datasets import blocks, creditcard, flows, ids, ids2017
+from libs.datasets import blocks, creditcard, ids, ids2017
 from libs.errors import UserError
 
 
@@ -64,7 +64,7 @@ def test_real_creditcard_is_a_sample(raw_data):
     }
 
 
-@pytest.mark.parametrize("rows", [3, 100_000])
+@pytest.mark.parametrize("size", [1000, 2**25])
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -85,8 +85,8 @@ def test_real_creditcard_is_a_sample(raw_data):
         ([""], r"row 1: expected a header"),
     ],
 )
-def test_creditcard_errors_name_the_place(tmp_path, monkeypatch, lines, message, rows):
-    monkeypatch.setattr(blocks, "ROWS", rows)
+def test_creditcard_errors_name_the_place(tmp_path, monkeypatch, lines, message, size):
+    monkeypatch.setattr(blocks, "BYTES", size)
     path = write(tmp_path / creditcard.FILE, lines)
     with pytest.raises(UserError, match=message) as error:
         datasets.load("creditcard", tmp_path)
@@ -131,7 +131,7 @@ DAY = [IDS_HEADER, *map(flow, LABELS)]
 
 def test_ids_layout_with_every_quirk(tmp_path, monkeypatch, caplog):
     """Repeated headers, NaN, Infinity, empty cells, one day with addresses, gzip, CRLF."""
-    monkeypatch.setattr(blocks, "ROWS", 4)
+    monkeypatch.setattr(blocks, "BYTES", 1000)
     caplog.set_level(logging.INFO, "a3")
     quirks = [IDS_HEADER, flow("Benign", "17", 53), IDS_HEADER, IDS_HEADER, flow("Bot", "0")]
     for value in ("Infinity", "NaN", "-Infinity", ""):
@@ -168,7 +168,7 @@ def test_ids_published_rows_include_dropped_ones(tmp_path, monkeypatch):
     assert (data.name, len(data.x)) == ("ids", len(LABELS) - 1)
 
 
-@pytest.mark.parametrize("rows", [3, 100_000])
+@pytest.mark.parametrize("size", [1000, 2**25])
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -189,8 +189,8 @@ def test_ids_published_rows_include_dropped_ones(tmp_path, monkeypatch):
         ([IDS_HEADER, IDS_HEADER], r"holds no rows"),
     ],
 )
-def test_ids_errors_name_the_place(tmp_path, monkeypatch, lines, message, rows):
-    monkeypatch.setattr(blocks, "ROWS", rows)
+def test_ids_errors_name_the_place(tmp_path, monkeypatch, lines, message, size):
+    monkeypatch.setattr(blocks, "BYTES", size)
     path = write(tmp_path / "IDS/day.csv", lines)
     with pytest.raises(UserError, match=message) as error:
         datasets.load("ids", tmp_path)
@@ -281,10 +281,3 @@ def test_real_ids2017(raw_data):
         "PortScan": 7_411,
         "WebAttacks": 104,
     }
-
-
-def test_joined_keeps_the_order_of_many_blocks():
-    parts = [np.array([str(i) * (1 + i % 3)]) for i in range(200)]
-    expected = np.concatenate(parts)
-    assert np.array_equal(flows.joined(parts), expected)
-    assert parts == []

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,11 +81,13 @@ def load(data_path: str | Path | None = None) -> DataSet:
         WebAttacks, and Attempted where there are such flows. Always a sample.
     """
     path = files.find_file(data_path, FILE, SOURCE)
-    x, classes, _ = flows.gather(path, _blocks(path), LAYOUT)
+    parts = list(flows.cleaned(path, _blocks(path), LAYOUT))
+    x = np.concatenate([part.x for part in parts])
+    flows.log_dropped(path, len(x), sum(part.read for part in parts))
     return DataSet(
         name="ids2017-sample",
-        x=flows.joined(x),
-        classes=flows.joined(classes),
+        x=x,
+        classes=np.concatenate([part.classes for part in parts]),
         x_test=None,
         classes_test=None,
         features=LAYOUT.features,
