@@ -80,14 +80,10 @@ def _fast(
         return None
     types = dict.fromkeys(columns, pl.String) | dict.fromkeys(numbers, pl.Float32)
     try:
-        frame = pl.read_csv(
-            content,
-            has_header=False,
-            schema=types,
-            columns=[*numbers, *text],
-            quote_char=None,
-            empty_string_is_null=False,
+        frame = pl.scan_csv(
+            content, has_header=False, schema=types, quote_char=None, empty_string_is_null=False
         )
+        frame = frame.select(*numbers, *text).collect()
     except pl.exceptions.PolarsError:  # a line of too many columns, or text among numbers
         return None
     parsed = pd.DataFrame(frame.select(numbers).to_numpy(), columns=numbers, copy=False)
