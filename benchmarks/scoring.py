@@ -78,9 +78,8 @@ def main(rows: int, repetitions: int) -> None:
     ratios = [a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)]
     for name, found in seconds.items():
         print(f"{name}: {', '.join(f'{s:.2f}' for s in found)} s")
-    print(
-        f"ratio: median {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}"
-    )
+    least, most = min(ratios), max(ratios)
+    print(f"ratio: median {statistics.median(ratios):.2f}, from {least:.2f} to {most:.2f}")
 
 
 if __name__ == "__main__":

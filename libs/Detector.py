@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from libs import Metrics, storage
 from libs.errors import UserError
-from libs.rows import HELD_BYTES, Rows, blocks
+from libs.rows import Rows, as_rows, blocks
 from libs.training import CHUNK, Training, scored
 
 RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
@@ -334,9 +334,7 @@ def _rows(x: np.ndarray | Rows) -> np.ndarray | Rows:
             f"expected numeric rows, an array (n, features...) with n > 0; "
             f"found shape {x.shape} of {x.dtype}"
         )
-    if isinstance(x, Rows) or x.nbytes > HELD_BYTES:
-        return x if isinstance(x, Rows) else Rows(x)
-    return x.astype(np.float32, copy=False)
+    return as_rows(x)
 
 
 def _check_finite(block: np.ndarray, first: int) -> None:

@@ -72,6 +72,14 @@ class Rows:
         return self[:].astype(dtype or np.float32, copy=False)
 
 
+def as_rows(x: np.ndarray | Rows) -> np.ndarray | Rows:
+    """Numeric rows as a float32 array or, of more than `HELD_BYTES`, as a view."""
+    if isinstance(x, Rows):
+        return x
+    view = Rows(x)
+    return view if view.nbytes > HELD_BYTES else x.astype(np.float32, copy=False)
+
+
 def held(rows: Rows) -> np.ndarray | Rows:
     """The rows as an array if that takes at most `HELD_BYTES`, else as they are."""
     return rows[:] if rows.nbytes <= HELD_BYTES else rows
@@ -116,7 +124,8 @@ def collected(
     shape : tuple of int
         Of the whole.
     folders : iterable of Path
-        Where a whole of more than `HELD_BYTES` may lie: in the first that takes it, else in memory.
+        Where a whole of more than `HELD_BYTES` may lie: in the first that takes it, else among
+        temporary files, else in memory.
 
     Returns
     -------
@@ -140,7 +149,7 @@ def collected(
 
 def _scratch(size: int, folders: Iterable[Path]) -> BinaryIO | None:
     """A file without a name that has room for ``size`` bytes; None where no folder has it."""
-    for folder in folders:
+    for folder in [*folders, tempfile.gettempdir()]:
         try:
             if shutil.disk_usage(folder).free > size:
                 return tempfile.TemporaryFile(dir=folder)
