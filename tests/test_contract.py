@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from libs import rows, training
-from libs.Detector import Detector, describe, rebuild
+from libs.Detector import Detector, component, describe, rebuild
 from libs.errors import UserError
 
 pytestmark = pytest.mark.parametrize("name", DETECTORS)
@@ -122,6 +122,7 @@ def test_rows_that_need_not_fit_into_memory(name, train_rows, test_rows, tmp_pat
 
     monkeypatch.setattr(rows.Rows, "__getitem__", bounded)
     monkeypatch.setattr(training, "CALL_BYTES", 0)  # one batch a call
+    monkeypatch.setattr(sys.modules[component(name).__module__], "CHUNK", 64, raising=False)
     detector = make(name, epochs=2).fit(x, train_rows[1])
     whole = detector.decision_matrix(x_test)
     assert whole.dtype == np.float32

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,15 @@ BYTES = 32 * 2**20
 """Size of one block: the lines that it takes to fill it."""
 GAPS = ["", "NaN", "nan"]
 INFINITE = ["Infinity", "-Infinity", "inf", "-inf"]
+
+
+def ahead(items: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The same items; a thread makes the next one while the caller works on the last."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def read_blocks(
@@ -76,15 +86,16 @@ def _fast(
 ) -> pd.DataFrame | None:
     """Parse lines by polars; None if there is anything strange about them."""
     content = b"".join(lines).replace(b'"', b"")
-    if content.count(b",") != len(lines) * (len(columns) - 1):
+    commas = np.count_nonzero(np.frombuffer(content, np.uint8) == ord(","))
+    if commas != len(lines) * (len(columns) - 1):
         return None
     types = dict.fromkeys(columns, pl.String) | dict.fromkeys(numbers, pl.Float32)
     try:
-        frame = pl.scan_csv(
+        # all columns: where some are left out, polars passes over lines that are too long
+        frame = pl.read_csv(
             content, has_header=False, schema=types, quote_char=None, empty_string_is_null=False
         )
-        frame = frame.select(*numbers, *text).collect()
-    except pl.exceptions.PolarsError:  # a line of too many columns, or text among numbers
+    except pl.exceptions.PolarsError:  # a line that is too long, or text among numbers
         return None
     parsed = pd.DataFrame(frame.select(numbers).to_numpy(), columns=numbers, copy=False)
     for name in text:

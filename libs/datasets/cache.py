@@ -53,7 +53,7 @@ class Kept:
     path : Path, optional
         Of the cache; None if it is kept in memory.
     file : ParquetFile
-        One row group per block.
+        One row group per block that is not empty.
     about : dict
         ``read``, the rows of the raw file, and its ``sha256``, ``size`` and ``mtime_ns``, and the
         ``recipe``.
@@ -81,7 +81,7 @@ class Kept:
                 log.warning("%s is damaged (%s): read again from the raw file", self.path, error)
                 with suppress(OSError):
                     self.path.unlink()
-                yield from islice(self.source(), i, None)
+                yield from islice((b for b in self.source() if len(b.x)), i, None)
                 return
 
 
@@ -96,7 +96,7 @@ def kept(raw: Path, features: tuple[str, ...], recipe: str, source: Source) -> K
     recipe : str
         Changes whenever the same raw file would give other blocks.
     source : callable
-        Gives the blocks, none of them empty.
+        Gives the blocks.
     """
     raw_now = {"recipe": recipe, "size": raw.stat().st_size, "mtime_ns": raw.stat().st_mtime_ns}
     places = [folder / f"{raw.name}.parquet" for folder in folders(raw)]
@@ -139,7 +139,7 @@ def _opened(path: Path, raw_now: dict[str, Any], source: Source) -> Kept | None:
 def _write(
     sink: Path | pa.NativeFile, features: tuple[str, ...], about: dict, blocks: Iterator[Block]
 ) -> None:
-    """Write blocks, each a row group, and what they were made from."""
+    """Write blocks, each a row group unless it is empty, and what they were made from."""
     text = pa.dictionary(pa.int32(), pa.string())
     schema = pa.schema([*((name, pa.float32()) for name in features), (CLASS, text)])
     options = {"compression": "lz4", "write_statistics": False, "write_page_checksum": True}
@@ -148,7 +148,8 @@ def _write(
         for block in blocks:
             classes = pa.array(block.classes).dictionary_encode().cast(text)
             columns = [*(pa.array(column) for column in block.x.T), classes]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema), len(block.x))
+            if len(block.x):
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema), len(block.x))
             read += block.read
         writer.add_key_value_metadata({KEY: json.dumps(about | {"read": read})})
 

@@ -119,7 +119,7 @@ def _blocks(path: Path) -> Iterator[flows.Block]:
     """Finished rows of the file of a day; the first look at them names what is wrong."""
     text = ["Protocol", "Label"]
     frames = blocks.read_blocks(path, LAYOUT.numbers, text, LAYOUT.unused, gaps=True)
-    return (block for block in flows.cleaned(path, frames, LAYOUT) if len(block.x))
+    return flows.cleaned(path, blocks.ahead(frames), LAYOUT)
 
 
 def _noting(parts: Iterable[flows.Block], classes: list[np.ndarray]) -> Iterator[np.ndarray]:
