@@ -48,7 +48,7 @@ def measure(rows: int, budgets: Sequence[int]) -> None:
     from libs.A3 import A3
     from libs.DataHandler import DataHandler, Experiment, SplitRules
     from libs.datasets.dataset import DataSet
-    from libs.protocols import A3_ALARM
+    from libs.protocols.a3 import A3_ALARM
 
     about = {"rows": rows}
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,7 @@ def fitted_a3():
     """A3 after a short training, so that the alarm networks of the budgets differ."""
     from baselines import Autoencoder
     from libs.A3 import A3
-    from libs.protocols import A3_ALARM
+    from libs.protocols.a3 import A3_ALARM
 
     x = np.random.default_rng(0).random((4096, FEATURES), np.float32)
     y = np.repeat([0, 1], [len(x) - BUDGETS[-1], BUDGETS[-1]])

@@ -100,6 +100,8 @@ class Split:
     x_train, y_train : (n, ...) float32 array or Rows, (n,) int32
         Normal rows (0, polluted ones included), then known anomalies (1) in the order in which
         label budgets take them: a budget of b means the first b.
+    classes_train : (n,) str
+        The class of each training row; a polluted row has a random normal one.
     x_val, x_test : (m, ...) float32 array or Rows
         Validation and test rows of all classes of the experiment.
     classes_val, classes_test : (m,) str
@@ -108,6 +110,7 @@ class Split:
     experiment: Experiment
     x_train: np.ndarray | Rows
     y_train: np.ndarray
+    classes_train: np.ndarray
     x_val: np.ndarray | Rows
     classes_val: np.ndarray
     x_test: np.ndarray | Rows
@@ -187,6 +190,7 @@ class DataHandler:
         return {
             "data_set": self.data.name,
             "fingerprint": self.data.fingerprint,
+            "normal_by": self.data.normal_by,
             "rules": dict(vars(self.rules)),
             "seed": self.seed,
         }
@@ -248,6 +252,7 @@ class DataHandler:
             )
         pool = pool[: max(known, schedule)]
         normal = np.sort(np.concatenate([normal, polluted]))
+        believed = self._believed(experiment, normal, p_contamination)
         low, span = self._scaling(normal)
         val = self._val[np.isin(self.data.classes[self._val], self._named(experiment))]
         tested = np.isin(self._classes_test, self._named(experiment))
@@ -255,6 +260,7 @@ class DataHandler:
             experiment=experiment,
             x_train=held(Rows(self.data.x, np.concatenate([normal, pool]), low, span)),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
+            classes_train=np.concatenate([believed, self.data.classes[pool]]),
             x_val=held(Rows(self.data.x, val, low, span)),
             classes_val=self.data.classes[val],
             x_test=held(Rows(self._x_test, self._test[tested], low, span)),
@@ -297,6 +303,13 @@ class DataHandler:
             )
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "pollution", str(p)))
         return rng.choice(pool, n, replace=False)
+
+    def _believed(self, experiment: Experiment, rows: np.ndarray, p: float) -> np.ndarray:
+        """Classes of rows that pass for normal; a polluted one gets any normal class."""
+        classes = self.data.classes[rows]
+        rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "classes", str(p)))
+        random = rng.choice(experiment.normal, len(rows))
+        return np.where(np.isin(classes, experiment.normal), classes, random)
 
     def _scaling(self, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower end and span of every feature; never looks at a test row."""

@@ -34,10 +34,10 @@ def test_each_requirement_has_its_line_in_the_readme():
 
 
 LAYERS = [
-    ["do_", "keras_mnist", "evaluate_", "sweep."],
+    ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
-    ["libs.A3."],
+    ["libs.A3.", "libs.study."],
     ["baselines."],
     ["libs.Detector."],
     ["libs.architecture.", "libs.training.", "libs.results."],
@@ -53,6 +53,7 @@ LAZY = {
         "libs.runtime.start_tensorflow",
         "libs.runtime.chosen_precision",
         "libs.DataHandler.Experiment",
+        "libs.ExperimentWrapper.run_study",
     }
 }
 """The command line imports within functions, so that --help is at once."""
