@@ -48,7 +48,7 @@ def measure(rows: int, budgets: Sequence[int]) -> None:
     from libs.A3 import A3
     from libs.DataHandler import DataHandler, Experiment, SplitRules
     from libs.datasets.dataset import DataSet
-    from libs.protocols.a3 import A3_ALARM
+    from libs.protocols.a3 import ALARM
 
     about = {"rows": rows}
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +65,7 @@ def measure(rows: int, budgets: Sequence[int]) -> None:
         target = Autoencoder(dims=(150, 80, 40, 20), epochs=1, batch_size=2048)
         with phase("target", **about):
             target.fit(split.x_train, split.y_train)
-        a3 = A3(target=target, budgets=budgets, epochs=1, batch_size=2048, **A3_ALARM)
+        a3 = A3(target=target, budgets=budgets, epochs=1, batch_size=2048, **ALARM)
         with phase("alarm", **about):
             a3.fit(split.x_train, split.y_train)
         with phase("score", **about):

@@ -16,18 +16,17 @@ import numpy as np
 from libs.runtime import start_tensorflow
 
 FEATURES = 122
-BUDGETS = (5, 25, 50, 100)
 
 
 def fitted_a3():
     """A3 after a short training, so that the alarm networks of the budgets differ."""
     from baselines import Autoencoder
     from libs.A3 import A3
-    from libs.protocols.a3 import A3_ALARM
+    from libs.protocols.a3 import ALARM, BUDGETS
 
     x = np.random.default_rng(0).random((4096, FEATURES), np.float32)
     y = np.repeat([0, 1], [len(x) - BUDGETS[-1], BUDGETS[-1]])
-    settings = A3_ALARM | {"learning_rate": 1e-3}
+    settings = ALARM | {"learning_rate": 1e-3}
     return A3(target=Autoencoder(epochs=1), budgets=BUDGETS, epochs=3, **settings).fit(x, y)
 
 
@@ -38,9 +37,9 @@ def plain_models(a3) -> list:
     target = a3.target_
     hidden = [layer.output for layer in target.layers if isinstance(layer, keras.layers.ReLU)]
     models = []
-    for i in range(len(BUDGETS)):
+    for i in range(len(a3.budgets_)):
         kernels, biases = a3.alarm_.get_weights()[::2], a3.alarm_.get_weights()[1::2]
-        units = len(biases[0]) // len(BUDGETS)
+        units = len(biases[0]) // len(a3.budgets_)
         own = slice(i * units, (i + 1) * units)
         weights = [kernels[0][:, own], biases[0][own]]
         for kernel, bias in zip(kernels[1:], biases[1:], strict=True):
@@ -65,7 +64,7 @@ def main(rows: int, repetitions: int) -> None:
         "plain": lambda: np.hstack([model.predict(x, verbose=0) for model in models]),
         "ours": lambda: a3.decision_matrix(x),
     }
-    scores = {name: way() for name, way in ways.items()}
+    scores = {name: way() for name, way in ways.items()}  # compiles
     print(f"largest difference {np.abs(scores['plain'] - scores['ours']).max():.1e}")
     np.testing.assert_allclose(scores["plain"], scores["ours"], atol=1e-5)
     assert np.ptp(scores["ours"], axis=1).max() > 0.01, "the budgets' networks do not differ"
