@@ -76,8 +76,8 @@ def as_rows(x: np.ndarray | Rows) -> np.ndarray | Rows:
     """Numeric rows as a float32 array or, of more than `HELD_BYTES`, as a view."""
     if isinstance(x, Rows):
         return x
-    view = Rows(x)
-    return view if view.nbytes > HELD_BYTES else x.astype(np.float32, copy=False)
+    large = Rows.dtype.itemsize * x.size > HELD_BYTES
+    return Rows(x) if large else x.astype(np.float32, copy=False)
 
 
 def held(rows: Rows) -> np.ndarray | Rows:
