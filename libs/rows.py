@@ -114,7 +114,7 @@ def extent(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def collected(
-    parts: Iterable[np.ndarray], shape: tuple[int, ...], folders: Iterable[Path]
+    parts: Iterable[np.ndarray], shape: tuple[int, ...], folders: Iterable[Path] = ()
 ) -> np.ndarray:
     """Join float32 blocks of rows.
 

@@ -12,6 +12,7 @@ from libs import storage
 from libs.datasets import files, flows
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
+from libs.rows import collected
 
 SOURCE = "https://intrusion-detection.distrinet-research.be/CNS2022/CICIDS2017.html"
 FILE = "IDS2017/cicids2017_improved_sample.parquet"
@@ -82,11 +83,11 @@ def load(data_path: str | Path | None = None) -> DataSet:
     """
     path = files.find_file(data_path, FILE, SOURCE)
     parts = list(flows.cleaned(path, _blocks(path), LAYOUT))
-    x = np.concatenate([part.x for part in parts])
-    flows.log_dropped(path, len(x), sum(part.read for part in parts))
+    rows = sum(len(part.x) for part in parts)
+    flows.log_dropped(path, rows, sum(part.read for part in parts))
     return DataSet(
         name="ids2017-sample",
-        x=x,
+        x=collected((part.x for part in parts), (rows, len(LAYOUT.features))),
         classes=np.concatenate([part.classes for part in parts]),
         x_test=None,
         classes_test=None,
