@@ -97,11 +97,10 @@ def _without_headers(content: bytes, head: bytes, start: int) -> tuple[bytes, Se
     for piece in pieces:
         places += range(row, row + _lines(piece))
         row += _lines(piece) + 1
-    cut = b"".join(pieces)
-    whole = not any(blank.strip() for blank, _, _ in rests) and _lines(cut) == len(places)
-    if not others or not whole:  # the header's text within a line is not for us to cut
-        return content, range(start, start + _lines(content))
-    return cut, places
+    alone = all(not piece or piece.endswith(b"\n") for piece in pieces[:-1])
+    if not others or not alone or any(blank.strip() for blank, _, _ in rests):
+        return content, range(start, start + _lines(content))  # or it stands within a line
+    return b"".join(pieces), places
 
 
 def _fast(
