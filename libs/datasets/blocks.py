@@ -91,6 +91,8 @@ def _lines(content: bytes) -> int:
 
 def _without_headers(content: bytes, head: bytes, start: int) -> tuple[bytes, Sequence[int]]:
     """Cut repeated headers out of lines; also give the numbers in the file of those that stay."""
+    if head not in content:
+        return content, range(start, start + _lines(content))
     first, *others = content.split(head)
     rests = [other.partition(b"\n") for other in others]
     pieces, places, row = [first, *(rest for _, _, rest in rests)], [], start
@@ -98,7 +100,7 @@ def _without_headers(content: bytes, head: bytes, start: int) -> tuple[bytes, Se
         places += range(row, row + _lines(piece))
         row += _lines(piece) + 1
     alone = all(not piece or piece.endswith(b"\n") for piece in pieces[:-1])
-    if not others or not alone or any(blank.strip() for blank, _, _ in rests):
+    if not alone or any(blank.strip() for blank, _, _ in rests):
         return content, range(start, start + _lines(content))  # or it stands within a line
     return b"".join(pieces), places
 
