@@ -85,8 +85,13 @@ def read_blocks(
         raise UserError(f"{path} holds no rows: expected rows of {len(columns)} columns.")
 
 
+def _count(content: bytes, character: str) -> int:
+    """As ``content.count``, which is ten times slower where there are many."""
+    return np.count_nonzero(np.frombuffer(content, np.uint8) == ord(character)) if content else 0
+
+
 def _lines(content: bytes) -> int:
-    return content.count(b"\n") + (content != b"" and not content.endswith(b"\n"))
+    return _count(content, "\n") + (content != b"" and not content.endswith(b"\n"))
 
 
 def _without_headers(content: bytes, head: bytes, start: int) -> tuple[bytes, Sequence[int]]:
@@ -96,9 +101,9 @@ def _without_headers(content: bytes, head: bytes, start: int) -> tuple[bytes, Se
     first, *others = content.split(head)
     rests = [other.partition(b"\n") for other in others]
     pieces, places, row = [first, *(rest for _, _, rest in rests)], [], start
-    for piece in pieces:
-        places += range(row, row + _lines(piece))
-        row += _lines(piece) + 1
+    for lines in map(_lines, pieces):
+        places += range(row, row + lines)
+        row += lines + 1
     alone = all(not piece or piece.endswith(b"\n") for piece in pieces[:-1])
     if not alone or any(blank.strip() for blank, _, _ in rests):
         return content, range(start, start + _lines(content))  # or it stands within a line
@@ -110,8 +115,7 @@ def _fast(
 ) -> pd.DataFrame | None:
     """Parse lines by polars; None if there are none, or anything about them is strange."""
     content = content.replace(b'"', b"")
-    commas = np.count_nonzero(np.frombuffer(content, np.uint8) == ord(","))
-    if not lines or commas != lines * (len(columns) - 1):
+    if not lines or _count(content, ",") != lines * (len(columns) - 1):
         return None
     types = dict.fromkeys(columns, pl.String) | dict.fromkeys(numbers, pl.Float32)
     try:
