@@ -21,11 +21,14 @@ INFINITE = ["Infinity", "-Infinity", "inf", "-inf"]
 
 def ahead(items: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     """The same items; a thread makes the next one while the caller works on the last."""
-    with ThreadPoolExecutor(1) as thread:
+    thread = ThreadPoolExecutor(1)
+    try:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = thread.submit(next, items, None)
             yield item
+    finally:
+        thread.shutdown(wait=False)  # the collector of garbage may be what ends this, anywhere
 
 
 def read_blocks(
