@@ -16,11 +16,23 @@ DATA_SETS = (
     "creditcard",
     "ids",
     "ids2017",
+    "covtype",
+    "mammography",
+    "census",
+    "darknet",
+    "doh",
+    "url",
 )
 """Each is a module here with ``load(data_path) -> DataSet``."""
-NORMAL_BY = {"nslkdd": ("protocol_type",)}
-"""Columns by which a data set's normal rows can be told apart into classes of their own. Its
-``load`` takes ``normal_by``."""
+NORMAL_BY = {
+    "nslkdd": "protocol_type",
+    "darknet": "Protocol",
+    "doh": "week",
+    "url": "ldl_domain",
+}
+"""The column by which normal rows can be told apart into classes; ``load`` takes ``normal_by``."""
+EXTRA = {"doh": "week"}
+"""A feature made for such classes, which is no input unless asked for; ``load`` takes ``extra``."""
 
 
 def load(name: str, data_path: str | Path | None = None, normal_by: str | None = None) -> DataSet:
@@ -29,27 +41,27 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
     Parameters
     ----------
     name : str
-        One of `DATA_SETS`; a name with ``-sample`` at its end means the same files.
+        One of `DATA_SETS`. ``doh+week`` has the feature week of `EXTRA` among its inputs; with
+        ``-sample`` at its end a name means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.files.data_folder`.
     normal_by : str, optional
-        One of its columns in `NORMAL_BY`: the values of a normal row there become its class. The
-        rows and their features stay the same.
+        The data set's column in `NORMAL_BY`: the value of a normal row there becomes its class.
+        Rows and features stay the same.
 
     Raises
     ------
     UserError
         If a raw file is missing, truncated, or not as published.
     """
-    stem = name.removesuffix("-sample")
-    if stem not in DATA_SETS:
+    stem, _, extra = name.removesuffix("-sample").partition("+")
+    if stem not in DATA_SETS or (extra and EXTRA.get(stem) != extra):
         raise UserError(f"unknown data set {name!r}; expected one of {', '.join(DATA_SETS)}")
-    load_it = importlib.import_module(f"libs.datasets.{stem}").load
-    if normal_by is None:
-        return load_it(data_path)
-    if normal_by not in NORMAL_BY.get(stem, ()):
+    if normal_by and NORMAL_BY.get(stem) != normal_by:
         raise UserError(
-            f"{stem} tells no normal rows apart by {normal_by!r}; expected one of "
-            f"{', '.join(NORMAL_BY.get(stem, ())) or 'none'}"
+            f"{stem} has no classes of normal rows by {normal_by!r}; expected "
+            f"{NORMAL_BY.get(stem, 'none')}"
         )
-    return load_it(data_path, normal_by=normal_by)
+    variant = {"normal_by": normal_by, "extra": extra}
+    module = importlib.import_module(f"libs.datasets.{stem}")
+    return module.load(data_path, **{key: value for key, value in variant.items() if value})
