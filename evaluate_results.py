@@ -2,10 +2,12 @@
 """Aggregate result files over seeds: mean, standard deviation and count of every run.
 
 Prints one table per experiment with the best of each column marked, and writes summary.csv,
-summary.md and summary.tex into the output folder.
+summary.md and summary.tex into the output folder. With --subfolder it reads the files that
+evaluate_models.py left there; summary.csv then holds F1, precision and recall too.
 
     python evaluate_results.py                 # all seeds
     python evaluate_results.py 706 3003 3103   # these only
+    python evaluate_results.py --subfolder all_results
 """
 
 import argparse
@@ -18,7 +20,11 @@ def main(args: argparse.Namespace) -> int:
     from libs import storage, summary
     from libs.tables import show
 
-    table = summary.over_seeds(summary.collect(args.in_path, args.part, args.seeds))
+    if args.subfolder:
+        rows = summary.collect_rescored(args.in_path / args.subfolder, args.seeds)
+    else:
+        rows = summary.collect(args.in_path, args.part, args.seeds)
+    table = summary.over_seeds(rows)
     pieces: dict[str, list[str]] = {"md": [], "tex": []}
     for _, experiment in table.groupby(["data_set", "protocol", "experiment"], sort=False):
         caption = summary.caption(experiment)
@@ -26,12 +32,13 @@ def main(args: argparse.Namespace) -> int:
         pieces["md"].append(summary.markdown(summary.pivot(experiment, "**{}**".format), caption))
         bold = summary.pivot(experiment, r"\textbf{{{}}}".format)
         pieces["tex"].append(summary.latex(bold, caption))
-    with storage.replaced_file(args.out_path / "summary.csv") as path:
+    folder = args.out_path / args.subfolder
+    with storage.replaced_file(folder / "summary.csv") as path:
         table.to_csv(path, index=False, float_format="%.6g")
     for suffix, texts in pieces.items():
-        with storage.replaced_file(args.out_path / f"summary.{suffix}") as path:
+        with storage.replaced_file(folder / f"summary.{suffix}") as path:
             path.write_text("\n".join(texts))
-    print(f"summary.csv, summary.md and summary.tex in {args.out_path}")
+    print(f"summary.csv, summary.md and summary.tex in {folder}")
     return 0
 
 
@@ -39,5 +46,6 @@ if __name__ == "__main__":
     parser = cli.plain_parser(__doc__)
     parser.add_argument("seeds", type=int, nargs="*", metavar="SEED", help="default: all")
     parser.add_argument("--part", choices=("val", "test"), default="test")
+    parser.add_argument("--subfolder", default="", help="of evaluate_models.py: all_results")
     cli.add_folders(parser, in_path="results", out_path="results")
     raise SystemExit(cli.run(main, parser))

@@ -40,7 +40,7 @@ def run_study(
     seed: int,
     part: str,
     *,
-    choice: Mapping[str, Any],
+    choice: Mapping[str, Any] | None = None,
     only: Sequence[str] | None = None,
     data_path: str | Path | None = None,
     **places: Any,
@@ -53,7 +53,7 @@ def run_study(
     protocol, part : str
         See `ExperimentWrapper`.
     seed : int
-    choice : mapping
+    choice : mapping, optional
         Keyword arguments of `libs.study.chosen_cells`.
     only : sequence of str, optional
         See `ExperimentWrapper.run`.
@@ -67,7 +67,7 @@ def run_study(
     int
         Exit code: 1 if a method failed.
     """
-    cells = chosen_cells(study.cells, **choice)
+    cells = chosen_cells(study.cells, **(choice or {}))
     data = datasets.load(study.data_set, data_path, study.normal_by)
     handler = DataHandler(data, study.rules, seed)
     wrapper = ExperimentWrapper(handler, protocol, part, **places)
@@ -103,6 +103,8 @@ class ExperimentWrapper:
         Epochs of every network, instead of the methods' own.
     learning_rate : float, optional
         Likewise.
+    precision : {"float32", "bfloat16"}
+        Of the products in training, for the methods that have such a setting.
     override : bool
         Train again what is there.
     """
@@ -117,6 +119,7 @@ class ExperimentWrapper:
         result_path: str | Path = "results",
         n_epochs: int | None = None,
         learning_rate: float | None = None,
+        precision: str = "float32",
         override: bool = False,
     ):
         self.handler = handler
@@ -131,6 +134,7 @@ class ExperimentWrapper:
             "random_state": handler.seed,
             "epochs": n_epochs,
             "learning_rate": learning_rate,
+            "precision": precision,
         }
         self.override = override
         self.failures: list[str] = []
@@ -231,7 +235,7 @@ class Trainer:
         return self._done[name]
 
     def _configured(self, detector: Detector) -> Detector:
-        """Copy a detector, with the run's seed, lengths and rates for itself and its parts."""
+        """Copy a detector, with the run's own settings for itself and its parts."""
         detector = clone(detector)
         for key in detector.get_params(deep=True):
             value = self.wrapper.forced.get(key.rpartition("__")[2])

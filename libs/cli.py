@@ -82,14 +82,23 @@ OPTIONS = (
         )
         for role in ("normal", "known", "unknown")
     ),
+)
+"""What a do_ script runs. What a paper's scripts call otherwise is an alias here."""
+RUN_OPTIONS = (
     _option("--n_epochs", type=_positive, metavar="N", help="of every network (default: its own)"),
     _option("--learning_rate", type=_rate, metavar="X", help="likewise"),
+    _option(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of products in training; auto: bfloat16 where the hardware is fast at it",
+    ),
     _folder("--data_path", default=None, help="raw files (default: $A3_DATA, or data)"),
     _folder("--model_path", default="models", help="default: models"),
     _folder("--result_path", "--out_path", default="results", help="default: results"),
     _switch("--override", "--is_override", default=False, help="train again what is there"),
 )
-"""Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
+"""How it runs; see `places`."""
 SEEDS = {
     "a3": "2409 2903 3003 3103 706",
     "r2ad2": "110 210 310 410 510",
@@ -123,8 +132,15 @@ def study_parser(doc: str, protocols: Mapping[str, Callable[..., Any]]) -> argpa
     add("--protocol", choices=tuple(protocols), default=first, help=f"settings (default: {first})")
     for names, settings in OPTIONS:
         add(*names, **settings)
+    add_run_options(parser)
     parser.set_defaults(protocols=protocols)
     return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every script that trains by an ExperimentWrapper."""
+    for names, settings in RUN_OPTIONS:
+        parser.add_argument(*names, **settings)
 
 
 def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str) -> None:
@@ -154,23 +170,34 @@ def study_script(parser: argparse.ArgumentParser) -> int:
         from libs.ExperimentWrapper import run_study
 
         study = args.protocols[args.protocol](args)
-        return run_study(study, args.protocol, args.seed, args.part, **_chosen(args))
-
-    return experiment_script(main, parser)
-
-
-def _chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of `libs.ExperimentWrapper.run_study` that the command line decides."""
-    places = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
-    return {name: getattr(args, name) for name in places} | {
-        "only": args.methods,
-        "choice": {
+        choice = {
             "own": _own_experiment(args),
             "budgets": args.n_train_anomalies,
             "shares": args.p_contamination,
             "all_budgets": args.eval_n_anomalies,
             "all_shares": args.eval_p_pollution,
-        },
+        }
+        return run_study(
+            study,
+            args.protocol,
+            args.seed,
+            args.part,
+            choice=choice,
+            only=args.methods,
+            **places(args),
+        )
+
+    return experiment_script(main, parser)
+
+
+def places(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `libs.ExperimentWrapper.run_study` that `RUN_OPTIONS` decide."""
+    from libs.runtime import chosen_precision
+
+    names = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
+    return {
+        "precision": chosen_precision(args.precision),
+        **{name: getattr(args, name) for name in names},
     }
 
 

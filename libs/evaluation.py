@@ -13,25 +13,26 @@ from libs.datasets.dataset import DataSet
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.results import write_results
-from libs.runs import StoredRun, result_rows, stored_runs
+from libs.runs import TRAINED, StoredRun, result_rows, stored_runs
 from libs.storage import locked
 from libs.summary import show_experiment
 
 log = logging.getLogger("a3")
 
 
-def saved_experiments(models: Path, seed: int) -> list[Path]:
-    """Folders ``<models>/<data set>/<protocol>/<seed>/<experiment>`` that hold runs.
+def saved_experiments(models: Path, seed: int, method: str = "*") -> list[Path]:
+    """Folders ``<models>/<data set>/<protocol>/<seed>/<experiment>`` that hold runs of a method.
 
     Raises
     ------
     UserError
         If there is none.
     """
-    folders = sorted(p for p in Path(models).glob(f"*/*/{seed}/*") if p.is_dir())
+    folders = sorted({p.parent for p in Path(models).glob(f"*/*/{seed}/*/{method}") if p.is_dir()})
     if not folders:
         raise UserError(
-            f"no saved models of seed {seed}: expected {models}/<data set>/<protocol>/{seed}/. "
+            f"no saved models of seed {seed}: expected {models}/<data set>/<protocol>/{seed}/"
+            f"<experiment>/{method}. "
             f"Train some, e.g. python do_digits.py {seed} test, or name the folder with --in_path"
         )
     return folders
@@ -92,7 +93,7 @@ class Rescorer:
         show_experiment(tables, about, target)
         scores = {row.name: row.scores for row in rows if row.scores is not None}
         lines = [
-            self._line(split, view, name, scores[name], *detectors[name]) | dict(values[METRICS])
+            self._line(split, view, name, scores[name], *detectors[name]) | dict(values[MEASURED])
             for view, table in tables.items()
             for name, values in table.iterrows()
             if name in scores
@@ -143,13 +144,13 @@ class Rescorer:
 
 
 PLACE = ("data_set", "protocol", "seed", "experiment")
-METRICS = ["AUC", "AP", "prevalence"]
+MEASURED = ["AUC", "AP", "prevalence", *TRAINED, "jointly"]
 THRESHOLDED = [
     *(f"{m}@{r:g}" for r in Metrics.FALSE_POSITIVE_RATES for m in ("F1", "precision", "recall")),
     "largest_difference",
     "note",
 ]
-COLUMNS = [*PLACE, "view", "run", *METRICS, *THRESHOLDED]
+COLUMNS = [*PLACE, "view", "run", *MEASURED, *THRESHOLDED]
 
 
 def _runs(folder: Path) -> Iterator[StoredRun]:

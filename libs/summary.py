@@ -67,13 +67,41 @@ def _metrics(description: Path, seeds: Sequence[int]) -> list[pd.DataFrame]:
     ]
 
 
+def collect_rescored(folder: Path, seeds: Sequence[int]) -> pd.DataFrame:
+    """Every row of the files ``all_results_SEED.csv`` that evaluate_models.py writes.
+
+    Parameters
+    ----------
+    folder : Path
+    seeds : sequence of int
+        Only these; all if empty.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to collect, or a file cannot be read.
+    """
+    names = [f"all_results_{seed}.csv" for seed in seeds] or ["all_results_*.csv"]
+    paths = [path for name in names for path in sorted(Path(folder).glob(name))]
+    if not paths:
+        raise UserError(f"no {' or '.join(names)} in {folder}. Run evaluate_models.py first.")
+    frames = []
+    for path in paths:
+        try:
+            frames.append(pd.read_csv(path).astype({"AUC": float, "jointly": float}))
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{path} is damaged ({error}); run evaluate_models.py again") from error
+    return pd.concat(frames, ignore_index=True)
+
+
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean, sample standard deviation (NaN for one seed) and count of each run over its seeds.
 
     Failed runs count as missing; epochs, updates and seconds are means.
     """
     groups = rows.groupby(GROUP, sort=False)
-    table = groups[list(METRICS)].agg(["mean", "std", "count"])
+    metrics = [*METRICS, *(c for c in rows if "@" in c)]  # F1@0.01 and so on
+    table = groups[metrics].agg(["mean", "std", "count"])
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
     trained = ["prevalence", "rows", "epochs", "updates", "seconds", "jointly"]
     table = table.join(groups[trained].mean()).reset_index()

@@ -5,8 +5,22 @@ from pathlib import Path
 
 import numpy as np
 from scipy.io import savemat
+from test_image_scripts import write_images
 
-from libs.datasets import census, covtype, creditcard, darknet, doh, ids, mammography, nslkdd, url
+from libs.datasets import (
+    census,
+    covtype,
+    creditcard,
+    darknet,
+    doh,
+    emnist,
+    fashion_mnist,
+    ids,
+    mammography,
+    mnist,
+    nslkdd,
+    url,
+)
 
 
 def write(path: Path, lines: list[str], end: str = "\n") -> Path:
@@ -158,18 +172,11 @@ def ids_lines(each: int) -> list[str]:
     return [",".join(columns), *body]
 
 
-def write_images(folder: Path, name: str, labels: np.ndarray, each: int) -> Path:
-    """An archive in Keras' layout: noise, ``each`` images of a label in either part."""
-    rng = np.random.default_rng(0)
-    y = np.repeat(labels, each).astype(np.uint8)
-    parts = {}
-    for part in ("train", "test"):
-        x = rng.integers(0, 256, (len(y), 28, 28)).astype(np.uint8)
-        parts |= {f"x_{part}": x, f"y_{part}": y}
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    np.savez(path, **parts)
-    return path
+IMAGES = {
+    mnist.FILE: range(10),
+    fashion_mnist.FILE: range(10),
+    emnist.ARCHIVE: range(1, 27),
+}
 
 
 def write_all(folder: Path, images: int) -> Path:
@@ -186,7 +193,6 @@ def write_all(folder: Path, images: int) -> Path:
     for path, n in zip(nslkdd.FILES, (120, 30), strict=True):
         write(folder / path, nslkdd_lines(n))
     write_mammography(folder)
-    write_images(folder, "mnist/mnist.npz", np.arange(10), images)
-    write_images(folder, "fashion_mnist/fashion_mnist.npz", np.arange(10), images)
-    write_images(folder, "EMNIST/emnist-letters.npz", np.arange(1, 27), images)
+    for name, labels in IMAGES.items():
+        write_images(folder / name, dict.fromkeys(labels, images))
     return folder

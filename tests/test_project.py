@@ -34,7 +34,7 @@ def test_each_requirement_has_its_line_in_the_readme():
 
 
 LAYERS = [
-    ["do_", "keras_mnist", "evaluate_", "sweep."],
+    ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
     ["libs.A3.", "libs.study."],
@@ -51,6 +51,7 @@ LAYERS = [
 LAZY = {
     "libs.cli": {
         "libs.runtime.start_tensorflow",
+        "libs.runtime.chosen_precision",
         "libs.DataHandler.Experiment",
         "libs.ExperimentWrapper.run_study",
     }

@@ -64,7 +64,9 @@ def test_r2ad2_runs_main_transfer_budgets_and_pollution():
 
 
 def test_argue_runs_unsupervised_and_semi_supervised():
-    study = argue.argue_study("covtype", normal="12", anomalies="34", dims=(4, 2), batch_size=8)
+    study = argue.argue_study(
+        "covtype", normal="12", anomalies="34", dims=(4, 2), batch_size=8, clusters=2
+    )
     experiment = Experiment(("1", "2"), ("3", "4"))
     assert _short(study.cells) == [(experiment, (0,), 0.01, 0), (experiment, (100,), 0, 0)]
     assert (study.rules.test, study.rules.validation, study.rules.test_seed) == (0.15, 0.05, 42)
@@ -174,4 +176,9 @@ def test_another_learning_rate_has_a_protocol_of_its_own(tmp_path):
     places = {"model_path": tmp_path / "m", "result_path": tmp_path / "r"}
     wrapper = ExperimentWrapper(handler, "r2ad2", "val", learning_rate=0.5, n_epochs=3, **places)
     assert wrapper.protocol == "r2ad2-e3-lr0.5"
-    assert wrapper.forced == {"random_state": 1, "epochs": 3, "learning_rate": 0.5}
+    assert wrapper.forced == {
+        "random_state": 1,
+        "epochs": 3,
+        "learning_rate": 0.5,
+        "precision": "float32",
+    }

@@ -7,9 +7,19 @@ import keras
 import numpy as np
 from keras import layers
 
+from libs.errors import UserError
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+"""Precisions of products, and Keras' names for them; weights are float32 in both."""
+
 
 def dense_alarm(
-    width: int, dims: Sequence[int], dropout: float, copies: int, seed: int
+    width: int,
+    dims: Sequence[int],
+    dropout: float,
+    copies: int,
+    seed: int,
+    precision: str = "float32",
 ) -> keras.Model:
     """Several dense alarm networks side by side, with the same initial weights.
 
@@ -27,22 +37,32 @@ def dense_alarm(
         Number of networks, one per label budget.
     seed : int
         Decides weights and dropout, for one copy as for many.
+    precision : {"float32", "bfloat16"}
+        Of products and outputs; the weights are float32.
 
     Returns
     -------
     keras.Model
         (n, width) to logits (n, copies).
+
+    Raises
+    ------
+    UserError
+        If the precision has another name.
     """
+    if precision not in POLICIES:
+        raise UserError(f"precision {precision!r}: expected one of {', '.join(POLICIES)}")
     first, *others = dims
+    dtype = POLICIES[precision]
     model = keras.Sequential(
         [
             keras.Input((width,)),
-            layers.Dense(copies * first, activation="relu"),
-            layers.Reshape((copies, first)),
-            *(_parallel_dense(copies, units, "relu") for units in others),
-            layers.Dropout(dropout, noise_shape=(None, 1, dims[-1]), seed=seed),
-            _parallel_dense(copies, 1, None),
-            layers.Reshape((copies,)),
+            layers.Dense(copies * first, activation="relu", dtype=dtype),
+            layers.Reshape((copies, first), dtype=dtype),
+            *(_parallel_dense(copies, units, "relu", dtype) for units in others),
+            layers.Dropout(dropout, noise_shape=(None, 1, dims[-1]), seed=seed, dtype=dtype),
+            _parallel_dense(copies, 1, None, dtype),
+            layers.Reshape((copies,), dtype=dtype),
         ],
         name="alarm",
     )
@@ -57,8 +77,8 @@ def dense_alarm(
     return model
 
 
-def _parallel_dense(copies: int, units: int, activation: str | None) -> layers.Layer:
+def _parallel_dense(copies: int, units: int, activation: str | None, dtype: str) -> layers.Layer:
     """One dense layer per copy: (n, copies, inputs) to (n, copies, units)."""
     return layers.EinsumDense(
-        "nci,cio->nco", (copies, units), bias_axes="co", activation=activation
+        "nci,cio->nco", (copies, units), bias_axes="co", activation=activation, dtype=dtype
     )
