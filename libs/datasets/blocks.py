@@ -53,7 +53,7 @@ def read_blocks(
     """
     with files.damage_named(path), files.open_text(path) as file:
         head = file.readline().strip()
-        columns = [name.strip() for name in next(csv.reader([head]), [])]
+        columns = _told_apart(next(csv.reader([head]), []))
         _check_header(path, columns, {*numbers, *text}, set(unused))
         start, found = 2, 0
         while lines := list(islice(file, ROWS)):
@@ -67,9 +67,15 @@ def read_blocks(
         raise UserError(f"{path} holds no rows: expected rows of {len(columns)} columns.")
 
 
+def _told_apart(names: list[str]) -> list[str]:
+    """Names without blanks; the second of two equal ones has .1 at its end, as in pandas."""
+    names = [name.strip() for name in names]
+    return [f"{n}.{names[:i].count(n)}" if n in names[:i] else n for i, n in enumerate(names)]
+
+
 def _check_header(path: Path, found: list[str], expected: set[str], unused: set[str]) -> None:
     missing, foreign = expected - set(found), set(found) - expected - unused
-    if missing or foreign or len(set(found)) < len(found):
+    if missing or foreign:
         raise UserError(
             f"{path}, row 1: expected a header with the {len(expected)} published columns, found "
             f"{len(found)}; missing: {', '.join(sorted(missing)) or 'none'}; unknown: "
