@@ -182,7 +182,7 @@ IMAGES = {
 def write_all(folder: Path, images: int) -> Path:
     """Every raw file, each with enough rows for 100 known anomalies and all splits."""
     write(folder / covtype.FILE, covtype_lines(120))
-    write(folder / darknet.FILE, darknet_lines(150))
+    write(folder / darknet.FILE, darknet_lines(180))
     write(folder / doh.FILES[0], doh_lines("Benign", 300))
     write(folder / doh.FILES[1], doh_lines("Malicious", 200))
     write(folder / url.FILE, url_lines(120))
