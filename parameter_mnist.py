@@ -6,7 +6,7 @@ them is known, and only validation rows are scored. Each of the four penalties (
 first layer's weights; L1 and L2 on the distance of the output from 1) is 0 or .1, the loss weight
 is .1 or 1. Results lie under the protocol a3-parameters.
 
-    python parameter_mnist.py 706 --n_epochs 5
+    python parameter_mnist.py 706 val --n_epochs 5
 """
 
 from itertools import product
@@ -21,13 +21,12 @@ def name(values: dict[str, float]) -> str:
     return "_".join(["A3", *(f"{key}={value:g}" for key, value in values.items() if value)])
 
 
-def main(args) -> int:
-    """Train and score A3 at every point of the grid, on one target."""
+def parameters(args):
+    """Every point of the grid, on one target."""
     from sklearn.base import clone
 
     from baselines import Autoencoder
     from libs.DataHandler import Experiment, SplitRules
-    from libs.ExperimentWrapper import run_study
     from libs.protocols.a3 import a3_methods
     from libs.study import Cell, Study
 
@@ -36,14 +35,15 @@ def main(args) -> int:
     for *penalties, weight in product(*[(0.0, 0.1)] * len(PENALTIES), (0.1, 1.0)):
         values = dict(zip(PENALTIES, penalties, strict=True)) | {"loss_weight": weight}
         methods[name(values)] = clone(a3["A3"]).set_params(**values)
-    experiment = Experiment(normal=tuple("012345"), known=(), unknown=tuple("6789"))
-    rules = SplitRules(validation=0.05)
-    study = Study("mnist", rules, [Cell(experiment)], methods=lambda handler: methods)
-    return run_study(study, "a3-parameters", args.seed, "val", **cli.places(args))
+    return Study(
+        "mnist",
+        rules=SplitRules(validation=0.05),
+        cells=[Cell(Experiment(normal=tuple("012345"), known=(), unknown=tuple("6789")))],
+        methods=lambda handler: methods,
+    )
 
+
+PROTOCOLS = {"a3-parameters": parameters}
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
-    parser.add_argument("seed", type=int, metavar="SEED", help="seed of the run")
-    cli.add_run_options(parser)
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS, parts=("val",))))

@@ -82,9 +82,6 @@ OPTIONS = (
         )
         for role in ("normal", "known", "unknown")
     ),
-)
-"""What a do_ script runs. What a paper's scripts call otherwise is an alias here."""
-RUN_OPTIONS = (
     _option("--n_epochs", type=_positive, metavar="N", help="of every network (default: its own)"),
     _option("--learning_rate", type=_rate, metavar="X", help="likewise"),
     _option(
@@ -98,9 +95,10 @@ RUN_OPTIONS = (
     _folder("--result_path", "--out_path", default="results", help="default: results"),
     _switch("--override", "--is_override", default=False, help="train again what is there"),
 )
-"""How it runs; see `places`."""
+"""Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
 SEEDS = {
     "a3": "2409 2903 3003 3103 706",
+    "a3-parameters": "2409 2903 3003 3103 706",
     "r2ad2": "110 210 310 410 510",
     "argue": "110 210 310 410 510 610 710",
 }
@@ -113,7 +111,9 @@ def plain_parser(doc: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=doc, formatter_class=raw)
 
 
-def study_parser(doc: str, protocols: Mapping[str, Callable[..., Any]]) -> argparse.ArgumentParser:
+def study_parser(
+    doc: str, protocols: Mapping[str, Callable[..., Any]], parts: Sequence[str] = ("val", "test")
+) -> argparse.ArgumentParser:
     """Options that all do_ scripts share.
 
     Parameters
@@ -122,25 +122,20 @@ def study_parser(doc: str, protocols: Mapping[str, Callable[..., Any]]) -> argpa
         The script's docstring, shown by ``--help``.
     protocols : mapping of str to callable
         Under each protocol's name the function that makes the script's Study from the command line.
+    parts : sequence of str
+        Which rows may be scored.
     """
     parser = plain_parser(doc)
     add = parser.add_argument
     seeds = "; ".join(f"{name} {SEEDS[name]}" for name in protocols)
     add("seed", type=int, metavar="SEED", help=f"seed of the run; the papers': {seeds}")
-    add("part", choices=("val", "test"), help="rows to score; thresholds always come from val")
+    add("part", choices=parts, help="rows to score; thresholds always come from val")
     first = next(iter(protocols))
     add("--protocol", choices=tuple(protocols), default=first, help=f"settings (default: {first})")
     for names, settings in OPTIONS:
         add(*names, **settings)
-    add_run_options(parser)
     parser.set_defaults(protocols=protocols)
     return parser
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every script that trains by an ExperimentWrapper."""
-    for names, settings in RUN_OPTIONS:
-        parser.add_argument(*names, **settings)
 
 
 def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str) -> None:
@@ -170,34 +165,26 @@ def study_script(parser: argparse.ArgumentParser) -> int:
         from libs.ExperimentWrapper import run_study
 
         study = args.protocols[args.protocol](args)
-        choice = {
+        return run_study(study, args.protocol, args.seed, args.part, **_chosen(args))
+
+    return experiment_script(main, parser)
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `libs.ExperimentWrapper.run_study` that the command line decides."""
+    from libs.runtime import chosen_precision
+
+    places = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
+    return {name: getattr(args, name) for name in places} | {
+        "precision": chosen_precision(args.precision),
+        "only": args.methods,
+        "choice": {
             "own": _own_experiment(args),
             "budgets": args.n_train_anomalies,
             "shares": args.p_contamination,
             "all_budgets": args.eval_n_anomalies,
             "all_shares": args.eval_p_pollution,
-        }
-        return run_study(
-            study,
-            args.protocol,
-            args.seed,
-            args.part,
-            choice=choice,
-            only=args.methods,
-            **places(args),
-        )
-
-    return experiment_script(main, parser)
-
-
-def places(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of `libs.ExperimentWrapper.run_study` that `RUN_OPTIONS` decide."""
-    from libs.runtime import chosen_precision
-
-    names = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
-    return {
-        "precision": chosen_precision(args.precision),
-        **{name: getattr(args, name) for name in names},
+        },
     }
 
 

@@ -79,7 +79,7 @@ def test_mnist_manually(images, tmp_path):
 def test_parameter_mnist(images, tmp_path):
     """All 32 points of the grid read one target, differ, and see no test row."""
     words = ["--n_epochs", 1, "--data_path", images]
-    code, out, err = finish(start("parameter_mnist.py", 706, *words, folder=tmp_path))
+    code, out, err = finish(start("parameter_mnist.py", 706, "val", *words, folder=tmp_path))
     assert code == 0, out + err
     (path,) = tmp_path.glob("results/mnist-sample/a3-parameters-e1/706/*/val/unknown.metric.csv")
     table = pd.read_csv(path, index_col="run")

@@ -34,6 +34,7 @@ Idle Min
 FEATURES = [name.strip() for name in NUMBERS.split(",")]
 UNUSED = ["Flow ID", "Src IP", "Dst IP", "Timestamp", "Label.1"]
 """Label.1, the second column called Label, holds the application."""
+NORMAL_BY = "Protocol"
 CLASSES = {name: name for name in ("Non-Tor", "NonVPN", "Tor", "VPN")}
 NORMAL = ("Non-Tor", "NonVPN")
 

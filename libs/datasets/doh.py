@@ -27,17 +27,19 @@ FEATURES = [
     ),
 ]
 UNUSED = ["SourceIP", "DestinationIP", "SourcePort", "DestinationPort"]
+NORMAL_BY = "week"
+VARIANTS = ("week",)
 CLASSES = {"Benign": "Benign", "Malicious": "Malicious"}
 
 
 def load(
-    data_path: str | Path | None = None, normal_by: str | None = None, extra: str | None = None
+    data_path: str | Path | None = None, variant: str = "", normal_by: str | None = None
 ) -> DataSet:
     """Load both files, plain or gzipped; there is no official test split.
 
     Addresses, ports and time are dropped, and rows with NaN or Infinity. With normal_by="week"
-    (ARGUE's experts) benign flows are of their ISO week's class ("2", "3", "50", "51"). With
-    extra="week" that number is an input as well: it tells attacks by their date.
+    (ARGUE's experts) benign flows are of their ISO week's class ("2", "3", "50", "51"). In the
+    variant "week" that number is an input as well: it tells attacks by their date.
 
     Returns
     -------
@@ -50,9 +52,9 @@ def load(
     classes = frame["Label"].to_numpy(dtype=str)
     if normal_by:
         classes = np.where(classes == "Benign", frame[normal_by].astype(str), classes).astype(str)
-    features = [*FEATURES, extra] if extra else FEATURES
+    features = [*FEATURES, variant] if variant else FEATURES
     complete = sum(rows for _, rows in parts) == PUBLISHED_ROWS
-    name = f"doh+{extra}" if extra else "doh"
+    name = f"doh+{variant}" if variant else "doh"
     return DataSet(
         name=name if complete else f"{name}-sample",
         x=frame[features].to_numpy(np.float32),

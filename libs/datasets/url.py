@@ -32,6 +32,7 @@ SymbolCount_URL SymbolCount_Domain SymbolCount_Directoryname SymbolCount_FileNam
 SymbolCount_Extension SymbolCount_Afterpath Entropy_URL Entropy_Domain Entropy_DirectoryName
 Entropy_Filename Entropy_Extension Entropy_Afterpath
 """.split()
+NORMAL_BY = "ldl_domain"
 LABEL = "URL_Type_obf_Type"
 CLASSES = {name: name for name in ("benign", "Defacement", "malware", "phishing", "spam")}
 
