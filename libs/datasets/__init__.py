@@ -16,11 +16,16 @@ DATA_SETS = (
     "creditcard",
     "ids",
     "ids2017",
+    "covtype",
+    "mammography",
+    "census",
+    "darknet",
+    "doh",
+    "url",
 )
-"""Each is a module here with ``load(data_path) -> DataSet``."""
-NORMAL_BY = {"nslkdd": ("protocol_type",)}
-"""Columns by which a data set's normal rows can be told apart into classes of their own. Its
-``load`` takes ``normal_by``."""
+"""Each is a module here with ``load(data_path) -> DataSet``. A module that names ``VARIANTS`` takes
+one of them as its second argument. One that names the column ``NORMAL_BY`` takes it as the keyword
+``normal_by``: the value of a normal row there is then its class."""
 
 
 def load(name: str, data_path: str | Path | None = None, normal_by: str | None = None) -> DataSet:
@@ -29,27 +34,33 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
     Parameters
     ----------
     name : str
-        One of `DATA_SETS`; a name with ``-sample`` at its end means the same files.
+        One of `DATA_SETS`, or one of its variants (``doh+week``); a name with ``-sample`` at its
+        end means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.files.data_folder`.
     normal_by : str, optional
-        One of its columns in `NORMAL_BY`: the values of a normal row there become its class. The
-        rows and their features stay the same.
+        The column by which normal rows are told apart into classes. Rows and features stay the
+        same.
 
     Raises
     ------
     UserError
         If a raw file is missing, truncated, or not as published.
     """
-    stem = name.removesuffix("-sample")
+    stem, *variant = name.removesuffix("-sample").split("+", 1)
     if stem not in DATA_SETS:
         raise UserError(f"unknown data set {name!r}; expected one of {', '.join(DATA_SETS)}")
-    load_it = importlib.import_module(f"libs.datasets.{stem}").load
-    if normal_by is None:
-        return load_it(data_path)
-    if normal_by not in NORMAL_BY.get(stem, ()):
+    module = importlib.import_module(f"libs.datasets.{stem}")
+    variants = getattr(module, "VARIANTS", ())
+    if variant and variant[0] not in variants:
         raise UserError(
-            f"{stem} tells no normal rows apart by {normal_by!r}; expected one of "
-            f"{', '.join(NORMAL_BY.get(stem, ())) or 'none'}"
+            f"unknown data set {name!r}: the variants of {stem} are {', '.join(variants) or 'none'}"
         )
-    return load_it(data_path, normal_by=normal_by)
+    if normal_by is None:
+        return module.load(data_path, *variant)
+    column = getattr(module, "NORMAL_BY", None)
+    if normal_by != column:
+        raise UserError(
+            f"{stem} has no classes of normal rows by {normal_by!r}; expected {column or 'none'}"
+        )
+    return module.load(data_path, *variant, normal_by=normal_by)

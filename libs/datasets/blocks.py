@@ -66,7 +66,7 @@ def read_blocks(
     """
     with files.damage_named(path), files.open_bytes(path) as file:
         head = file.readline().strip()
-        columns = [name.strip() for name in next(csv.reader([head.decode()]), [])]
+        columns = _told_apart(next(csv.reader([head.decode()]), []))
         _check_header(path, columns, {*numbers, *text}, set(unused))
         options = (columns, numbers, text, gaps)
         start, found = 2, 0
@@ -86,6 +86,12 @@ def read_blocks(
             start, found = start + lines, found + len(places)
     if not found:
         raise UserError(f"{path} holds no rows: expected rows of {len(columns)} columns.")
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Names without blanks; the second of two equal ones has .1 at its end, as in pandas."""
+    names = [name.strip() for name in names]
+    return [f"{n}.{names[:i].count(n)}" if n in names[:i] else n for i, n in enumerate(names)]
 
 
 def _count(content: bytes, character: str) -> int:
@@ -136,7 +142,7 @@ def _fast(
 
 def _check_header(path: Path, found: list[str], expected: set[str], unused: set[str]) -> None:
     missing, foreign = expected - set(found), set(found) - expected - unused
-    if missing or foreign or len(set(found)) < len(found):
+    if missing or foreign:
         raise UserError(
             f"{path}, row 1: expected a header with the {len(expected)} published columns, found "
             f"{len(found)}; missing: {', '.join(sorted(missing)) or 'none'}; unknown: "
