@@ -63,7 +63,12 @@ def argue(args):
     from libs.protocols.argue import argue_study
 
     return argue_study(
-        "mnist", normal=tuple("01234"), anomalies=tuple("56789"), dims=None, batch_size=256
+        "mnist",
+        normal=tuple("01234"),
+        anomalies=tuple("56789"),
+        dims=None,
+        batch_size=256,
+        clusters=5,
     )
 
 

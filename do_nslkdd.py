@@ -64,6 +64,7 @@ def argue(args):
         anomalies=("DoS", "Probe", "R2L", "U2R"),
         dims=(150, 100, 70, 40, 25, 10),
         batch_size=512,
+        clusters=5,
     )
 
 

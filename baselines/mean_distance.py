@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from libs.Detector import Detector
+from libs.rows import Rows, blocks
 from libs.training import Training
 
 
@@ -17,9 +18,10 @@ class MeanDistance(Detector):
     mean_ : (features,) float32
     """
 
-    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+    def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
-        self.mean_ = x.reshape(len(x), -1).mean(axis=0, dtype=np.float64).astype(np.float32)
+        total = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(x))
+        self.mean_ = (total / len(x)).reshape(-1).astype(np.float32)
         return Training(len(x), 1, 1, time.perf_counter() - start)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from sklearn import svm
 
 from libs import estimators
 from libs.Detector import Detector
+from libs.rows import sampled
 from libs.training import Training
 
 
@@ -15,7 +16,7 @@ class OneClassSVM(Detector):
     """scikit-learn's one-class SVM on flattened normal rows, Gaussian kernel.
 
     Score: -decision_function; at 0 lies the border that the training drew. The training takes the
-    longer the larger ν: it keeps about ν·n rows.
+    longer the larger ν: it keeps about ν·n rows. See `libs.rows.sampled` where rows are many.
 
     Parameters
     ----------
@@ -31,6 +32,7 @@ class OneClassSVM(Detector):
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         start = time.perf_counter()
+        x = sampled(x, 0)
         self.svm_ = svm.OneClassSVM(nu=self.nu, gamma=self.gamma).fit(x.reshape(len(x), -1))
         return Training(len(x), 1, int(self.svm_.n_iter_), time.perf_counter() - start)
 

@@ -9,11 +9,12 @@ from sklearn import decomposition
 from libs import estimators
 from libs.Detector import Detector
 from libs.errors import UserError, chosen
+from libs.rows import sampled
 from libs.training import Training
 
 
 class PCA(Detector):
-    """scikit-learn's PCA on flattened normal rows.
+    """scikit-learn's PCA on flattened normal rows; see `libs.rows.sampled` where these are many.
 
     Parameters
     ----------
@@ -37,6 +38,7 @@ class PCA(Detector):
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         chosen(SCORES, "score", self.score)
+        x = sampled(x, 0)
         x = x.reshape(len(x), -1)
         if not 0 < self.components <= min(x.shape):
             raise UserError(

@@ -43,7 +43,7 @@ def run_study(
     seed: int,
     part: str,
     *,
-    choice: Mapping[str, Any],
+    choice: Mapping[str, Any] | None = None,
     only: Sequence[str] | None = None,
     data_path: str | Path | None = None,
     **places: Any,
@@ -56,7 +56,7 @@ def run_study(
     protocol, part : str
         See `ExperimentWrapper`.
     seed : int
-    choice : mapping
+    choice : mapping, optional
         Keyword arguments of `libs.study.chosen_cells`.
     only : sequence of str, optional
         See `ExperimentWrapper.run`.
@@ -70,7 +70,7 @@ def run_study(
     int
         Exit code: 1 if a method failed.
     """
-    cells = chosen_cells(study.cells, **choice)
+    cells = chosen_cells(study.cells, **(choice or {}))
     data = datasets.load(study.data_set, data_path, study.normal_by)
     handler = DataHandler(data, study.rules, seed)
     name = f"{protocol}{study.variant}"

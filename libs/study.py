@@ -19,7 +19,7 @@ class Cell:
     p_contamination : float
         Share of anomalies among the rows that count as normal in training.
     schedule : int
-        See `libs.DataHandler.DataHandler.split`; at least the largest budget counts.
+        See `libs.DataHandler.DataHandler.split`; `chosen_cells` sets it.
     """
 
     experiment: Experiment
@@ -91,23 +91,23 @@ def chosen_cells(
     """
     if own is not None:
         cells = [replace(cells[0], experiment=own)]
+    chosen = list(cells)
     if not all_shares or budgets is not None or shares is not None:
         first: dict[Experiment, Cell] = {}
         for cell in cells:
             first.setdefault(cell.experiment, cell)
-        cells = list(first.values())
-    return [
-        replace(
-            cell,
-            budgets=_budgets(cell, budgets, all_budgets),
-            schedule=max(cell.schedule, *cell.budgets),
-            p_contamination=share,
-        )
-        for cell in cells
-        for share in (shares or (cell.p_contamination,))
-    ]
+        chosen = list(first.values())
+    wanted = []
+    for cell in chosen:
+        known = tuple(budgets or cell.budgets)
+        for share in shares or (cell.p_contamination,):
+            same = replace(cell, p_contamination=share, schedule=_schedule(cells, cell, share))
+            wanted.append(replace(same, budgets=known if all_budgets else (max(known),)))
+    return wanted
 
 
-def _budgets(cell: Cell, named: Sequence[int] | None, every: bool) -> tuple[int, ...]:
-    wanted = tuple(named or cell.budgets)
-    return wanted if every else (max(wanted),)
+def _schedule(cells: Sequence[Cell], cell: Cell, share: float) -> int:
+    """The protocol's largest budget at this pollution, or, if it has no such cell, at any."""
+    own = [c for c in cells if c.experiment == cell.experiment]
+    same = [c for c in own if c.p_contamination == share] or own
+    return max(budget for c in same for budget in c.budgets)

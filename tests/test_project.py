@@ -45,7 +45,7 @@ LAYERS = [
     ["libs.DataHandler.", "libs.runs.", "libs.tables.", "libs.pictures.", "libs.progress."],
     ["libs.datasets.", "libs.Metrics."],
     ["libs.cli.", "libs.runtime."],
-    ["libs.storage."],
+    ["libs.storage.", "libs.rows."],
     ["libs.seeds.", "libs.errors."],
     ["libs."],
 ]

@@ -47,6 +47,15 @@ def test_the_command_line_chooses_cells(choice, expected):
     assert _short(chosen_cells(CELLS, **choice)) == expected
 
 
+@pytest.mark.parametrize(("share", "schedule"), [(0.0, 100), (0.01, 0), (0.5, 100)])
+def test_a_budget_has_the_rows_of_the_protocols_schedule(share, schedule):
+    """So that what is trained for one budget fits what is trained for several later."""
+    cells = [Cell(MAIN, (0,), 0.01), Cell(MAIN, (100,))]
+    assert _short(chosen_cells(cells)) == [(MAIN, (0,), 0.01, 0), (MAIN, (100,), 0, 100)]
+    found = chosen_cells(cells, budgets=[5], shares=[share])
+    assert _short(found) == [(MAIN, (5,), share, schedule)]
+
+
 def test_r2ad2_runs_main_transfer_budgets_and_pollution():
     study = r2ad2.r2ad2_study(
         "covtype", normal="123", anomalies="4567", transfer="45", dims=(4, 2), batch_size=8
@@ -64,7 +73,9 @@ def test_r2ad2_runs_main_transfer_budgets_and_pollution():
 
 
 def test_argue_runs_unsupervised_and_semi_supervised():
-    study = argue.argue_study("covtype", normal="12", anomalies="34", dims=(4, 2), batch_size=8)
+    study = argue.argue_study(
+        "covtype", normal="12", anomalies="34", dims=(4, 2), batch_size=8, clusters=2
+    )
     experiment = Experiment(("1", "2"), ("3", "4"))
     assert _short(study.cells) == [(experiment, (0,), 0.01, 0), (experiment, (100,), 0, 0)]
     assert (study.rules.test, study.rules.validation, study.rules.test_seed) == (0.15, 0.05, 42)

@@ -39,8 +39,17 @@ def test_failures_are_listed(tmp_path):
 
 
 def test_wrong_settings(tmp_path):
-    with pytest.raises(UserError, match=r"no script do_nothing\.py; expected some of creditcard"):
+    with pytest.raises(UserError, match=r"no script do_nothing\.py; expected some of census"):
         sweeping.cells(ROOT, ["nothing"], [1], "test", [], [])
     assert "nothing to run: give --data_sets and --seeds" in sweep(tmp_path).stderr
     (tmp_path / "s.toml").write_text("seed = 1")
     assert "unknown setting seed" in sweep(tmp_path, "--toml", str(tmp_path / "s.toml")).stderr
+
+
+def test_cells_of_a_protocol():
+    """The protocol is handed to the script, and its cells are no other protocol's."""
+    (cell,) = sweeping.cells(ROOT, ["covtype"], [110], "test", [5], ["--override"], "argue")
+    (plain,) = sweeping.cells(ROOT, ["covtype"], [110], "test", [5], ["--override"])
+    words = "110 test --protocol argue --n_train_anomalies 5 --override".split()
+    assert cell.command == (str(ROOT / "do_covtype.py"), *words)
+    assert (cell.name, plain.name) == ("covtype-argue-110-test", "covtype-110-test")

@@ -17,12 +17,16 @@ DATA_SETS = (
     "creditcard",
     "ids",
     "ids2017",
+    "covtype",
+    "mammography",
+    "census",
+    "darknet",
+    "doh",
+    "url",
 )
 """Each is a module here with ``load(data_path) -> DataSet``. A module that names ``VARIANTS`` takes
-one of them as its second argument."""
-NORMAL_BY = {"nslkdd": ("protocol_type",)}
-"""Columns by which a data set's normal rows can be told apart into classes of their own. Its
-``load`` takes ``normal_by``."""
+one of them as its second argument. One that names the column ``NORMAL_BY`` takes it as the keyword
+``normal_by``: the value of a normal row there is then its class."""
 
 
 def load(name: str, data_path: str | Path | None = None, normal_by: str | None = None) -> DataSet:
@@ -31,13 +35,13 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
     Parameters
     ----------
     name : str
-        One of `DATA_SETS`, or one of its variants (``kdd99+41``); a name with ``-sample`` at its
+        One of `DATA_SETS`, or one of its variants (``doh+week``); a name with ``-sample`` at its
         end means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.files.data_folder`.
     normal_by : str, optional
-        One of its columns in `NORMAL_BY`: the values of a normal row there become its class. The
-        rows and their features stay the same.
+        The column by which normal rows are told apart into classes. Rows and features stay the
+        same.
 
     Raises
     ------
@@ -55,9 +59,9 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
         )
     if normal_by is None:
         return module.load(data_path, *variant)
-    if normal_by not in NORMAL_BY.get(stem, ()):
+    column = getattr(module, "NORMAL_BY", None)
+    if normal_by != column:
         raise UserError(
-            f"{stem} tells no normal rows apart by {normal_by!r}; expected one of "
-            f"{', '.join(NORMAL_BY.get(stem, ())) or 'none'}"
+            f"{stem} has no classes of normal rows by {normal_by!r}; expected {column or 'none'}"
         )
     return module.load(data_path, *variant, normal_by=normal_by)

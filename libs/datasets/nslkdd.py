@@ -47,6 +47,7 @@ FAMILIES = {
         """,
     "U2R": "buffer_overflow loadmodule perl rootkit httptunnel ps sqlattack xterm",
 }
+NORMAL_BY = "protocol_type"
 CLASSES = {label: family for family, labels in FAMILIES.items() for label in labels.split()}
 
 

@@ -22,15 +22,6 @@ EPOCHS = 500
 """The paper's; so many that a sample needs no longer trainings."""
 
 
-def argue_cells(*experiments: Experiment) -> list[Cell]:
-    """Each experiment in both settings of the paper."""
-    return [
-        Cell(experiment, **setting)
-        for setting in (UNSUPERVISED, SEMI_SUPERVISED)
-        for experiment in experiments
-    ]
-
-
 def argue_study(
     data_set: str,
     *,
@@ -38,6 +29,7 @@ def argue_study(
     anomalies: Sequence[str],
     dims: Sequence[int] | None,
     batch_size: int,
+    clusters: int,
     normal_by: str | None = None,
 ) -> Study:
     """The paper's experiments on one data set: unsupervised and semi-supervised.
@@ -51,15 +43,39 @@ def argue_study(
         Widths of the autoencoders; None: the convolutional ones, for images.
     batch_size : int
         Of every network.
+    clusters : int
+        Experts of A4RGUE, which finds its own classes.
     normal_by : str, optional
         See `libs.datasets.load`.
     """
+    experiment = Experiment(tuple(normal), tuple(anomalies))
     return Study(
         data_set,
         RULES,
-        argue_cells(Experiment(tuple(normal), tuple(anomalies))),
+        [Cell(experiment, **UNSUPERVISED), Cell(experiment, **SEMI_SUPERVISED)],
         lambda handler: argue_methods(dims, batch_size),
         normal_by,
+    )
+
+
+def argue_increasing(
+    data_set: str,
+    *,
+    normal: Sequence[str],
+    anomalies: Sequence[str],
+    dims: Sequence[int] | None,
+    batch_size: int,
+) -> Study:
+    """The paper's experiment 1: the first class is normal, then the first two, and so on.
+
+    Unsupervised, and without A4RGUE. Parameters as those of `argue_study`.
+    """
+    first = [tuple(normal[:n]) for n in range(1, len(normal) + 1)]
+    return Study(
+        data_set,
+        RULES,
+        [Cell(Experiment(known, tuple(anomalies)), **UNSUPERVISED) for known in first],
+        lambda handler: argue_methods(dims, batch_size),
     )
 
 

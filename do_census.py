@@ -1,0 +1,31 @@
+#!/usr/bin/env python
+"""Census-Income: people with an income above 50,000 are anomalies.
+
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for women, one for men; the
+others unknown, with 1 % of pollution, or known. Trained on the training file; the authors' code
+takes the test file for both.
+
+    A3_DATA=/where/the/data/is python do_census.py 110 test
+"""
+
+from libs import cli
+
+
+def argue(args):
+    """Both sexes against high incomes."""
+    from libs.protocols.argue import argue_study
+
+    return argue_study(
+        "census",
+        normal=("Male", "Female"),
+        anomalies=("Anomalous",),
+        dims=(600, 300, 150, 75, 30, 15),
+        batch_size=512,
+        clusters=4,
+    )
+
+
+PROTOCOLS = {"argue": argue}
+
+if __name__ == "__main__":
+    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))

@@ -1,0 +1,48 @@
+#!/usr/bin/env python
+"""Forest cover types: some kinds of trees are normal, others anomalies.
+
+r2ad2 (Schulze et al.; ECML-PKDD 2022): 1 to 3 normal, the others known; then only 4 and 5.
+Dense autoencoder 40-20-10, 100 epochs at 1e-3, on a sample too.
+
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): 1 to 4 normal, an expert for each; the others
+unknown, with 1 % of pollution, or known. 500 epochs at 1e-4.
+
+    A3_DATA=/where/the/data/is python do_covtype.py 110 test
+    A3_DATA=/where/the/data/is python do_covtype.py 110 test --protocol argue
+"""
+
+from libs import cli
+
+
+def r2ad2(args):
+    """Four kinds known; then two of them."""
+    from libs.protocols.r2ad2 import r2ad2_study
+
+    return r2ad2_study(
+        "covtype",
+        normal=tuple("123"),
+        anomalies=tuple("4567"),
+        transfer=tuple("45"),
+        dims=(40, 20, 10),
+        batch_size=2048,
+    )
+
+
+def argue(args):
+    """Four kinds normal, three not."""
+    from libs.protocols.argue import argue_study
+
+    return argue_study(
+        "covtype",
+        normal=tuple("1234"),
+        anomalies=tuple("567"),
+        dims=(90, 75, 60, 45, 25, 15),
+        batch_size=4096,
+        clusters=2,
+    )
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
+
+if __name__ == "__main__":
+    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))

@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+"""DNS over HTTPS: flows of tools that tunnel data through it are anomalies.
+
+r2ad2 (Schulze et al.; ECML-PKDD 2022): malicious flows known, dense autoencoder 20-10-5.
+
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each week of the benign flows;
+malicious ones unknown, with 1 % of pollution, or known. The authors' code also feeds the week to
+the networks, which tells attacks by their date; --keep_class_feature does so.
+
+    A3_DATA=/where/the/data/is python do_doh.py 110 test
+    A3_DATA=/where/the/data/is python do_doh.py 110 test --protocol argue
+"""
+
+from libs import cli
+
+
+def r2ad2(args):
+    """Malicious flows against benign ones."""
+    from libs.protocols.r2ad2 import r2ad2_study
+
+    return r2ad2_study(
+        "doh",
+        normal=("Benign",),
+        anomalies=("Malicious",),
+        dims=(20, 10, 5),
+        batch_size=512,
+    )
+
+
+def argue(args):
+    """Benign flows of four weeks against malicious ones."""
+    from libs.protocols.argue import argue_study
+
+    return argue_study(
+        "doh+week" if args.keep_class_feature else "doh",
+        normal_by="week",
+        normal=("2", "3", "50", "51"),
+        anomalies=("Malicious",),
+        dims=(50, 40, 30, 20, 10, 5),
+        batch_size=128,
+        clusters=5,
+    )
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
+
+if __name__ == "__main__":
+    parser = cli.study_parser(__doc__, PROTOCOLS)
+    cli.add_flag(parser, "--keep_class_feature", help="argue: the week is an input as well")
+    raise SystemExit(cli.study_script(parser))

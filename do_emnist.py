@@ -1,0 +1,30 @@
+#!/usr/bin/env python
+"""EMNIST letters: A to M are normal, N to Z anomalies.
+
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each letter from A to M; the others
+unknown, with 1 % of pollution, or known. With --increase_normal A alone is normal, then A and B,
+and so on to H: each time the letters up to M that are not normal take no part.
+
+    A3_DATA=/where/the/data/is python do_emnist.py 110 test
+    A3_DATA=/where/the/data/is python do_emnist.py 110 test --increase_normal 1
+"""
+
+from libs import cli
+
+
+def argue(args):
+    """Letters of the first half of the alphabet against those of the second."""
+    from libs.protocols.argue import argue_increasing, argue_study
+
+    settings = {"anomalies": tuple("NOPQRSTUVWXYZ"), "dims": None, "batch_size": 512}
+    if args.increase_normal:
+        return argue_increasing("emnist", normal=tuple("ABCDEFGH"), **settings)
+    return argue_study("emnist", normal=tuple("ABCDEFGHIJKLM"), clusters=5, **settings)
+
+
+PROTOCOLS = {"argue": argue}
+
+if __name__ == "__main__":
+    parser = cli.study_parser(__doc__, PROTOCOLS)
+    cli.add_flag(parser, "--increase_normal", help="A, then A-B, ... A-H as normal letters")
+    raise SystemExit(cli.study_script(parser))

@@ -1,0 +1,31 @@
+#!/usr/bin/env python
+"""Mammography: microcalcifications, 2.3 % of all spots, are anomalies.
+
+r2ad2 (Schulze et al.; ECML-PKDD 2022): with 5 to 100 known ones, dense autoencoder 5-3-2, small
+alarm network. There are too few for a sweep over pollution.
+
+    A3_DATA=/where/the/data/is python do_mammography.py 110 test
+"""
+
+from libs import cli
+
+
+def r2ad2(args):
+    """Microcalcifications against other spots."""
+    from libs.protocols.r2ad2 import ALARM_SMALL, r2ad2_study
+
+    return r2ad2_study(
+        "mammography",
+        normal=("0",),
+        anomalies=("1",),
+        dims=(5, 3, 2),
+        batch_size=128,
+        alarm_dims=ALARM_SMALL,
+        pollutions=(),
+    )
+
+
+PROTOCOLS = {"r2ad2": r2ad2}
+
+if __name__ == "__main__":
+    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))

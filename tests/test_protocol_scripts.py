@@ -1,0 +1,199 @@
+"""R2-AD2's and ARGUE's scripts: every cell is split as the papers say, and every script runs."""
+
+import importlib
+import runpy
+import sys
+from types import SimpleNamespace
+
+import layouts
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_datahandler import data_set, identified
+from test_scripts import ROOT
+
+from libs import datasets
+from libs.DataHandler import DataHandler, Experiment
+from libs.Detector import Detector
+from libs.protocols import argue, r2ad2
+from libs.study import chosen_cells
+
+SCRIPTS = {
+    "r2ad2": "covtype creditcard darknet doh fmnist ids mammography mnist nslkdd url",
+    "argue": "census covtype darknet doh emnist fmnist mnist nslkdd url",
+}
+"""R2-AD2, section 2 of its specification; ARGUE likewise."""
+RUNS = [(name, protocol) for protocol, names in SCRIPTS.items() for name in names.split()]
+OPTIONS = SimpleNamespace(use_vae=False, keep_class_feature=False, increase_normal=False)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Every raw file, tiny."""
+    return layouts.write_all(tmp_path_factory.mktemp("raw"), images=60)
+
+
+@pytest.mark.parametrize(("name", "protocol"), RUNS)
+def test_every_cell_can_be_split(raw, name, protocol):
+    """Each cell has its known anomalies and pollution exactly, and all normal classes to train."""
+    study = importlib.import_module(f"do_{name}").PROTOCOLS[protocol](OPTIONS)
+    data = datasets.load(study.data_set, raw, study.normal_by)
+    handler = DataHandler(data, study.rules, 110)
+    assert handler.rules.test_seed == 42
+    for cell in chosen_cells(study.cells):
+        split = handler.split(
+            cell.experiment, max(cell.budgets), cell.schedule, cell.p_contamination
+        )
+        assert split.y_train.sum() == max(cell.budgets)
+        true = np.isin(data.classes[handler._train], cell.experiment.normal).sum()
+        share = cell.p_contamination / (1 - cell.p_contamination)
+        assert (split.y_train == 0).sum() == true + round(true * share)
+        assert set(split.classes_train[split.y_train == 0]) == set(cell.experiment.normal)
+        assert set(split.classes_train[split.y_train == 1]) <= set(cell.experiment.known)
+        anomalies = {*cell.experiment.known, *cell.experiment.unknown}
+        assert set(split.classes_test) == {*cell.experiment.normal, *anomalies}
+    methods = study.methods(handler)
+    assert all(isinstance(method, Detector) for method in methods.values())
+    assert {"Autoencoder", "A3", "DevNet"} <= set(methods)
+
+
+def run(script: str, *words) -> int:
+    """Run a script in this process, as its command line would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script, *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+    return end.value.code or 0
+
+
+@pytest.mark.parametrize(("name", "protocol"), RUNS)
+def test_every_script_runs(raw, tmp_path, name, protocol):
+    words = ["--protocol", protocol, "--data_path", raw, "--n_epochs", 1]
+    words += ["--methods", "Autoencoder", "--n_train_anomalies", 5, "--p_contamination", 0.02]
+    places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
+    assert run(f"do_{name}.py", 110, "val", *words, *places) == 0
+    study = importlib.import_module(f"do_{name}").PROTOCOLS[protocol](OPTIONS)
+    paths = sorted((tmp_path / "results").glob(f"*/{protocol}-e1/110/*-p0.02/val/known.metric.csv"))
+    assert len(paths) == len({cell.experiment for cell in study.cells})
+    for path in paths:
+        assert pd.read_csv(path, index_col=0).loc["Autoencoder", "status"] == "ok"
+
+
+def test_first_protocol_is_the_default(raw, tmp_path):
+    """A3's where the script has it, for these lines are printed in the READMEs without protocol."""
+    for name in {name for name, _ in RUNS}:
+        protocols = list(importlib.import_module(f"do_{name}").PROTOCOLS)
+        assert protocols == [p for p in ("a3", "r2ad2", "argue") if p in protocols]
+
+
+def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path):
+    """R2-AD2's cells of CovType, then ARGUE's: each pollution in a folder, each budget in a row."""
+    words = ["--data_path", raw, "--n_epochs", 1, "--methods", "DevNet"]
+    places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
+    assert run("do_covtype.py", 110, "test", *words, *places) == 0
+    folder = tmp_path / "results/covtype-sample/r2ad2-e1/110"
+    main, transfer = "1+2+3_known_4+5+6+7", "1+2+3_known_4+5_unknown_6+7"
+    polluted = [f"{main}-p{p}" for p in ("0.025", "0.05", "0.075", "0.1")]
+    assert sorted(p.name for p in folder.iterdir()) == sorted([main, *polluted, transfer])
+    expected = {main: (5, 10, 25, 50, 100)} | dict.fromkeys([transfer, *polluted], (100,))
+    for name, budgets in expected.items():
+        table = pd.read_csv(folder / name / "test/known.metric.csv", index_col=0)
+        assert list(table.index) == [f"DevNet-n{budget}" for budget in budgets]
+    words[-1] = "IsolationForest"
+    assert run("do_covtype.py", 110, "test", "--protocol", "argue", *words, *places) == 0
+    folder = tmp_path / "results/covtype-sample/argue-e1/110"
+    main = "1+2+3+4_known_5+6+7"
+    assert sorted(p.name for p in folder.iterdir()) == [main, f"{main}-p0.01"]
+
+
+def test_kept_class_features_are_another_data_set(raw, tmp_path):
+    words = ["--protocol", "argue", "--data_path", raw, "--methods", "IsolationForest"]
+    words += ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
+    for option in ([], ["--keep_class_feature", 1]):
+        assert run("do_doh.py", 110, "val", *words, *option) == 0
+    found = sorted(p.name for p in (tmp_path / "results").iterdir())
+    assert found == ["doh+week-sample", "doh-sample"]
+    code = run(
+        "evaluate_models.py",
+        *(110, "val", "--in_path", tmp_path / "models", "--out_path", tmp_path / "again"),
+        *("--data_path", raw),
+    )
+    assert code == 0
+    table = pd.read_csv(tmp_path / "again/all_results/all_results_110.csv")
+    assert set(table["data_set"]) == set(found)
+    assert (table["largest_difference"] == 0).all()
+
+
+def test_emnist_with_more_and_more_letters(raw, tmp_path):
+    """A, A-B, ... A-H; the letters in between are in no part."""
+    words = ["--increase_normal", "true", "--data_path", raw, "--methods", "IsolationForest"]
+    words += ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
+    assert run("do_emnist.py", 110, "test", *words) == 0
+    found = (tmp_path / "results/emnist-sample/argue/110").glob("*/test/scores.npz")
+    paths = sorted(found, key=lambda path: str(path).count("+"))
+    letters = "ABCDEFGH"
+    for n, path in enumerate(paths, start=1):
+        with np.load(path) as arrays:
+            assert set(arrays["classes"]) == {*letters[:n], *"NOPQRSTUVWXYZ"}
+    assert len(paths) == 8
+
+
+PRINTED = """
+do_mnist.py 110 test --p_contamination .01 --n_train_anomalies 100 --model_path m --result_path r \
+--n_epochs 1
+do_covtype.py 110 test --n_train_anomalies 100 --n_epochs 1 --p_pollution 0.0 --eval_n_anomalies \
+True --eval_p_pollution True --is_override False --learning_rate .001 --model_path ./models
+do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0
+do_census.py 110 test --p_contamination 0.01 --n_train_anomalies 0 --n_epochs 1 --learning_rate \
+1e-4 --model_path ./models --is_override False
+do_emnist.py 110 val --increase_normal True --methods IsolationForest
+"""
+"""Lines with the options that the two READMEs name; the epochs are ours."""
+
+
+@pytest.mark.parametrize("line", PRINTED.strip().splitlines())
+def test_printed_commands(raw, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("A3_DATA", str(raw))
+    script, *words = line.split()
+    assert run(script, *words) == 0
+    assert list(tmp_path.glob("r*/*/*/*/*/*/known.metric.csv"))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(500, 900),
+    seed=st.integers(0, 2**31 - 1),
+    known=st.integers(0, 9),
+    p=st.sampled_from([0.0, 0.01, 0.025, 0.1]),
+    rules=st.sampled_from([r2ad2.RULES, argue.RULES]),
+)
+def test_split_rules(n, seed, known, p, rules):
+    """Sizes, the same test rows for every seed, exact counts, a scaling of normal rows alone."""
+    experiment = Experiment(("a", "b"), ("c",), ("d", "e"))
+    raw = data_set(n, maximum=1.0)  # unscaled: rows can be told by their numbers
+    handler = DataHandler(raw, rules, seed)
+    split = handler.split(experiment, known, p_contamination=p)
+    train, val, test = map(identified, (split.x_train, split.x_val, split.x_test))
+    assert len(test) == round(rules.test * n)
+    assert len(val) == round(rules.validation * (n - len(test)))
+    assert len({*train, *val, *test}) == len(train) + len(val) + len(test)
+    other = DataHandler(raw, rules, seed + 1).split(experiment, known)
+    assert identified(other.x_test) == test
+    assert identified(other.x_val) != val
+
+    normal = split.y_train == 0
+    clean = np.isin(raw.classes[train], experiment.normal)
+    assert (~normal).sum() == known
+    assert (normal & ~clean).sum() == round(clean.sum() * p / (1 - p))
+    assert set(raw.classes[train][~normal]) <= {"c"}
+
+    scaled = DataHandler(data_set(n), rules, seed).split(experiment, known, p_contamination=p)
+    low, high = (scaled.x_train[normal].min(axis=0), scaled.x_train[normal].max(axis=0))
+    np.testing.assert_allclose(low, 0, atol=1e-6)
+    np.testing.assert_allclose(high, 1, atol=1e-6)
+    without = DataHandler(data_set(n), rules, seed).split(experiment, 0, p_contamination=p)
+    np.testing.assert_array_equal(without.x_train, scaled.x_train[normal])
+    np.testing.assert_array_equal(without.x_test, scaled.x_test)
