@@ -38,8 +38,8 @@ class BiGAN(Detector):
     weight : float
         w (.1).
     score : {"cross-entropy", "features"}
-        The term: -log D(E(x), x) (Zenati et al., equation 5), or ‖f(E(x), x) - f(E(x), G(E(x)))‖₁
-        of the discriminator's last hidden layer f (equation 6).
+        The term: -log D(E(x), x), or ‖f(E(x), x) - f(E(x), G(E(x)))‖₁
+        of the discriminator's last hidden layer f (Zenati et al. name both).
     epochs, batch_size, learning_rate, beta_1
         Adam (15 epochs of 128 rows at 1e-4 with β₁ = .5).
     batches : int, optional
@@ -98,11 +98,11 @@ class BiGAN(Detector):
             judge.minimise(loss, tape)
             with tf.GradientTape() as tape:
                 real, made = self._logits(rows, z)
-                fooled = tf.reduce_mean(tf.nn.softplus(real)) + tf.reduce_mean(
+                turned = tf.reduce_mean(tf.nn.softplus(real)) + tf.reduce_mean(
                     tf.nn.softplus(-made)
                 )
-            maker.minimise(fooled, tape)
-            return loss
+            maker.minimise(turned, tape)
+            return loss  # the discriminator's: 2·log 2 where it can tell nothing
 
         return train(
             step,
