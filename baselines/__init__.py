@@ -7,8 +7,12 @@ from importlib import import_module
 
 _MODULES = {
     "Autoencoder": "autoencoder",
+    "Checkpoints": "checkpoints",
     "DAGMM": "dagmm",
+    "DeepSAD": "deep_svdd",
+    "DeepSVDD": "deep_svdd",
     "DevNet": "devnet",
+    "GradCon": "gradcon",
     "IsolationForest": "isolation_forest",
     "VAE": "vae",
 }

@@ -37,7 +37,7 @@ LAYERS = [
     ["do_", "keras_mnist", "evaluate_", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
-    ["libs.A3."],
+    ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch."],
     ["baselines."],
     ["libs.Detector."],
     ["libs.architecture.", "libs.training.", "libs.results."],
