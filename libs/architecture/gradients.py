@@ -1,9 +1,9 @@
 """Loss gradients of single rows with respect to all weights of a target (R2-AD2's features).
 
 No loop over rows: one forward and one backward pass of the whole batch give what goes into every
-layer with weights and the loss gradient at what comes out of it. The gradient of a row with respect
-to a kernel is a sum of outer products of the two: of one for a dense layer, of one for each place of
-the filter for a convolution.
+layer with weights and the loss gradient at what comes out of it. A row's gradient with respect to a
+kernel is a sum of outer products of the two: one for a dense layer, one for each place of the
+filter for a convolution.
 """
 
 from collections.abc import Callable, Sequence
