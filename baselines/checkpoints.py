@@ -84,7 +84,8 @@ class Checkpoints(Detector):
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             # Keras finds the logits behind the sigmoid: saturated outputs keep their gradient
-            return tf.reduce_mean(keras.losses.binary_crossentropy(rows, learner(rows, True)))
+            entropy = keras.losses.binary_crossentropy(rows, learner(rows, training=True))
+            return tf.reduce_mean(entropy)
 
         step = gradient_step(loss, learner.trainable_variables, self.learning_rate)
         rows = x[self.rows(len(x))]
@@ -120,4 +121,4 @@ class Checkpoints(Detector):
 
 def copies_of(model: keras.Model) -> list[keras.Model]:
     """Autoencoders within the model of `Checkpoints`, the earliest first."""
-    return [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return [model.get_layer(f"checkpoint_{i}") for i in range(len(model.outputs))]

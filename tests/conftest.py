@@ -27,7 +27,14 @@ SETTINGS = {
     "DeepSVDD": {"dims": (16, 8), **_SCHEDULE},
     "DevNet": {"epochs": 20, "batch_size": 64},
     "GradCon": {"dims": (16, 8), **_SCHEDULE},
-    "R2AD2": {"target": _CHECKPOINTS, "alarm_dims": (24, 12, 8), **_SCHEDULE | {"epochs": 15}},
+    "R2AD2": {
+        "target": _CHECKPOINTS,
+        "alarm_dims": (24, 12, 8),
+        "dropout": 0.1,
+        "epochs": 20,
+        "batch_size": 32,
+        "learning_rate": 5e-3,
+    },
     "R2AD2Sketch": {"target": _CHECKPOINTS, "size": 16, **_SCHEDULE | {"epochs": 15}},
     "VAE": {"dims": (16,), "code": 4, **_SCHEDULE},
 }

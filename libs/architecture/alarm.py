@@ -113,4 +113,5 @@ def side_by_side(networks: Sequence[keras.Model], name: str) -> keras.Model:
     Names of the networks must differ.
     """
     x = keras.Input(networks[0].input_shape[1:])
-    return keras.Model(x, layers.Concatenate(axis=1)([network(x) for network in networks]), name)
+    outputs = layers.Concatenate(axis=1)([network(x) for network in networks])
+    return keras.Model(x, outputs, name=name)
