@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.target import AUTOENCODERS
+from libs.architecture.target import autoencoder
 from libs.Detector import Detector
-from libs.errors import UserError
 from libs.seeds import derive_seed
 from libs.training import Training, gradient_step, seeded, train
 
@@ -18,10 +17,10 @@ class Autoencoder(Detector):
 
     Parameters
     ----------
-    network : {"dense", "conv"}
+    network : {"dense", "conv", "dropout_dense", "dropout_conv"}
         See `libs.architecture.target`.
     dims : sequence of int
-        Widths (dense) or channels (conv) from the input to the code.
+        Widths from the input to the code; channels (conv); the code's width (dropout_conv).
     dropout : float
     epochs, batch_size, learning_rate
         Adam on the binary cross-entropy; A3 takes 30 epochs of 256 rows at 1e-3.
@@ -54,11 +53,8 @@ class Autoencoder(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        if self.network not in AUTOENCODERS:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(AUTOENCODERS)}")
-        build = AUTOENCODERS[self.network]
         with seeded(derive_seed(self.random_state, "Autoencoder", "weights")):
-            self.model_ = build(x.shape[1:], tuple(self.dims), self.dropout)
+            self.model_ = autoencoder(self.network, x.shape[1:], self.dims, self.dropout)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             # Keras finds the logits behind the sigmoid: saturated outputs keep their gradient

@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.target import AUTOENCODERS
+from libs.architecture.target import autoencoder
 from libs.Detector import Detector
-from libs.errors import UserError
 from libs.seeds import derive_seed
 from libs.training import Training, gradient_step, seeded, train
 
@@ -26,7 +25,7 @@ class Checkpoints(Detector):
 
     Parameters
     ----------
-    network : {"dropout_dense", "dropout_conv"}
+    network : {"dropout_dense", "dropout_conv", "dense", "conv"}
         See `libs.architecture.target`.
     dims : sequence of int
         Widths from the input to the code, or the code's alone (conv: 8).
@@ -76,8 +75,6 @@ class Checkpoints(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        if self.network not in AUTOENCODERS:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(AUTOENCODERS)}")
         with seeded(derive_seed(self.random_state, "Checkpoints", "weights")):
             learner = self._network(x.shape[1:], "learner")
             copies = [self._network(x.shape[1:], f"checkpoint_{i}") for i in range(self.copies)]
@@ -111,7 +108,7 @@ class Checkpoints(Detector):
         return np.sort(rng.permutation(n)[: max(1, round(self.share * n))])
 
     def _network(self, shape: Sequence[int], name: str) -> keras.Model:
-        stack = AUTOENCODERS[self.network](shape, tuple(self.dims), self.dropout).layers
+        stack = autoencoder(self.network, shape, self.dims, self.dropout).layers
         return keras.Sequential([keras.Input(tuple(shape)), *stack], name=name)
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from libs.architecture.gradients import layer_gradients, squared_error
-from libs.architecture.target import AUTOENCODERS
+from libs.architecture.target import autoencoder
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
@@ -77,11 +77,13 @@ class GradCon(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        if self.network not in AUTOENCODERS:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(AUTOENCODERS)}")
-        build = AUTOENCODERS[self.network]
         with seeded(derive_seed(self.random_state, "GradCon", "weights")):
-            self.model_ = build(x.shape[1:], tuple(self.dims), self.dropout)
+            self.model_ = autoencoder(self.network, x.shape[1:], self.dims, self.dropout)
+        if not decoder_kernels(self.model_):
+            raise UserError(
+                f"network {self.network!r} has no layers whose names start with 'decoder'; "
+                "expected dropout_dense or dropout_conv"
+            )
         means = [tf.Variable(tf.zeros_like(k.value)) for k in decoder_kernels(self.model_)]
         training = train(
             self._step(means),

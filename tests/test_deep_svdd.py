@@ -164,3 +164,10 @@ def test_gradcons_directions_are_mean_gradients(train_rows):
         detector.directions_, tape.gradient(error, kernels), strict=True
     ):
         np.testing.assert_allclose(direction, np.reshape(gradient, -1), atol=1e-7)
+
+
+def test_gradcon_needs_to_know_the_decoder(train_rows):
+    with pytest.raises(UserError, match="'dense' has no layers whose names start with 'decoder'"):
+        GradCon(network="dense", dims=(8, 4), epochs=1).fit(*train_rows)
+    with pytest.raises(UserError, match="expected one of dense, conv, dropout_dense, dropout_conv"):
+        GradCon(network="deep", dims=(8, 4), epochs=1).fit(*train_rows)

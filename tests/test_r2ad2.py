@@ -12,11 +12,13 @@ from sklearn.metrics import roc_auc_score
 
 from baselines import Checkpoints
 from baselines.checkpoints import copies_of
-from libs import training
+from libs import datasets, training
 from libs.A3 import A3
 from libs.architecture.alarm import dense_alarm, sequence_alarm
+from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.Detector import Detector
 from libs.errors import UserError
+from libs.ExperimentWrapper import ExperimentWrapper
 from libs.R2AD2 import R2AD2
 from libs.R2AD2Sketch import R2AD2Sketch
 
@@ -278,3 +280,29 @@ def test_five_known_anomalies_help(checkpoints, train_rows, test_rows):
     matrix = detector.fit(*train_rows).decision_matrix(test_rows[0])
     without, with_five = (roc_auc_score(test_rows[1], column) for column in matrix.T)
     assert with_five > without + 0.05
+
+
+# --- in an experiment ----------------------------------------------------------------------------
+def test_one_training_of_checkpoints_serves_all(tmp_path):
+    """Every number of steps, both methods: one Checkpoints, trained once, a method of its own."""
+    handler = DataHandler(datasets.load("digits"), SplitRules(test=0.3, validation=0.15), 110)
+    quick = {"epochs": 1, "batch_size": 128}
+    target = Checkpoints(dims=(8, 4), copies=2, epochs_between=1, **quick)
+    methods = {
+        "R2AD2-1": R2AD2(target, steps=1, alarm_dims=(6, 4), **quick),
+        "R2AD2": R2AD2(target, steps=2, alarm_dims=(6, 4), **quick),
+        "R2AD2-sketch": R2AD2Sketch(target, steps=2, size=4, alarm_dims=(6,), **quick),
+    }
+    places = {"model_path": tmp_path / "models", "result_path": tmp_path / "results"}
+    wrapper = ExperimentWrapper(handler, "r2ad2", "test", **places)
+    experiment = Experiment(("0", "1"), ("2",), ("3",))
+    wrapper.run(experiment, methods, budgets=(5, 10), schedule=10)
+    assert wrapper.finish() == 0
+    folder = tmp_path / "models/digits/r2ad2/110" / experiment.name
+    found = sorted(str(p.parent.relative_to(folder)) for p in folder.glob("*/*/manifest.json"))
+    names = ["Checkpoints/run", "R2AD2-1/n5+10", "R2AD2-sketch/n5+10", "R2AD2/n5+10"]
+    assert found == names
+    first = Detector.load(folder / "Checkpoints/run").model_.get_weights()
+    for name in names[1:]:
+        for a, b in zip(first, Detector.load(folder / name).target_.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -187,6 +187,22 @@ AUTOENCODERS: dict[str, Callable[..., keras.Model]] = {
     "dropout_conv": dropout_conv_autoencoder,
 }
 
+
+def autoencoder(
+    network: str, shape: Sequence[int], dims: Sequence[int], dropout: float
+) -> keras.Model:
+    """Build the autoencoder that `AUTOENCODERS` names ``network``.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name, or it does not take rows of that shape.
+    """
+    if network not in AUTOENCODERS:
+        raise UserError(f"network {network!r}: expected one of {', '.join(AUTOENCODERS)}")
+    return AUTOENCODERS[network](tuple(shape), tuple(dims), dropout)
+
+
 _ACTIVATIONS = (
     layers.ReLU,
     layers.LeakyReLU,
