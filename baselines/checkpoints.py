@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from libs.architecture.target import autoencoder
 from libs.Detector import Detector
+from libs.errors import UserError
 from libs.seeds import derive_seed
 from libs.training import Training, gradient_step, seeded, train
 
@@ -119,3 +120,11 @@ class Checkpoints(Detector):
 def copies_of(model: keras.Model) -> list[keras.Model]:
     """Autoencoders within the model of `Checkpoints`, the earliest first."""
     return [model.get_layer(f"checkpoint_{i}") for i in range(len(model.outputs))]
+
+
+def first_copies(target: keras.Model, steps: int) -> list[keras.Model]:
+    """Take the first ``steps`` checkpoints of a target; a UserError if there are fewer."""
+    copies = copies_of(target)
+    if not 1 <= steps <= len(copies):
+        raise UserError(f"steps {steps}: expected a number from 1 to the {len(copies)} checkpoints")
+    return copies[:steps]

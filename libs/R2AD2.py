@@ -7,12 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from baselines.checkpoints import Checkpoints, copies_of
+from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import sequence_alarm, side_by_side
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import RawGradients
 from libs.Detector import Detector
-from libs.errors import UserError
 from libs.seeds import derive_seed
 from libs.training import Adam, Step, Training, order_of, scored, seeded, train
 
@@ -155,11 +154,3 @@ class R2AD2(Detector):
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(self.alarm_(self._gradients(x), training=False))
-
-
-def first_copies(target: keras.Model, steps: int) -> list[keras.Model]:
-    """Take the first ``steps`` checkpoints of a target; a UserError if there are fewer."""
-    copies = copies_of(target)
-    if not 1 <= steps <= len(copies):
-        raise UserError(f"steps {steps}: expected a number from 1 to the {len(copies)} checkpoints")
-    return copies[:steps]

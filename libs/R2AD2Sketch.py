@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from baselines.checkpoints import Checkpoints
+from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import SketchedGradients
 from libs.Detector import Detector
-from libs.R2AD2 import first_copies
 from libs.seeds import derive_seed
 from libs.training import CHUNK, Step, Training, gradient_step, scored, seeded, train
 

@@ -29,9 +29,10 @@ SETTINGS = {
     "GradCon": {"dims": (16, 8), **_SCHEDULE},
     "R2AD2": {
         "target": _CHECKPOINTS,
-        "alarm_dims": (24, 12, 8),
+        "alarm_dims": (16, 8, 8),
+        "steps": 2,
         "dropout": 0.1,
-        "epochs": 20,
+        "epochs": 50,
         "batch_size": 32,
         "learning_rate": 5e-3,
     },
