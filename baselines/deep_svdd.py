@@ -29,7 +29,8 @@ class DeepSVDD(Detector):
 
     Differences from R2-AD2's authors' code: the centre is not computed again from the trained
     encoder; both trainings obey the learning rate (there 1e-4 and 1e-3 whatever is asked for);
-    batch normalisation of convolutions, without scale and shift, does take part.
+    there is no dropout, as in Ruff's code (there .4: on NSL-KDD's validation rows it takes Deep
+    SAD's AUC from .99 to .79); batch normalisation of convolutions, without scale and shift, does take part.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class DeepSVDD(Detector):
     dims : sequence of int
         Widths from the input to the code (40-20-10), or the code's alone (conv: 32).
     dropout : float
-        After every hidden layer (.4), in both trainings.
+        After every hidden layer, in both trainings.
     epochs, batch_size, learning_rate
         Of each of the two trainings, Adam; R2-AD2's experiments take 100 epochs at 1e-3 and a batch
         size for each data set.
@@ -57,7 +58,7 @@ class DeepSVDD(Detector):
         self,
         network: str = "dense",
         dims: Sequence[int] = (40, 20, 10),
-        dropout: float = 0.4,
+        dropout: float = 0.0,
         epochs: int = 100,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
@@ -170,7 +171,7 @@ class DeepSAD(DeepSVDD):
         budgets: Sequence[int] | None = None,
         network: str = "dense",
         dims: Sequence[int] = (40, 20, 10),
-        dropout: float = 0.4,
+        dropout: float = 0.0,
         epochs: int = 100,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
