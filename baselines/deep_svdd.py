@@ -30,7 +30,8 @@ class DeepSVDD(Detector):
     Differences from R2-AD2's authors' code: the centre is not computed again from the trained
     encoder; both trainings obey the learning rate (there 1e-4 and 1e-3 whatever is asked for);
     there is no dropout, as in Ruff's code (there .4: on NSL-KDD's validation rows it takes Deep
-    SAD's AUC from .99 to .79); batch normalisation of convolutions, without scale and shift, does take part.
+    SAD's AUC from .99 to .79); batch normalisation of convolutions, without scale and shift, does
+    take part.
 
     Parameters
     ----------
