@@ -1,36 +1,55 @@
 #!/usr/bin/env python
-"""A3 on credit card fraud: one kind of anomaly, known in training.
+"""Credit card fraud: one kind of anomaly, known in training.
 
-Settings of Sperl, Schulze, Böttinger (ECML-PKDD 2020) for the complete file: dense autoencoder
-50-25-10-5 as target, 60 epochs of the alarm network at 1e-5 with 5, 25, 50 and 100 known anomalies.
-On a sample of the file all networks train so many times longer that the alarm network gets 10,000
-updates. Paper's seeds: 2409 2903 3003 3103 706.
+a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020), for the complete file: dense autoencoder 50-25-10-5
+as target, 60 epochs of the alarm network at 1e-5 with 5, 25, 50 and 100 known anomalies. On a
+sample of the file all networks train so many times longer that the alarm network gets 10,000
+updates.
+
+r2ad2 (Schulze et al.; ECML-PKDD 2022): dense autoencoder 20-10-5, batches of 4096; there are too
+few frauds for a sweep over pollution.
 
     A3_DATA=/where/the/data/is python do_creditcard.py 706 test
+    A3_DATA=/where/the/data/is python do_creditcard.py 110 test --protocol r2ad2
 """
 
 from libs import cli
 
 
-def main(args) -> int:
-    """Train and score every method on fraud against all other transactions."""
+def a3(args):
+    """Fraud against all other payments."""
     from baselines import Autoencoder
-    from libs import datasets
-    from libs.DataHandler import DataHandler, Experiment, SplitRules
-    from libs.ExperimentWrapper import ExperimentWrapper
-    from libs.protocols import A3_BUDGETS, a3_methods
+    from libs.DataHandler import Experiment, SplitRules
+    from libs.protocols.a3 import a3_cells, a3_methods
+    from libs.study import Study
 
-    experiments = [Experiment(normal=("0",), known=("1",))]
-    data = datasets.load("creditcard", args.data_path)
-    handler = DataHandler(data, SplitRules(test=0.2, validation=0.05), args.seed)
-    times = handler.stretch(normal=("0",), epochs=60, batch_size=256)
-    methods = a3_methods(Autoencoder(dims=(50, 25, 10, 5)), times=times)
-    wrapper = ExperimentWrapper(handler, "a3", args.part, **cli.places(args))
-    for experiment in cli.own_experiments(args) or experiments:
-        wrapper.run(experiment, methods, **cli.selection(args, A3_BUDGETS))
-    return wrapper.finish()
+    def methods(handler):
+        times = handler.stretch(normal=("0",), epochs=60, batch_size=256)
+        return a3_methods(Autoencoder(dims=(50, 25, 10, 5)), times=times)
 
+    return Study(
+        "creditcard",
+        rules=SplitRules(test=0.2, validation=0.05),
+        cells=a3_cells(Experiment(normal=("0",), known=("1",))),
+        methods=methods,
+    )
+
+
+def r2ad2(args):
+    """Fraud against all other payments, with 5 to 100 known frauds."""
+    from libs.protocols.r2ad2 import r2ad2_study
+
+    return r2ad2_study(
+        "creditcard",
+        normal=("0",),
+        anomalies=("1",),
+        dims=(20, 10, 5),
+        batch_size=4096,
+        pollutions=(),
+    )
+
+
+PROTOCOLS = {"a3": a3, "r2ad2": r2ad2}
 
 if __name__ == "__main__":
-    parser = cli.experiment_parser(__doc__, seed="2409 2903 3003 3103 706")
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))

@@ -10,17 +10,15 @@ Learning rate and widths were chosen on the validation rows of seeds 1 and 2. Ab
 
 from libs import cli
 
-BUDGETS = (5, 25, 50, 100)
 
-
-def main(args) -> int:
-    """Train and score every method on both choices of digits."""
+def a3(args):
+    """Both choices of digits."""
     from baselines import Autoencoder, IsolationForest
-    from libs import datasets
     from libs.A3 import A3
     from libs.architecture.anomaly import GaussianNoise
-    from libs.DataHandler import DataHandler, Experiment, SplitRules
-    from libs.ExperimentWrapper import ExperimentWrapper
+    from libs.DataHandler import Experiment, SplitRules
+    from libs.protocols.a3 import a3_cells
+    from libs.study import Study
 
     experiments = [
         Experiment(normal=tuple("012345"), known=tuple("67"), unknown=tuple("89")),
@@ -39,14 +37,15 @@ def main(args) -> int:
             learning_rate=1e-4,
         ),
     }
-    data = datasets.load("digits", args.data_path)
-    # 5 % of so few rows would leave thresholds to chance
-    handler = DataHandler(data, SplitRules(test=0.3, validation=0.15), args.seed)
-    wrapper = ExperimentWrapper(handler, "a3", args.part, **cli.places(args))
-    for experiment in cli.own_experiments(args) or experiments:
-        wrapper.run(experiment, methods, **cli.selection(args, BUDGETS))
-    return wrapper.finish()
+    return Study(
+        "digits",
+        rules=SplitRules(test=0.3, validation=0.15),  # 5 % would leave thresholds to chance
+        cells=a3_cells(*experiments),
+        methods=lambda handler: methods,
+    )
 
+
+PROTOCOLS = {"a3": a3}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.experiment_script(main, cli.experiment_parser(__doc__, seed="706")))
+    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))

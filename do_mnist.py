@@ -1,45 +1,75 @@
 #!/usr/bin/env python
-"""A3 on MNIST: two digits known in training, two never seen before.
+"""MNIST: some digits are normal, others anomalies.
 
-Settings of Sperl, Schulze, Böttinger (ECML-PKDD 2020): convolutional autoencoder as target (7432
-activations), Gaussian noise as anomaly network, 60 epochs of the alarm network at 1e-5 with 5, 25,
-50 and 100 known anomalies. With --use_vae 1 a variational autoencoder makes the counter-examples,
-and no anomaly is known. Paper's seeds: 2409 2903 3003 3103 706.
+a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): two digits known in training, two never seen before.
+Convolutional autoencoder as target (7432 activations), Gaussian noise as anomaly network, 60 epochs
+of the alarm network at 1e-5 with 5, 25, 50 and 100 known anomalies. With --use_vae 1 a variational
+autoencoder makes the counter-examples, and no anomaly is known.
+
+r2ad2 (Schulze et al.; ECML-PKDD 2022): 0 to 3 normal, the others known; then only 4, 5 and 6.
+
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): 0 to 4 normal, an expert for each; the others
+unknown, with 1 % of pollution, or known.
 
     python do_mnist.py 706 test
     python do_mnist.py 706 test --use_vae 1
+    python do_mnist.py 110 test --protocol r2ad2
+    python do_mnist.py 110 test --protocol argue
 """
 
 from libs import cli
 
 
-def main(args) -> int:
-    """Train and score every method on both choices of digits."""
+def a3(args):
+    """Both choices of digits."""
     from baselines import VAE, Autoencoder
-    from libs import datasets
-    from libs.DataHandler import DataHandler, Experiment, SplitRules
-    from libs.ExperimentWrapper import ExperimentWrapper
-    from libs.protocols import A3_BUDGETS, a3_methods
+    from libs.DataHandler import Experiment, SplitRules
+    from libs.protocols.a3 import a3_cells, a3_methods
+    from libs.study import Cell, Study
 
     experiments = [
         Experiment(normal=tuple("012345"), known=tuple("67"), unknown=tuple("89")),
         Experiment(normal=tuple("456789"), known=tuple("01"), unknown=tuple("23")),
     ]
-    methods, budgets = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8))), A3_BUDGETS
+    methods = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)))
     if args.use_vae:
         vae = VAE(dims=(800, 400, 100), code=25, anomaly_std=5.0, epochs=30, batch_size=256)
         with_vae = methods["A3"].set_params(anomaly=vae)
         methods = {"Autoencoder": methods["Autoencoder"], "A3-vae": with_vae}
-        budgets = (0,)
-    data = datasets.load("mnist", args.data_path)
-    handler = DataHandler(data, SplitRules(validation=0.05), args.seed)
-    wrapper = ExperimentWrapper(handler, "a3", args.part, **cli.places(args))
-    for experiment in cli.own_experiments(args) or experiments:
-        wrapper.run(experiment, methods, **cli.selection(args, budgets))
-    return wrapper.finish()
+    return Study(
+        "mnist",
+        rules=SplitRules(validation=0.05),
+        cells=[Cell(e) for e in experiments] if args.use_vae else a3_cells(*experiments),
+        methods=lambda handler: methods,
+    )
 
+
+def r2ad2(args):
+    """Six digits known; then three of them."""
+    from libs.protocols.r2ad2 import r2ad2_study
+
+    return r2ad2_study(
+        "mnist",
+        normal=tuple("0123"),
+        anomalies=tuple("456789"),
+        transfer=tuple("456"),
+        dims=None,
+        batch_size=256,
+    )
+
+
+def argue(args):
+    """Five digits normal, five not."""
+    from libs.protocols.argue import argue_study
+
+    return argue_study(
+        "mnist", normal=tuple("01234"), anomalies=tuple("56789"), dims=None, batch_size=256
+    )
+
+
+PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    parser = cli.experiment_parser(__doc__, seed="2409 2903 3003 3103 706")
-    cli.add_flag(parser, "--use_vae", help="a VAE as anomaly network, no known anomalies")
-    raise SystemExit(cli.experiment_script(main, parser))
+    parser = cli.study_parser(__doc__, PROTOCOLS)
+    cli.add_flag(parser, "--use_vae", help="a3: a VAE as anomaly network, no known anomalies")
+    raise SystemExit(cli.study_script(parser))

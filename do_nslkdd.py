@@ -1,39 +1,73 @@
 #!/usr/bin/env python
-"""A3 on NSL-KDD: network intrusions, two families known in training, two never seen before.
+"""NSL-KDD: network intrusions in four attack families.
 
-Settings of Sperl, Schulze, Böttinger (ECML-PKDD 2020): dense autoencoder 200-100-50-25 as target,
-Gaussian noise as anomaly network, 60 epochs of the alarm network at 1e-5 with 5, 25, 50 and 100
-known anomalies. On a sample of the files all networks train so many times longer that the alarm
-network gets 10,000 updates. Paper's seeds: 2409 2903 3003 3103 706.
+a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): two families known in training, two never seen
+before. Dense autoencoder 200-100-50-25 as target, Gaussian noise as anomaly network, 60 epochs of
+the alarm network at 1e-5 with 5, 25, 50 and 100 known anomalies. On a sample of the files all
+networks train so many times longer that the alarm network gets 10,000 updates.
+
+r2ad2 (Schulze et al.; ECML-PKDD 2022): all families known; DoS and Probe known; pollution.
+
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each IP protocol of normal connections.
 
     A3_DATA=/where/the/data/is python do_nslkdd.py 706 test
+    A3_DATA=/where/the/data/is python do_nslkdd.py 110 test --protocol r2ad2
+    A3_DATA=/where/the/data/is python do_nslkdd.py 110 test --protocol argue
 """
 
 from libs import cli
 
 
-def main(args) -> int:
-    """Train and score every method on both pairs of attack families."""
+def a3(args):
+    """Both pairs of families, the one known and the other unknown."""
     from baselines import Autoencoder
-    from libs import datasets
-    from libs.DataHandler import DataHandler, Experiment, SplitRules
-    from libs.ExperimentWrapper import ExperimentWrapper
-    from libs.protocols import A3_BUDGETS, a3_methods
+    from libs.DataHandler import Experiment, SplitRules
+    from libs.protocols.a3 import a3_cells, a3_methods
+    from libs.study import Study
 
-    experiments = [
-        Experiment(normal=("normal",), known=("DoS", "Probe"), unknown=("R2L", "U2R")),
-        Experiment(normal=("normal",), known=("R2L", "U2R"), unknown=("DoS", "Probe")),
-    ]
-    data = datasets.load("nslkdd", args.data_path)
-    handler = DataHandler(data, SplitRules(validation=0.05, scale_on="all"), args.seed)
-    times = handler.stretch(normal=("normal",), epochs=60, batch_size=256)
-    methods = a3_methods(Autoencoder(dims=(200, 100, 50, 25)), times=times)
-    wrapper = ExperimentWrapper(handler, "a3", args.part, **cli.places(args))
-    for experiment in cli.own_experiments(args) or experiments:
-        wrapper.run(experiment, methods, **cli.selection(args, A3_BUDGETS))
-    return wrapper.finish()
+    normal, first, last = ("normal",), ("DoS", "Probe"), ("R2L", "U2R")
 
+    def methods(handler):
+        times = handler.stretch(normal, epochs=60, batch_size=256)
+        return a3_methods(Autoencoder(dims=(200, 100, 50, 25)), times=times)
+
+    return Study(
+        "nslkdd",
+        rules=SplitRules(validation=0.05, scale_on="all"),
+        cells=a3_cells(Experiment(normal, first, last), Experiment(normal, last, first)),
+        methods=methods,
+    )
+
+
+def r2ad2(args):
+    """All families known; then only DoS and Probe."""
+    from libs.protocols.r2ad2 import r2ad2_study
+
+    return r2ad2_study(
+        "nslkdd",
+        normal=("normal",),
+        anomalies=("DoS", "Probe", "R2L", "U2R"),
+        transfer=("DoS", "Probe"),
+        dims=(40, 20, 10),
+        batch_size=512,
+    )
+
+
+def argue(args):
+    """Normal connections of three IP protocols against all attacks."""
+    from libs.protocols.argue import argue_study
+
+    return argue_study(
+        "nslkdd",
+        normal_by="protocol_type",
+        normal=("icmp", "tcp", "udp"),
+        anomalies=("DoS", "Probe", "R2L", "U2R"),
+        dims=(150, 100, 70, 40, 25, 10),
+        batch_size=512,
+    )
+
+
+PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    parser = cli.experiment_parser(__doc__, seed="2409 2903 3003 3103 706")
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))

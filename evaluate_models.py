@@ -7,6 +7,7 @@ that let through at most 1e-2 ... 1e-6 of the normal validation rows (empty wher
 such rows). The column largest_difference compares with the scores kept when the run was trained.
 
     python evaluate_models.py 706
+    python evaluate_models.py 706 --use_vae 1       # only experiments with a VAE as anomaly network
 """
 
 import argparse
@@ -26,12 +27,18 @@ def main(args: argparse.Namespace) -> int:
     from libs.errors import UserError
     from libs.evaluation import Rescorer, saved_experiments
 
+    if args.folder_suffix not in ("", f"_{args.seed}"):
+        raise UserError(
+            f"--folder_suffix {args.folder_suffix}: model folders carry the seed by themselves; "
+            f"expected _{args.seed}, or name another folder with --in_path"
+        )
     rescorer = Rescorer(args.data_path, args.part, args.out_path)
-    folders = saved_experiments(args.in_path, args.seed)
+    folders = saved_experiments(args.in_path, args.seed, "A3-vae" if args.use_vae else "*")
     table = pd.concat([rescorer.rescore(folder) for folder in folders])
     if not len(table):
         raise UserError(f"no finished run of seed {args.seed} in {args.in_path}")
-    path = args.out_path / "all_results" / f"all_results_{args.seed}.csv"
+    folder = args.out_path / ("all_results_vae" if args.use_vae else "all_results")
+    path = folder / f"all_results_{args.seed}.csv"
     with storage.replaced_file(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     gap = table["largest_difference"].max()
@@ -45,4 +52,10 @@ if __name__ == "__main__":
     parser.add_argument("part", nargs="?", choices=("val", "test"), default="test")
     cli.add_folders(parser, in_path="models", out_path="results")
     parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
+    parser.add_argument("--folder_suffix", default="", help="_SEED, as the authors' folders end")
+    cli.add_flag(
+        parser,
+        "--use_vae",
+        help="only experiments with a VAE as anomaly network; into all_results_vae",
+    )
     raise SystemExit(cli.run(main, parser))

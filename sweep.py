@@ -6,7 +6,7 @@ in it. Cells that ended well are skipped when the sweep is started again; a cell
 goes on with its next training. Everything after -- is handed to every script.
 
     python sweep.py --data_sets digits nslkdd --seeds 706 3003 -- --n_epochs 5
-    python sweep.py --toml sweep.toml      # data_sets, seeds, budgets, part, jobs, options
+    python sweep.py --toml sweep.toml      # data_sets, seeds, protocol, budgets, part, ...
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from libs import cli
 
-DEFAULTS = {"budgets": [], "part": "test", "jobs": 1, "options": []}
+DEFAULTS = {"protocol": "", "budgets": [], "part": "test", "jobs": 1, "options": []}
 
 
 def settings_of(args: argparse.Namespace) -> dict:
@@ -54,6 +54,7 @@ def main(args: argparse.Namespace) -> int:
         settings["part"],
         settings["budgets"],
         settings["options"],
+        settings["protocol"],
     )
     outcomes = sweeping.run_all(cells, settings["jobs"], args.log_path)
     sweeping.show(outcomes)
@@ -66,6 +67,7 @@ if __name__ == "__main__":
     add("--toml", type=Path, metavar="FILE", help="settings; the command line comes before them")
     add("--data_sets", nargs="+", metavar="NAME", help="each is a script do_NAME.py")
     add("--seeds", type=int, nargs="+", metavar="SEED")
+    add("--protocol", metavar="NAME", help="of every script (default: each script's own)")
     add("--budgets", type=int, nargs="+", metavar="N", help="label budgets (default: the script's)")
     add("--part", choices=("val", "test"), help="default: test")
     add("--jobs", type=int, metavar="N", help="cells at a time; they share the cores (default: 1)")

@@ -41,8 +41,13 @@ class A3(Detector):
         After its last hidden layer (.1), or after each (.2 in the experiments of R2-AD2's paper).
     loss_weight : float
         λ, weight of the generated rows' loss (1).
+    weights_l1, weights_l2, output_l1, output_l2 : float
+        Penalties of the authors' code, none by default: on the sum of absolute (squared) weights of
+        the alarm's first layer, and on the mean absolute (squared) distance of its output from 1.
     epochs, batch_size, learning_rate
         Adam; the paper's experiments take 60 epochs of 256 rows at 1e-5.
+    precision : {"float32", "bfloat16"}
+        Of the products of the alarm's training; weights, losses and scores are always float32.
     random_state : int
 
     Attributes
@@ -63,9 +68,14 @@ class A3(Detector):
         alarm_dims: Sequence[int] = (1000, 500, 200, 75),
         dropout: float | Sequence[float] = 0.1,
         loss_weight: float = 1.0,
+        weights_l1: float = 0.0,
+        weights_l2: float = 0.0,
+        output_l1: float = 0.0,
+        output_l2: float = 0.0,
         epochs: int = 60,
         batch_size: int = 256,
         learning_rate: float = 1e-5,
+        precision: str = "float32",
         random_state: int = 0,
     ):
         self.target = target
@@ -74,57 +84,80 @@ class A3(Detector):
         self.alarm_dims = alarm_dims
         self.dropout = dropout
         self.loss_weight = loss_weight
+        self.weights_l1 = weights_l1
+        self.weights_l2 = weights_l2
+        self.output_l1 = output_l1
+        self.output_l2 = output_l2
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.precision = precision
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         known = np.flatnonzero(y)
-        self.budgets_ = budgets = self._checked_budgets(len(known))
+        self.budgets_ = self._checked_budgets(len(known))
         target = self._fitted(self.target or Autoencoder(), x, y)
         self.target_ = target.model_ if isinstance(target, Detector) else target
         anomaly = self._fitted(self.anomaly or GaussianNoise(), x, y)
         self._activations = HiddenActivations(self.target_)
-        seed = derive_seed(self.random_state, "A3", "alarm")
-        with seeded(seed):
-            self.alarm_ = dense_alarm(
-                self._activations.width, self.alarm_dims, self.dropout, len(budgets), seed
-            )
+        alarm = self._new_alarm(self.precision)
+
+        def loss(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
+            generated = anomaly.generate(rows, seed)
+            both = self._activations(tf.concat([rows, generated], axis=0))
+            logits = tf.cast(alarm(both, training=True), tf.float32)
+            real, generated = tf.split(logits, 2)
+            value = self._loss(real, generated, rank, anomaly.depends_on_rows)
+            return value + self._weight_penalty(alarm.trainable_variables[0].value)
 
         # rank: which known anomaly a row is; -1 for a normal row, which belongs to every budget
         rank = np.full(len(x), -1, np.int32)
         rank[known] = np.arange(len(known))
-        limits = tf.constant(budgets, tf.int32)
-
-        def loss(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
-            n = tf.shape(rows)[0]
-            both = tf.concat([rows, anomaly.generate(rows, seed)], axis=0)
-            logits = self.alarm_(self._activations(both), training=True)
-            real, generated = logits[:n], logits[n:]
-            own = tf.cast(rank[:, None] < limits[None, :], tf.float32)
-            label = tf.cast(rank >= 0, tf.float32)[:, None] * tf.ones_like(own)
-            entropy = tf.nn.sigmoid_cross_entropy_with_logits(label, real)
-
-            def own_mean(values: tf.Tensor) -> tf.Tensor:
-                # a batch may hold rows of larger budgets only
-                return tf.math.divide_no_nan(tf.reduce_sum(own * values, 0), tf.reduce_sum(own, 0))
-
-            counter = tf.nn.softplus(-generated)
-            if anomaly.depends_on_rows:
-                counter = own_mean(counter)
-            else:
-                counter = tf.reduce_mean(counter, axis=0)
-            return tf.reduce_sum(own_mean(entropy) + self.loss_weight * counter)
-
-        return train(
-            gradient_step(loss, self.alarm_.trainable_variables, self.learning_rate),
+        training = train(
+            gradient_step(loss, alarm.trainable_variables, self.learning_rate),
             (x, rank),
             batch_size=self.batch_size,
             epochs=self.epochs,
             seed=self.random_state,
             name="A3",
         )
+        self.alarm_ = self._new_alarm("float32")
+        self.alarm_.set_weights(alarm.get_weights())
+        return training
+
+    def _new_alarm(self, precision: str) -> keras.Model:
+        """An untrained alarm network with a copy for every label budget."""
+        seed = derive_seed(self.random_state, "A3", "alarm")
+        width, copies = self._activations.width, len(self.budgets_)
+        with seeded(seed):
+            return dense_alarm(width, self.alarm_dims, self.dropout, copies, seed, precision)
+
+    def _loss(
+        self, real: tf.Tensor, generated: tf.Tensor, rank: tf.Tensor, paired: bool
+    ) -> tf.Tensor:
+        """Sum over the label budgets of ``mean BCE(y, real) + λ · mean BCE(1, generated)``.
+
+        Each budget averages over its own rows; over its own generated rows too, where these are
+        ``paired`` with real ones. Logits (n, budgets); ``rank`` (n,).
+        """
+        own = tf.cast(rank[:, None] < tf.constant(self.budgets_)[None, :], tf.float32)
+        label = tf.cast(rank >= 0, tf.float32)[:, None] * tf.ones_like(own)
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(label, real)
+        counter = self.loss_weight * tf.nn.softplus(-generated)
+        loss = _mean(entropy + self._output_penalty(real), own)
+        own = own if paired else tf.ones_like(own)
+        return tf.reduce_sum(loss + _mean(counter + self._output_penalty(generated), own))
+
+    def _output_penalty(self, logits: tf.Tensor) -> tf.Tensor:
+        gap = tf.sigmoid(-logits)  # 1 - output
+        return self.output_l1 * gap + self.output_l2 * tf.square(gap)
+
+    def _weight_penalty(self, kernel: tf.Tensor) -> tf.Tensor | float:
+        if not (self.weights_l1 or self.weights_l2):
+            return 0.0  # spares a pass over up to 30 million weights
+        absolute, square = tf.reduce_sum(tf.abs(kernel)), tf.reduce_sum(tf.square(kernel))
+        return self.weights_l1 * absolute + self.weights_l2 * square
 
     def _load(self, folder: Path) -> None:
         super()._load(folder)
@@ -132,3 +165,8 @@ class A3(Detector):
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(self.alarm_(self._activations(x), training=False))
+
+
+def _mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Weighted mean of each column; 0 where a batch holds rows of larger budgets only."""
+    return tf.math.divide_no_nan(tf.reduce_sum(weights * values, 0), tf.reduce_sum(weights, 0))

@@ -97,6 +97,8 @@ class Split:
     x_train, y_train : (n, ...) float32, (n,) int32
         Normal rows (0, polluted ones included), then known anomalies (1) in the order in which
         label budgets take them: a budget of b means the first b.
+    classes_train : (n,) str
+        The class of each training row; a polluted row has a random normal one.
     x_val, x_test : (m, ...) float32
         Validation and test rows of all classes of the experiment.
     classes_val, classes_test : (m,) str
@@ -105,6 +107,7 @@ class Split:
     experiment: Experiment
     x_train: np.ndarray
     y_train: np.ndarray
+    classes_train: np.ndarray
     x_val: np.ndarray
     classes_val: np.ndarray
     x_test: np.ndarray
@@ -184,6 +187,7 @@ class DataHandler:
         return {
             "data_set": self.data.name,
             "fingerprint": self.data.fingerprint,
+            "normal_by": self.data.normal_by,
             "rules": dict(vars(self.rules)),
             "seed": self.seed,
         }
@@ -245,6 +249,7 @@ class DataHandler:
             )
         pool = pool[: max(known, schedule)]
         normal = np.sort(np.concatenate([normal, polluted]))
+        believed = self._believed(experiment, normal, p_contamination)
         low, span = self._scaling(normal)
         val = self._val[np.isin(self.data.classes[self._val], self._named(experiment))]
         test = np.flatnonzero(np.isin(self._classes_test, self._named(experiment)))
@@ -252,6 +257,7 @@ class DataHandler:
             experiment=experiment,
             x_train=_scale(self.data.x, np.concatenate([normal, pool]), low, span),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
+            classes_train=np.concatenate([believed, self.data.classes[pool]]),
             x_val=_scale(self.data.x, val, low, span),
             classes_val=self.data.classes[val],
             x_test=_scale(self._x_test, test, low, span),
@@ -294,6 +300,13 @@ class DataHandler:
             )
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "pollution", str(p)))
         return rng.choice(pool, n, replace=False)
+
+    def _believed(self, experiment: Experiment, rows: np.ndarray, p: float) -> np.ndarray:
+        """Classes of rows that pass for normal; a polluted one gets any normal class."""
+        classes = self.data.classes[rows]
+        rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "classes", str(p)))
+        random = rng.choice(experiment.normal, len(rows))
+        return np.where(np.isin(classes, experiment.normal), classes, random)
 
     def _scaling(self, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower end and span of every feature; never looks at a test row."""

@@ -6,10 +6,11 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from sklearn.base import clone
 
-from libs import storage
+from libs import datasets, storage
 from libs.DataHandler import DataHandler, Experiment, Split
 from libs.Detector import Detector, describe
 from libs.errors import UserError
@@ -23,6 +24,7 @@ from libs.runs import (
     stored_runs,
     write_failure,
 )
+from libs.study import Study, chosen_cells
 from libs.summary import show_experiment
 
 log = logging.getLogger("a3")
@@ -30,6 +32,56 @@ log = logging.getLogger("a3")
 
 class SettingsError(UserError):
     """What is there was made with other settings than are wanted now."""
+
+
+def run_study(
+    study: Study,
+    protocol: str,
+    seed: int,
+    part: str,
+    *,
+    choice: Mapping[str, Any],
+    only: Sequence[str] | None = None,
+    data_path: str | Path | None = None,
+    **places: Any,
+) -> int:
+    """Load the data, split them, run every cell of a study.
+
+    Parameters
+    ----------
+    study : Study
+    protocol, part : str
+        See `ExperimentWrapper`.
+    seed : int
+    choice : mapping
+        Keyword arguments of `libs.study.chosen_cells`.
+    only : sequence of str, optional
+        See `ExperimentWrapper.run`.
+    data_path : path, optional
+        Folder of the raw files.
+    **places
+        Keyword arguments of `ExperimentWrapper`.
+
+    Returns
+    -------
+    int
+        Exit code: 1 if a method failed.
+    """
+    cells = chosen_cells(study.cells, **choice)
+    data = datasets.load(study.data_set, data_path, study.normal_by)
+    handler = DataHandler(data, study.rules, seed)
+    wrapper = ExperimentWrapper(handler, protocol, part, **places)
+    methods = study.methods(handler)
+    for cell in cells:
+        wrapper.run(
+            cell.experiment,
+            methods,
+            budgets=cell.budgets,
+            schedule=cell.schedule,
+            p_contamination=cell.p_contamination,
+            only=only,
+        )
+    return wrapper.finish()
 
 
 class ExperimentWrapper:
@@ -42,12 +94,17 @@ class ExperimentWrapper:
     ----------
     handler : DataHandler
     protocol : str
-        Whose settings these are; ``-e<N>`` is appended where ``n_epochs`` replaces its lengths.
+        Whose settings these are; ``-e<N>`` is appended where ``n_epochs`` replaces its lengths,
+        ``-lr<X>`` where ``learning_rate`` replaces its rates.
     part : {"val", "test"}
         Which rows are scored.
     model_path, result_path : path
     n_epochs : int, optional
         Epochs of every network, instead of the methods' own.
+    learning_rate : float, optional
+        Likewise.
+    precision : {"float32", "bfloat16"}
+        Of the products in training, for the methods that have such a setting.
     override : bool
         Train again what is there.
     """
@@ -61,15 +118,24 @@ class ExperimentWrapper:
         model_path: str | Path = "models",
         result_path: str | Path = "results",
         n_epochs: int | None = None,
+        learning_rate: float | None = None,
+        precision: str = "float32",
         override: bool = False,
     ):
         self.handler = handler
-        self.protocol = protocol if n_epochs is None else f"{protocol}-e{n_epochs}"
+        self.protocol = protocol
+        self.protocol += "" if n_epochs is None else f"-e{n_epochs}"
+        self.protocol += "" if learning_rate is None else f"-lr{learning_rate:g}"
         self.part = part
         place = Path(handler.data.name) / self.protocol / str(handler.seed)
         self.models = Path(model_path) / place
         self.results = Path(result_path) / place
-        self.n_epochs = n_epochs
+        self.forced = {
+            "random_state": handler.seed,
+            "epochs": n_epochs,
+            "learning_rate": learning_rate,
+            "precision": precision,
+        }
         self.override = override
         self.failures: list[str] = []
         for folder in (self.models, self.results):
@@ -99,7 +165,7 @@ class ExperimentWrapper:
         p_contamination : float
             Share of anomalies among the normal training rows.
         only : sequence of str, optional
-            The methods to train and score; default: all.
+            The methods to train and score; default: all that the largest budget is enough for.
         """
         strange = sorted(set(only or ()) - set(methods))
         if strange:
@@ -115,7 +181,8 @@ class ExperimentWrapper:
             "p_contamination": p_contamination,
         }
         trainer = Trainer(self, self.models / folder, split, methods, budgets, about)
-        for name in only or methods:
+        largest = max(budgets, default=0)
+        for name in only or [n for n, m in methods.items() if m.fewest_known <= largest]:
             try:
                 trainer.train(name)
             except (storage.WriteError, SettingsError):
@@ -168,11 +235,10 @@ class Trainer:
         return self._done[name]
 
     def _configured(self, detector: Detector) -> Detector:
-        """Copy a detector, with the run's seed and lengths for itself and its parts."""
-        forced = {"random_state": self.wrapper.handler.seed, "epochs": self.wrapper.n_epochs}
+        """Copy a detector, with the run's own settings for itself and its parts."""
         detector = clone(detector)
         for key in detector.get_params(deep=True):
-            value = forced.get(key.rpartition("__")[2])
+            value = self.wrapper.forced.get(key.rpartition("__")[2])
             if value is not None:
                 detector.set_params(**{key: value})
         return detector
@@ -227,7 +293,8 @@ class Trainer:
                 detector.set_params(**{setting: self._part(value)})
         if detector.uses_labels:
             detector.set_params(budgets=budgets)
-        detector.fit(self.split.x_train, self.split.y_train)
+        classes = (self.split.classes_train,) if getattr(detector, "uses_classes", False) else ()
+        detector.fit(self.split.x_train, self.split.y_train, *classes)
         detector.calibrate(self.split.x_val_normal)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
         detector.save(folder, self._manifest(detector))

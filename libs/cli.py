@@ -2,82 +2,12 @@
 
 import argparse
 import logging
+import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-
-def plain_parser(doc: str) -> argparse.ArgumentParser:
-    """A parser that shows a script's docstring as it stands."""
-    raw = argparse.RawDescriptionHelpFormatter
-    return argparse.ArgumentParser(description=doc, formatter_class=raw)
-
-
-def experiment_parser(doc: str, seed: str) -> argparse.ArgumentParser:
-    """Options that all do_ scripts share.
-
-    Parameters
-    ----------
-    doc : str
-        The script's docstring, shown by ``--help``.
-    seed : str
-        Which seeds the paper takes.
-    """
-    parser = plain_parser(doc)
-    add = parser.add_argument
-    add("seed", type=int, metavar="SEED", help=f"seed of the run, e.g. {seed}")
-    add("part", choices=("val", "test"), help="rows to score; thresholds always come from val")
-    add("--methods", nargs="+", metavar="NAME", help="train and score only these methods")
-    add(
-        "--n_train_anomalies",
-        "--n_anomalies",
-        type=_count,
-        nargs="+",
-        metavar="N",
-        help="label budgets: known anomalies in training (default: the protocol's)",
-    )
-    add(
-        "--p_contamination",
-        "--p_pollution",
-        type=float,
-        default=0.0,
-        metavar="P",
-        help="share of anomalies among the rows that count as normal in training (default 0)",
-    )
-    for role in ("normal", "known", "unknown"):
-        add(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of one own experiment")
-    add(
-        "--n_epochs", type=_positive, metavar="N", help="epochs of every network (default: its own)"
-    )
-    add("--data_path", type=Path, metavar="FOLDER", help="raw files (default: $A3_DATA, or data)")
-    add("--model_path", type=Path, default=Path("models"), metavar="FOLDER", help="default: models")
-    add(
-        "--result_path",
-        "--out_path",
-        type=Path,
-        default=Path("results"),
-        metavar="FOLDER",
-        help="default: results",
-    )
-    add_flag(parser, "--override", "--is_override", help="train again what is there")
-    return parser
-
-
-def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str) -> None:
-    """Options of the evaluate_ scripts; the arguments are the defaults."""
-    parser.add_argument("--in_path", type=Path, default=Path(in_path), help=f"default: {in_path}")
-    parser.add_argument(
-        "--out_path", type=Path, default=Path(out_path), help=f"default: {out_path}"
-    )
-
-
-def add_flag(parser: argparse.ArgumentParser, *names: str, help: str) -> None:
-    """Add a boolean option that takes 1, true, yes, 0, false or no, and means true by itself."""
-    parser.add_argument(
-        *names, type=_flag, nargs="?", const=True, default=False, metavar="BOOL", help=help
-    )
 
 
 def _count(text: str) -> int:
@@ -100,46 +30,181 @@ def _flag(text: str) -> bool:
     return words[text.lower()]
 
 
-def places(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of ExperimentWrapper that the command line decides."""
-    names = ("model_path", "result_path", "n_epochs", "override")
-    return {name: getattr(args, name) for name in names}
+def _rate(text: str) -> float:
+    """A learning rate."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
+    return value
 
 
-def selection(args: argparse.Namespace, budgets: Sequence[int]) -> dict[str, Any]:
-    """Keyword arguments of ExperimentWrapper.run that the command line decides.
+def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """One line of `OPTIONS`: the first name is ours, the others are the papers'."""
+    return names, settings
+
+
+def _switch(*names: str, default: bool, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """A boolean option that takes 1, true, yes, 0, false or no, and means true by itself."""
+    word = {"type": _flag, "nargs": "?", "const": True, "metavar": "BOOL"}
+    return _option(*names, **word, default=default, help=help)
+
+
+def _folder(*names: str, default: str | None, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    path = None if default is None else Path(default)
+    return _option(*names, type=Path, metavar="FOLDER", default=path, help=help)
+
+
+OPTIONS = (
+    _option("--methods", nargs="+", metavar="NAME", help="train and score only these methods"),
+    _option(
+        *("--n_train_anomalies", "--n_anomalies"),
+        type=_count,
+        nargs="+",
+        metavar="N",
+        help="label budgets: known anomalies in training (default: the protocol's)",
+    ),
+    _option(
+        *("--p_contamination", "--p_pollution"),
+        type=float,
+        nargs="+",
+        metavar="P",
+        help="share of anomalies among the rows that count as normal in training (default: the "
+        "protocol's)",
+    ),
+    _switch("--eval_n_anomalies", default=True, help="false: only the largest label budget"),
+    _switch("--eval_p_pollution", default=True, help="false: no sweep over contaminations"),
+    *(
+        _option(
+            f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of an own experiment"
+        )
+        for role in ("normal", "known", "unknown")
+    ),
+    _option("--n_epochs", type=_positive, metavar="N", help="of every network (default: its own)"),
+    _option("--learning_rate", type=_rate, metavar="X", help="likewise"),
+    _option(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of products in training; auto: bfloat16 where the hardware is fast at it",
+    ),
+    _folder("--data_path", default=None, help="raw files (default: $A3_DATA, or data)"),
+    _folder("--model_path", default="models", help="default: models"),
+    _folder("--result_path", "--out_path", default="results", help="default: results"),
+    _switch("--override", "--is_override", default=False, help="train again what is there"),
+)
+"""Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
+SEEDS = {
+    "a3": "2409 2903 3003 3103 706",
+    "a3-parameters": "2409 2903 3003 3103 706",
+    "r2ad2": "110 210 310 410 510",
+    "argue": "110 210 310 410 510 610 710",
+}
+"""Seeds of each protocol's paper."""
+
+
+def plain_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser that shows a script's docstring as it stands."""
+    raw = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=doc, formatter_class=raw)
+
+
+def study_parser(
+    doc: str, protocols: Mapping[str, Callable[..., Any]], parts: Sequence[str] = ("val", "test")
+) -> argparse.ArgumentParser:
+    """Options that all do_ scripts share.
 
     Parameters
     ----------
-    args : Namespace
-    budgets : sequence of int
-        The protocol's label budgets, used where the command line names none.
+    doc : str
+        The script's docstring, shown by ``--help``.
+    protocols : mapping of str to callable
+        Under each protocol's name the function that makes the script's Study from the command line.
+    parts : sequence of str
+        Which rows may be scored.
     """
-    return {
-        "budgets": args.n_train_anomalies or budgets,
-        "schedule": max(budgets),
-        "p_contamination": args.p_contamination,
+    parser = plain_parser(doc)
+    add = parser.add_argument
+    seeds = "; ".join(f"{name} {SEEDS[name]}" for name in protocols)
+    add("seed", type=int, metavar="SEED", help=f"seed of the run; the papers': {seeds}")
+    add("part", choices=parts, help="rows to score; thresholds always come from val")
+    first = next(iter(protocols))
+    add("--protocol", choices=tuple(protocols), default=first, help=f"settings (default: {first})")
+    for names, settings in OPTIONS:
+        add(*names, **settings)
+    parser.set_defaults(protocols=protocols)
+    return parser
+
+
+def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str) -> None:
+    """Options of the evaluate_ scripts; the arguments are the defaults."""
+    parser.add_argument("--in_path", type=Path, default=Path(in_path), help=f"default: {in_path}")
+    parser.add_argument(
+        "--out_path", type=Path, default=Path(out_path), help=f"default: {out_path}"
+    )
+
+
+def add_flag(parser: argparse.ArgumentParser, *names: str, help: str) -> None:
+    """Add a boolean option that takes 1, true, yes, 0, false or no, and means true by itself."""
+    names, settings = _switch(*names, default=False, help=help)
+    parser.add_argument(*names, **settings)
+
+
+def study_script(parser: argparse.ArgumentParser) -> int:
+    """Run a do_ script: its command line, the Study of the protocol, an exit code.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        See `study_parser`.
+    """
+
+    def main(args: argparse.Namespace) -> int:
+        from libs.ExperimentWrapper import run_study
+
+        study = args.protocols[args.protocol](args)
+        return run_study(study, args.protocol, args.seed, args.part, **_chosen(args))
+
+    return experiment_script(main, parser)
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `libs.ExperimentWrapper.run_study` that the command line decides."""
+    from libs.runtime import chosen_precision
+
+    places = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
+    return {name: getattr(args, name) for name in places} | {
+        "precision": chosen_precision(args.precision),
         "only": args.methods,
+        "choice": {
+            "own": _own_experiment(args),
+            "budgets": args.n_train_anomalies,
+            "shares": args.p_contamination,
+            "all_budgets": args.eval_n_anomalies,
+            "all_shares": args.eval_p_pollution,
+        },
     }
 
 
-def own_experiments(args: argparse.Namespace) -> list:
-    """The experiment that ``--normal``, ``--known`` and ``--unknown`` describe, if they do."""
+def _own_experiment(args: argparse.Namespace) -> Any:
+    """The Experiment that ``--normal``, ``--known`` and ``--unknown`` describe, else None."""
     from libs.DataHandler import Experiment
     from libs.errors import UserError
 
     classes = [tuple(getattr(args, role) or ()) for role in ("normal", "known", "unknown")]
     if not any(classes):
-        return []
+        return None
     if not classes[0]:
         raise UserError("--known and --unknown need --normal beside them: the normal classes")
-    return [Experiment(*classes)]
+    return Experiment(*classes)
 
 
 def experiment_script(
     main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser
 ) -> int:
-    """Run a do_ script: its command line, a quiet TensorFlow, ``main(args)``, an exit code."""
+    """Run a script: its command line, a quiet TensorFlow, ``main(args)``, an exit code."""
 
     def start(args: argparse.Namespace) -> int | None:
         from libs.runtime import start_tensorflow

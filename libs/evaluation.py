@@ -13,25 +13,26 @@ from libs.datasets.dataset import DataSet
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.results import write_results
-from libs.runs import StoredRun, result_rows, stored_runs
+from libs.runs import TRAINED, StoredRun, result_rows, stored_runs
 from libs.storage import locked
 from libs.summary import show_experiment
 
 log = logging.getLogger("a3")
 
 
-def saved_experiments(models: Path, seed: int) -> list[Path]:
-    """Folders ``<models>/<data set>/<protocol>/<seed>/<experiment>`` that hold runs.
+def saved_experiments(models: Path, seed: int, method: str = "*") -> list[Path]:
+    """Folders ``<models>/<data set>/<protocol>/<seed>/<experiment>`` that hold runs of a method.
 
     Raises
     ------
     UserError
         If there is none.
     """
-    folders = sorted(p for p in Path(models).glob(f"*/*/{seed}/*") if p.is_dir())
+    folders = sorted({p.parent for p in Path(models).glob(f"*/*/{seed}/*/{method}") if p.is_dir()})
     if not folders:
         raise UserError(
-            f"no saved models of seed {seed}: expected {models}/<data set>/<protocol>/{seed}/. "
+            f"no saved models of seed {seed}: expected {models}/<data set>/<protocol>/{seed}/"
+            f"<experiment>/{method}. "
             f"Train some, e.g. python do_digits.py {seed} test, or name the folder with --in_path"
         )
     return folders
@@ -53,7 +54,7 @@ class Rescorer:
         self.data_path = data_path
         self.part = part
         self.results = Path(results)
-        self._data: dict[str, DataSet] = {}
+        self._data: dict[tuple[str, str | None], DataSet] = {}
 
     def rescore(self, folder: Path) -> pd.DataFrame:
         """Score one experiment's runs; write metrics, ROC files and pictures again.
@@ -92,7 +93,7 @@ class Rescorer:
         show_experiment(tables, about, target)
         scores = {row.name: row.scores for row in rows if row.scores is not None}
         lines = [
-            self._line(split, view, name, scores[name], *detectors[name]) | dict(values[METRICS])
+            self._line(split, view, name, scores[name], *detectors[name]) | dict(values[MEASURED])
             for view, table in tables.items()
             for name, values in table.iterrows()
             if name in scores
@@ -103,9 +104,10 @@ class Rescorer:
     def _split(self, about: dict) -> Split:
         """The split that the runs were trained on, made again from their manifest."""
         data = about["data"]
-        if data["data_set"] not in self._data:
-            self._data[data["data_set"]] = datasets.load(data["data_set"], self.data_path)
-        loaded = self._data[data["data_set"]]
+        name, normal_by = key = data["data_set"], data.get("normal_by")
+        if key not in self._data:
+            self._data[key] = datasets.load(name, self.data_path, normal_by)
+        loaded = self._data[key]
         if loaded.fingerprint != data["fingerprint"]:
             raise UserError(
                 f"the raw files of {loaded.name} are not those that the models were trained on; "
@@ -142,13 +144,13 @@ class Rescorer:
 
 
 PLACE = ("data_set", "protocol", "seed", "experiment")
-METRICS = ["AUC", "AP", "prevalence"]
+MEASURED = ["AUC", "AP", "prevalence", *TRAINED, "jointly"]
 THRESHOLDED = [
     *(f"{m}@{r:g}" for r in Metrics.FALSE_POSITIVE_RATES for m in ("F1", "precision", "recall")),
     "largest_difference",
     "note",
 ]
-COLUMNS = [*PLACE, "view", "run", *METRICS, *THRESHOLDED]
+COLUMNS = [*PLACE, "view", "run", *MEASURED, *THRESHOLDED]
 
 
 def _runs(folder: Path) -> Iterator[StoredRun]:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -32,3 +33,27 @@ def start_tensorflow() -> None:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
         tf.constant(0) + 1  # the first operation prints what is left to be printed
+
+
+BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+"""Instruction sets by which a CPU multiplies bfloat16 faster than float32."""
+
+
+def chosen_precision(wanted: str) -> str:
+    """Replace "auto" by "bfloat16" where the hardware has fast products of it, else "float32".
+
+    That is so on GPUs with tensor cores of compute capability 8.0 or higher, and on CPUs with one
+    of `BFLOAT16_FLAGS` (known on Linux only).
+    """
+    if wanted != "auto":
+        return wanted
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = map(tf.config.experimental.get_device_details, gpus)
+        fast = all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details)
+    else:
+        info = Path("/proc/cpuinfo")
+        fast = info.is_file() and not BFLOAT16_FLAGS.isdisjoint(info.read_text().split())
+    return "bfloat16" if fast else "float32"

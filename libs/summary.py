@@ -1,6 +1,7 @@
 """Result files over seeds: mean, standard deviation, count, and tables with the best marked."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -67,13 +68,41 @@ def _metrics(description: Path, seeds: Sequence[int]) -> list[pd.DataFrame]:
     ]
 
 
+def collect_rescored(folder: Path, seeds: Sequence[int]) -> pd.DataFrame:
+    """Every row of the files ``all_results_SEED.csv`` that evaluate_models.py writes.
+
+    Parameters
+    ----------
+    folder : Path
+    seeds : sequence of int
+        Only these; all if empty.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to collect, or a file cannot be read.
+    """
+    names = [f"all_results_{seed}.csv" for seed in seeds] or ["all_results_*.csv"]
+    paths = [path for name in names for path in sorted(Path(folder).glob(name))]
+    if not paths:
+        raise UserError(f"no {' or '.join(names)} in {folder}. Run evaluate_models.py first.")
+    frames = []
+    for path in paths:
+        try:
+            frames.append(pd.read_csv(path).astype({"AUC": float, "jointly": float}))
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{path} is damaged ({error}); run evaluate_models.py again") from error
+    return pd.concat(frames, ignore_index=True)
+
+
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean, sample standard deviation (NaN for one seed) and count of each run over its seeds.
 
     Failed runs count as missing; epochs, updates and seconds are means.
     """
     groups = rows.groupby(GROUP, sort=False)
-    table = groups[list(METRICS)].agg(["mean", "std", "count"])
+    metrics = [*METRICS, *(c for c in rows if "@" in c)]  # F1@0.01 and so on
+    table = groups[metrics].agg(["mean", "std", "count"])
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
     trained = ["prevalence", "rows", "epochs", "updates", "seconds", "jointly"]
     table = table.join(groups[trained].mean()).reset_index()
@@ -167,6 +196,30 @@ def markdown(shown: pd.DataFrame, caption: str) -> str:
     head = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * len(shown.columns)]
     body = ["| " + " | ".join(map(str, row)) + " |" for row in shown.itertuples(index=False)]
     return "\n".join([f"{caption}.", "", *head, *body, ""])
+
+
+def filled(text: str, tables: Mapping[tuple[str, str, str], str]) -> str:
+    """Put tables into a text, between its lines ``<!-- table ... -->`` and ``<!-- /table -->``.
+
+    Parameters
+    ----------
+    text : str
+    tables : mapping of (data set, protocol, experiment) to str
+
+    Raises
+    ------
+    UserError
+        If the text asks for a table that is not there.
+    """
+
+    def table(match: re.Match) -> str:
+        place = tuple(match[2].split(" ", 2))
+        if place not in tables:
+            known = "; ".join(map(" ".join, tables))
+            raise UserError(f"no results for the table {match[2]!r}; there are: {known}")
+        return f"{match[1]}\n{tables[place]}\n{match[3]}"
+
+    return re.sub(r"(<!-- table (.+?) -->\n).*?(<!-- /table -->)", table, text, flags=re.DOTALL)
 
 
 def latex(shown: pd.DataFrame, caption: str) -> str:

@@ -61,8 +61,9 @@ def cells(
     part: str,
     budgets: Sequence[int],
     options: Sequence[str],
+    protocol: str = "",
 ) -> list[Cell]:
-    """All cells of data sets x seeds.
+    """All cells of data sets x seeds; ``protocol`` is every script's, "" each one's own default.
 
     Raises
     ------
@@ -73,10 +74,13 @@ def cells(
     strange = [name for name in data_sets if name not in scripts]
     if strange:
         raise UserError(f"no script do_{strange[0]}.py; expected some of {', '.join(scripts)}")
-    rest = ["--n_train_anomalies", *map(str, budgets)] if budgets else []
+    rest = ["--protocol", protocol] if protocol else []
+    rest += ["--n_train_anomalies", *map(str, budgets)] if budgets else []
+    middle = f"-{protocol}" if protocol else ""
     return [
         Cell(
-            f"{name}-{seed}-{part}", (str(root / f"do_{name}.py"), str(seed), part, *rest, *options)
+            f"{name}{middle}-{seed}-{part}",
+            (str(root / f"do_{name}.py"), str(seed), part, *rest, *options),
         )
         for name in data_sets
         for seed in seeds

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from conftest import make
 from keras import layers
+from sklearn.metrics import roc_auc_score
 
 from baselines import VAE, Autoencoder
 from libs.A3 import A3
@@ -176,7 +177,11 @@ def test_budgets_alone_and_together_agree(train_rows, test_rows):
     assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-2)
 
 
-def test_equals_the_plain_procedure(train_rows):
+PENALTIES = {"weights_l1": 1e-3, "weights_l2": 0.01, "output_l1": 0.3, "output_l2": 0.2}
+
+
+@pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["as published", "with penalties"])
+def test_equals_the_plain_procedure(train_rows, penalties):
     """The same weights as the paper's procedure written plainly with Keras' own parts.
 
     One budget alone, activations in the step, cross-entropy of a sigmoid, Keras' Adam; the same
@@ -186,7 +191,7 @@ def test_equals_the_plain_procedure(train_rows):
     budget, epochs, batch, rate, seed = 20, 12, 32, 5e-3, 3
     target = Autoencoder(dims=(16, 8), epochs=2).fit(x[y == 0])
     a3 = A3(target=target, budgets=(5, budget), alarm_dims=(12, 6), dropout=0.0, epochs=epochs)
-    a3.set_params(batch_size=batch, learning_rate=rate, random_state=seed).fit(x, y)
+    a3.set_params(batch_size=batch, learning_rate=rate, random_state=seed, **penalties).fit(x, y)
 
     relus = [layer.output for layer in target.model_.layers if isinstance(layer, layers.ReLU)]
     activations = keras.Model(target.model_.inputs, layers.Concatenate()(relus))
@@ -210,13 +215,34 @@ def test_equals_the_plain_procedure(train_rows):
                 loss = entropy(y[rows, None], plain(activations(x[rows], training=False)))
                 generated = plain(activations(noise, training=False))
                 loss += entropy(tf.ones_like(generated), generated)
+                if penalties:
+                    kernel = plain.weights[0].value
+                    real = plain(activations(x[rows], training=False))
+                    gaps = [1 - real, 1 - generated]
+                    loss += 1e-3 * tf.reduce_sum(tf.abs(kernel))
+                    loss += 0.01 * tf.reduce_sum(kernel**2)
+                    loss += sum(tf.reduce_mean(0.3 * g + 0.2 * g**2) for g in gaps)
             optimiser.apply(
                 tape.gradient(loss, plain.trainable_variables), plain.trainable_variables
             )
             step += 1
     scores = np.asarray(plain(activations(x, training=False)))[:, 0]
     np.testing.assert_allclose(a3.decision_function(x), scores, atol=1e-4)
-    assert scores.std() > 0.05
+    assert scores.std() > (0.001 if penalties else 0.05)
+
+
+def test_bfloat16_products(train_rows, test_rows):
+    """Scores near those of float32 and as good; weights and scores are float32."""
+    exact = make("A3").fit(*train_rows)
+    fast = make("A3").set_params(precision="bfloat16").fit(*train_rows)
+    assert {w.dtype for w in fast.alarm_.get_weights()} == {np.dtype("float32")}
+    assert fast.alarm_.dtype_policy == exact.alarm_.dtype_policy
+    scores = [d.decision_function(test_rows[0]) for d in (exact, fast)]
+    assert 0 < np.abs(scores[0] - scores[1]).mean() < 0.05
+    aucs = [roc_auc_score(test_rows[1], s) for s in scores]
+    assert abs(aucs[0] - aucs[1]) < 0.01
+    with pytest.raises(UserError, match="precision"):
+        make("A3", epochs=1).set_params(precision="float64").fit(*train_rows)
 
 
 @pytest.mark.parametrize("generator", ["noise", "VAE"])

@@ -2,29 +2,31 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from test_scripts import finish, start
 
 QUICK = ["--n_epochs", 1, "--n_train_anomalies", 5]
 
 
+def write_images(path, counts):
+    """Images of noise in Keras' layout: so many for each label, in both parts."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(list(counts), list(counts.values())).astype(np.uint8)
+    parts = {}
+    for part in ("train", "test"):
+        x = rng.integers(0, 256, (len(y), 28, 28)).astype(np.uint8)
+        parts |= {f"x_{part}": x, f"y_{part}": y}
+    path.parent.mkdir()
+    np.savez(path, **parts)
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """MNIST with 20 and EMNIST with 6 images of noise per class and part."""
     folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(0)
-
-    def write(path, labels, each):
-        path.parent.mkdir()
-        y = np.repeat(labels, each).astype(np.uint8)
-        parts = {}
-        for part in ("train", "test"):
-            shape = (len(y), 28, 28)
-            parts |= {f"x_{part}": rng.integers(0, 256, shape).astype(np.uint8), f"y_{part}": y}
-        np.savez(path, **parts)
-
-    write(folder / "mnist/mnist.npz", np.arange(10), 20)
-    write(folder / "EMNIST/emnist-letters.npz", np.arange(1, 27), 6)
+    write_images(folder / "mnist/mnist.npz", dict.fromkeys(range(10), 20))
+    write_images(folder / "EMNIST/emnist-letters.npz", dict.fromkeys(range(1, 27), 6))
     return folder
 
 
@@ -72,3 +74,18 @@ def test_mnist_manually(images, tmp_path):
     code, out, err = finish(start("do_mnist_manually.py", *words, folder=tmp_path))
     assert code == 0, err
     assert out.count("AUC of 0-2 against") == 2
+
+
+def test_parameter_mnist(images, tmp_path):
+    """All 32 points of the grid read one target, differ, and see no test row."""
+    words = ["--n_epochs", 1, "--data_path", images]
+    code, out, err = finish(start("parameter_mnist.py", 706, "val", *words, folder=tmp_path))
+    assert code == 0, out + err
+    (path,) = tmp_path.glob("results/mnist-sample/a3-parameters-e1/706/*/val/unknown.metric.csv")
+    table = pd.read_csv(path, index_col="run")
+    grid = [run for run in table.index if run.startswith("A3")]
+    assert len(grid) == 32
+    assert "A3_weights_l2=0.1_output_l1=0.1_loss_weight=0.1-n0" in grid
+    with np.load(path.parent / "scores.npz") as scores:
+        assert len({scores[run].tobytes() for run in grid}) == 32
+    assert not list(tmp_path.glob("results/*/*/*/*/test"))

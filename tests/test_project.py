@@ -34,10 +34,10 @@ def test_each_requirement_has_its_line_in_the_readme():
 
 
 LAYERS = [
-    ["do_", "keras_mnist", "evaluate_", "sweep."],
+    ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
-    ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch."],
+    ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch.", "libs.study."],
     ["baselines."],
     ["libs.Detector."],
     ["libs.architecture.", "libs.training.", "libs.results."],
@@ -48,7 +48,14 @@ LAYERS = [
     ["libs."],
 ]
 """From the top of the house to its ground. A module imports from lower layers and its own room."""
-LAZY = {"libs.cli": {"libs.runtime.start_tensorflow", "libs.DataHandler.Experiment"}}
+LAZY = {
+    "libs.cli": {
+        "libs.runtime.start_tensorflow",
+        "libs.runtime.chosen_precision",
+        "libs.DataHandler.Experiment",
+        "libs.ExperimentWrapper.run_study",
+    }
+}
 """The command line imports within functions, so that --help is at once."""
 
 
@@ -135,3 +142,17 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, train_rows):
     exec(code, names)
     assert (tmp_path / "model/manifest.json").is_file()
     assert names["a3"].predict(x[:7]).shape == (7,)
+
+
+def test_the_readmes_tables_are_those_of_the_results(tmp_path):
+    """`make tables` would change nothing: every number comes from the result files."""
+    copy = tmp_path / "README.md"
+    copy.write_text((ROOT / "README.md").read_text())
+    words = ["evaluate_results.py", "--in_path", "results", "--out_path", tmp_path]
+    done = subprocess.run(
+        [sys.executable, *words, "--readme", copy], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert copy.read_text() == (ROOT / "README.md").read_text()
+    for name in ("summary.csv", "summary.md", "summary.tex"):
+        assert (tmp_path / name).read_text() == (ROOT / "results" / name).read_text()

@@ -7,9 +7,19 @@ import keras
 import numpy as np
 from keras import layers
 
+from libs.errors import UserError
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+"""Precisions of products, and Keras' names for them; weights are float32 in both."""
+
 
 def dense_alarm(
-    width: int, dims: Sequence[int], dropout: float | Sequence[float], copies: int, seed: int
+    width: int,
+    dims: Sequence[int],
+    dropout: float | Sequence[float],
+    copies: int,
+    seed: int,
+    precision: str = "float32",
 ) -> keras.Model:
     """Several dense alarm networks side by side, with the same initial weights.
 
@@ -28,25 +38,35 @@ def dense_alarm(
         Number of networks, one per label budget.
     seed : int
         Decides weights and dropout, for one copy as for many.
+    precision : {"float32", "bfloat16"}
+        Of products and outputs; the weights are float32.
 
     Returns
     -------
     keras.Model
         (n, width) to logits (n, copies).
+
+    Raises
+    ------
+    UserError
+        If the precision has another name.
     """
+    if precision not in POLICIES:
+        raise UserError(f"precision {precision!r}: expected one of {', '.join(POLICIES)}")
     first, *others = dims
+    dtype = POLICIES[precision]
     last_only = np.isscalar(dropout)
     rates = [0.0] * len(others) + [dropout] if last_only else list(dropout)
     stack = [keras.Input((width,))]
     for i, (units, rate) in enumerate(zip(dims, rates, strict=True)):
         if i == 0:
-            stack += [layers.Dense(copies * first, activation="relu")]
-            stack += [layers.Reshape((copies, first))]
+            stack += [layers.Dense(copies * first, activation="relu", dtype=dtype)]
+            stack += [layers.Reshape((copies, first), dtype=dtype)]
         else:
-            stack += [_parallel_dense(copies, units, "relu")]
-        shape = (None, 1, units)
-        stack += [layers.Dropout(rate, noise_shape=shape, seed=seed + len(others) - i)]
-    stack += [_parallel_dense(copies, 1, None), layers.Reshape((copies,))]
+            stack += [_parallel_dense(copies, units, "relu", dtype)]
+        shape, own = (None, 1, units), seed + len(others) - i
+        stack += [layers.Dropout(rate, noise_shape=shape, seed=own, dtype=dtype)]
+    stack += [_parallel_dense(copies, 1, None, dtype), layers.Reshape((copies,), dtype=dtype)]
     model = keras.Sequential(stack, name="alarm")
     sizes = [width, *dims, 1]
     weights = []
@@ -59,10 +79,10 @@ def dense_alarm(
     return model
 
 
-def _parallel_dense(copies: int, units: int, activation: str | None) -> layers.Layer:
+def _parallel_dense(copies: int, units: int, activation: str | None, dtype: str) -> layers.Layer:
     """One dense layer per copy: (n, copies, inputs) to (n, copies, units)."""
     return layers.EinsumDense(
-        "nci,cio->nco", (copies, units), bias_axes="co", activation=activation
+        "nci,cio->nco", (copies, units), bias_axes="co", activation=activation, dtype=dtype
     )
 
 

@@ -18,9 +18,12 @@ DATA_SETS = (
     "ids2017",
 )
 """Each is a module here with ``load(data_path) -> DataSet``."""
+NORMAL_BY = {"nslkdd": ("protocol_type",)}
+"""Columns by which a data set's normal rows can be told apart into classes of their own. Its
+``load`` takes ``normal_by``."""
 
 
-def load(name: str, data_path: str | Path | None = None) -> DataSet:
+def load(name: str, data_path: str | Path | None = None, normal_by: str | None = None) -> DataSet:
     """Load a data set.
 
     Parameters
@@ -29,13 +32,24 @@ def load(name: str, data_path: str | Path | None = None) -> DataSet:
         One of `DATA_SETS`; a name with ``-sample`` at its end means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.files.data_folder`.
+    normal_by : str, optional
+        One of its columns in `NORMAL_BY`: the values of a normal row there become its class. The
+        rows and their features stay the same.
 
     Raises
     ------
     UserError
         If a raw file is missing, truncated, or not as published.
     """
-    module = name.removesuffix("-sample")
-    if module not in DATA_SETS:
+    stem = name.removesuffix("-sample")
+    if stem not in DATA_SETS:
         raise UserError(f"unknown data set {name!r}; expected one of {', '.join(DATA_SETS)}")
-    return importlib.import_module(f"libs.datasets.{module}").load(data_path)
+    load_it = importlib.import_module(f"libs.datasets.{stem}").load
+    if normal_by is None:
+        return load_it(data_path)
+    if normal_by not in NORMAL_BY.get(stem, ()):
+        raise UserError(
+            f"{stem} tells no normal rows apart by {normal_by!r}; expected one of "
+            f"{', '.join(NORMAL_BY.get(stem, ())) or 'none'}"
+        )
+    return load_it(data_path, normal_by=normal_by)

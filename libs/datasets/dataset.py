@@ -23,6 +23,8 @@ class DataSet:
         SHA-256 over the source files.
     maximum : float, optional
         Known upper end of every feature (images); else features are scaled by their own range.
+    normal_by : str, optional
+        The column whose values are the classes of the normal rows; see `libs.datasets.load`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class DataSet:
     features: tuple[str, ...]
     fingerprint: str
     maximum: float | None = None
+    normal_by: str | None = None
 
     @property
     def is_sample(self) -> bool:

@@ -50,19 +50,23 @@ FAMILIES = {
 CLASSES = {label: family for family, labels in FAMILIES.items() for label in labels.split()}
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read(path: Path, normal_by: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Read rows (n, 122) and classes (n,) of one file."""
     frame = files.read_table(path, COLUMNS, text={*CATEGORIES, "label"})
     numbers = [c for c in COLUMNS[:41] if c not in CATEGORIES]
     hot = [files.one_hot(frame, c, values, path) for c, values in CATEGORIES.items()]
     x = np.hstack([frame[numbers].to_numpy(np.float32), *hot])
-    return x, files.mapped(frame, "label", CLASSES, path)
+    classes = files.mapped(frame, "label", CLASSES, path)
+    if normal_by:
+        classes = np.where(classes == "normal", frame[normal_by], classes).astype(str)
+    return x, classes
 
 
-def load(data_path: str | Path | None = None) -> DataSet:
+def load(data_path: str | Path | None = None, normal_by: str | None = None) -> DataSet:
     """Load NSL-KDD from its text files, plain or gzipped.
 
-    The difficulty column is dropped; the three text columns become one 0/1 column per value.
+    The difficulty column is dropped; the three text columns become one 0/1 column per value. With
+    normal_by="protocol_type" (ARGUE's experts) the normal rows are of the classes icmp, tcp, udp.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def load(data_path: str | Path | None = None) -> DataSet:
         x (125973, 122) and x_test (22544, 122) float32; classes normal, DoS, Probe, R2L, U2R.
     """
     paths = [files.find_file(data_path, name, SOURCE) for name in FILES]
-    (x, classes), (x_test, classes_test) = map(_read, paths)
+    (x, classes), (x_test, classes_test) = (_read(path, normal_by) for path in paths)
     hot = [f"{column}={value}" for column, values in CATEGORIES.items() for value in values]
     complete = (len(x), len(x_test)) == PUBLISHED_ROWS
     return DataSet(
@@ -81,4 +85,5 @@ def load(data_path: str | Path | None = None) -> DataSet:
         classes_test=classes_test,
         features=(*(c for c in COLUMNS[:41] if c not in CATEGORIES), *hot),
         fingerprint="".join(storage.sha256(path)[:32] for path in paths),
+        normal_by=normal_by,
     )

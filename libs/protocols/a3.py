@@ -1,15 +1,22 @@
-"""Settings of the papers that their scripts share."""
+"""A3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): budgets, methods and their settings."""
 
 import keras
 
 from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
 from libs.A3 import A3
 from libs.architecture.anomaly import GaussianNoise
+from libs.DataHandler import Experiment
 from libs.Detector import Detector
+from libs.study import Cell
 
-A3_BUDGETS = (5, 25, 50, 100)
-"""Known anomalies in training (Sperl et al., 2020)."""
-A3_ALARM = {"alarm_dims": (1000, 500, 200, 75), "dropout": 0.1, "learning_rate": 1e-5}
+BUDGETS = (5, 25, 50, 100)
+"""Known anomalies in training (paper, section 5)."""
+ALARM = {"alarm_dims": (1000, 500, 200, 75), "dropout": 0.1, "learning_rate": 1e-5}
+
+
+def a3_cells(*experiments: Experiment) -> list[Cell]:
+    """Each experiment with all label budgets, without pollution."""
+    return [Cell(experiment, BUDGETS) for experiment in experiments]
 
 
 def a3_methods(
@@ -19,7 +26,7 @@ def a3_methods(
     batch_size: int = 256,
     times: int = 1,
 ) -> dict[str, Detector]:
-    """A3 and the baselines of its paper, unfitted (Sperl, Schulze, Böttinger; 2020).
+    """A3 and the baselines of its paper, unfitted.
 
     The autoencoder trains 30 epochs at 1e-3, the alarm network 60 at 1e-5, with N(.5, 1) noise.
 
@@ -46,6 +53,6 @@ def a3_methods(
             anomaly=GaussianNoise(mean=0.5, std=1.0),
             epochs=60 * times,
             batch_size=batch_size,
-            **A3_ALARM,
+            **ALARM,
         ),
     }

@@ -1,0 +1,86 @@
+"""ARGUE (Schulze, Sperl, Böttinger; IJCNN 2022): split, settings, methods."""
+
+from collections.abc import Sequence
+
+from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
+from libs.A3 import A3
+from libs.architecture.anomaly import GaussianNoise
+from libs.DataHandler import Experiment, SplitRules
+from libs.Detector import Detector
+from libs.study import Cell, Study
+
+RULES = SplitRules(test=0.15, validation=0.05, test_seed=42, scale_on="normal")
+"""The test rows are the same for every seed (authors' code). Scaled on the normal training rows,
+the polluted among them; the authors' code adds the known anomalies, which would let one label
+budget change the inputs of another."""
+UNSUPERVISED = {"budgets": (0,), "p_contamination": 0.01}
+SEMI_SUPERVISED = {"budgets": (100,), "p_contamination": 0.0}
+"""The paper's two settings (authors' code)."""
+ALARM = (1000, 500, 200, 75)
+"""Widths of alarm and gate (authors' code)."""
+EPOCHS = 500
+"""The paper's; so many that a sample needs no longer trainings."""
+
+
+def argue_cells(*experiments: Experiment) -> list[Cell]:
+    """Each experiment in both settings of the paper."""
+    return [
+        Cell(experiment, **setting)
+        for setting in (UNSUPERVISED, SEMI_SUPERVISED)
+        for experiment in experiments
+    ]
+
+
+def argue_study(
+    data_set: str,
+    *,
+    normal: Sequence[str],
+    anomalies: Sequence[str],
+    dims: Sequence[int] | None,
+    batch_size: int,
+    normal_by: str | None = None,
+) -> Study:
+    """The paper's experiments on one data set: unsupervised and semi-supervised.
+
+    Parameters
+    ----------
+    data_set : str
+    normal, anomalies : sequence of str
+        The classes; each normal one has an expert of its own.
+    dims : sequence of int, optional
+        Widths of the autoencoders; None: the convolutional ones, for images.
+    batch_size : int
+        Of every network.
+    normal_by : str, optional
+        See `libs.datasets.load`.
+    """
+    return Study(
+        data_set,
+        RULES,
+        argue_cells(Experiment(tuple(normal), tuple(anomalies))),
+        lambda handler: argue_methods(dims, batch_size),
+        normal_by,
+    )
+
+
+def argue_methods(dims: Sequence[int] | None, batch_size: int) -> dict[str, Detector]:
+    """ARGUE's baselines, unfitted: 500 epochs at 1e-4.
+
+    Parameters
+    ----------
+    dims, batch_size
+        See `argue_study`.
+    """
+    schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-4}
+    network = {"network": "conv", "dims": (16, 8, 8)} if dims is None else {"dims": tuple(dims)}
+    mixture = {"dims": (12, 4, 1), "components": 2}
+    if dims is None:
+        mixture = {"dims": (60, 30, 10, 1), "components": 4}
+    autoencoder = Autoencoder(**network, **schedule)
+    return {
+        "IsolationForest": IsolationForest(),
+        "Autoencoder": autoencoder,
+        "DAGMM": DAGMM(**mixture, estimation_dims=(10,), **schedule),
+        "DevNet": DevNet(),
+        "A3": A3(autoencoder, GaussianNoise(mean=0.5, std=1.0), alarm_dims=ALARM, **schedule),
+    }

@@ -1,0 +1,182 @@
+"""What a script runs: the protocols' cells, and what the command line makes of them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_datahandler import data_set, identified
+
+from baselines import DevNet, IsolationForest
+from libs import cli
+from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.Detector import COMPONENTS
+from libs.ExperimentWrapper import ExperimentWrapper
+from libs.protocols import argue, r2ad2
+from libs.study import Cell, chosen_cells
+
+MAIN, TRANSFER = Experiment(("a",), ("c", "d")), Experiment(("a",), ("c",), ("d",))
+CELLS = [Cell(MAIN, (5, 100)), Cell(TRANSFER, (100,)), Cell(MAIN, (100,), 0.1)]
+
+
+def _short(cells):
+    return [(c.experiment, c.budgets, c.p_contamination, c.schedule) for c in cells]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({}, [(MAIN, (5, 100), 0, 100), (TRANSFER, (100,), 0, 100), (MAIN, (100,), 0.1, 100)]),
+        ({"budgets": [7]}, [(MAIN, (7,), 0, 100), (TRANSFER, (7,), 0, 100)]),
+        ({"budgets": [0]}, [(MAIN, (0,), 0, 100), (TRANSFER, (0,), 0, 100)]),
+        (
+            {"shares": [0.0, 0.2]},
+            [
+                *((MAIN, (5, 100), p, 100) for p in (0, 0.2)),
+                *((TRANSFER, (100,), p, 100) for p in (0, 0.2)),
+            ],
+        ),
+        ({"own": Experiment(("b",), ("c",))}, [(Experiment(("b",), ("c",)), (5, 100), 0, 100)]),
+        ({"all_shares": False}, [(MAIN, (5, 100), 0, 100), (TRANSFER, (100,), 0, 100)]),
+        (
+            {"all_budgets": False},
+            [(MAIN, (100,), 0, 100), (TRANSFER, (100,), 0, 100), (MAIN, (100,), 0.1, 100)],
+        ),
+    ],
+)
+def test_the_command_line_chooses_cells(choice, expected):
+    assert _short(chosen_cells(CELLS, **choice)) == expected
+
+
+def test_r2ad2_runs_main_transfer_budgets_and_pollution():
+    study = r2ad2.r2ad2_study(
+        "covtype", normal="123", anomalies="4567", transfer="45", dims=(4, 2), batch_size=8
+    )
+    main, transfer = (
+        Experiment(tuple("123"), tuple("4567")),
+        Experiment(*map(tuple, ("123", "45", "67"))),
+    )
+    assert _short(study.cells) == [
+        (main, (5, 10, 25, 50, 100), 0, 0),
+        (transfer, (100,), 0, 0),
+        *((main, (100,), p, 0) for p in (0.025, 0.05, 0.075, 0.1)),
+    ]
+    assert study.rules == SplitRules(0.2, 0.05, test_seed=42, scale_on="normal")
+
+
+def test_argue_runs_unsupervised_and_semi_supervised():
+    study = argue.argue_study("covtype", normal="12", anomalies="34", dims=(4, 2), batch_size=8)
+    experiment = Experiment(("1", "2"), ("3", "4"))
+    assert _short(study.cells) == [(experiment, (0,), 0.01, 0), (experiment, (100,), 0, 0)]
+    assert (study.rules.test, study.rules.validation, study.rules.test_seed) == (0.15, 0.05, 42)
+
+
+PROTOCOLS = {"r2ad2": lambda args: None, "argue": lambda args: None}
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("", "protocol", "r2ad2"),
+        ("--protocol argue", "protocol", "argue"),
+        ("--n_anomalies 5 25", "n_train_anomalies", [5, 25]),
+        ("--p_pollution 0.025", "p_contamination", [0.025]),
+        ("--p_contamination 0 .1", "p_contamination", [0.0, 0.1]),
+        ("--eval_n_anomalies False", "eval_n_anomalies", False),
+        ("--eval_p_pollution True", "eval_p_pollution", True),
+        ("--is_override False", "override", False),
+        ("--is_override", "override", True),
+        ("--learning_rate .001", "learning_rate", 0.001),
+        ("--out_path here", "result_path", cli.Path("here")),
+    ],
+)
+def test_the_papers_options(words, name, value):
+    args = cli.study_parser("", PROTOCOLS).parse_args(["110", "test", *words.split()])
+    assert getattr(args, name) == value
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--protocol a3",
+        "--learning_rate 0",
+        "--learning_rate fast",
+        "--n_epochs 0",
+        "--n_anomalies x",
+    ],
+)
+def test_wrong_options(words, capsys):
+    with pytest.raises(SystemExit):
+        cli.study_parser("", PROTOCOLS).parse_args(["110", "test", *words.split()])
+    assert "error: argument" in capsys.readouterr().err
+
+
+@given(seed=st.integers(0, 2**31 - 1), p=st.sampled_from([0.0, 0.05, 0.2]), known=st.integers(0, 9))
+def test_classes_of_training_rows(seed, p, known):
+    """Own classes; a polluted row has a random normal class; known anomalies keep theirs."""
+    data = data_set(500, maximum=1.0)
+    experiment = Experiment(("a", "b"), ("c", "d"))
+    split = DataHandler(data, SplitRules(), seed).split(experiment, known, p_contamination=p)
+    true, normal = data.classes[identified(split.x_train)], split.y_train == 0
+    polluted = normal & np.isin(true, experiment.known)
+    assert polluted.sum() == round((normal.sum() - polluted.sum()) * p / (1 - p))
+    np.testing.assert_array_equal(split.classes_train[~polluted], true[~polluted])
+    assert set(split.classes_train[polluted]) <= {"a", "b"}
+    if polluted.sum() > 15:
+        assert set(split.classes_train[polluted]) == {"a", "b"}
+
+
+class Grouping(IsolationForest):
+    """A method that asks for the classes of the training rows."""
+
+    uses_classes = True
+    uses_labels = True
+    seen = None
+
+    def __init__(self, budgets=None, random_state=0):
+        self.budgets = budgets
+        super().__init__(random_state=random_state)
+
+    def fit(self, x, y=None, classes=None):
+        Grouping.seen = classes
+        self.budgets_ = self.budgets
+        return super().fit(x, y)
+
+
+@pytest.fixture
+def wrapper(tmp_path):
+    handler = DataHandler(data_set(500), SplitRules(), 1)
+    return ExperimentWrapper(
+        handler, "argue", "test", model_path=tmp_path / "m", result_path=tmp_path / "r"
+    )
+
+
+def test_methods_may_ask_for_classes(wrapper, monkeypatch):
+    monkeypatch.setitem(COMPONENTS, "Grouping", __name__)
+    experiment = Experiment(("a", "b"), ("c",))
+    wrapper.run(experiment, {"Grouping": Grouping()}, budgets=(3,))
+    assert wrapper.finish() == 0
+    split = wrapper.handler.split(experiment, 3)
+    np.testing.assert_array_equal(Grouping.seen, split.classes_train)
+    assert list(Grouping.seen[-3:]) == ["c"] * 3
+
+
+def test_without_known_anomalies_methods_that_need_them_are_left_out(wrapper):
+    methods = {"IsolationForest": IsolationForest(5), "DevNet": DevNet()}
+    wrapper.run(Experiment(("a", "b"), ("c",)), methods, budgets=(0,))
+    assert wrapper.finish() == 0
+    assert [p.name for p in next(wrapper.models.iterdir()).iterdir()] == ["IsolationForest"]
+    wrapper.run(Experiment(("a", "b"), ("c",)), methods, budgets=(0,), only=["DevNet"])
+    assert "DevNet needs at least 1 known anomalies" in wrapper.failures[0]
+
+
+def test_another_learning_rate_has_a_protocol_of_its_own(tmp_path):
+    handler = DataHandler(data_set(200), SplitRules(), 1)
+    places = {"model_path": tmp_path / "m", "result_path": tmp_path / "r"}
+    wrapper = ExperimentWrapper(handler, "r2ad2", "val", learning_rate=0.5, n_epochs=3, **places)
+    assert wrapper.protocol == "r2ad2-e3-lr0.5"
+    assert wrapper.forced == {
+        "random_state": 1,
+        "epochs": 3,
+        "learning_rate": 0.5,
+        "precision": "float32",
+    }
