@@ -26,9 +26,9 @@ class R2AD2Sketch(Detector):
 
     - Features are a sketch of each layer's gradients (`SketchedGradients`), made from their factors
       without forming them: thousands of numbers become hundreds.
-    - They are standardised by the mean and standard deviation of the normal training rows, and
-      arcsinh tames the far end. Batch normalisation leaves gradients nearly as small as they are,
-      for their variance is far below its ε.
+    - They are standardised by the mean and standard deviation of the normal training rows. Batch
+      normalisation leaves gradients nearly as small as they are, for their variance is far below
+      its ε.
     - The alarm is dense: three or four checkpoints need no recurrence.
     - Every batch is balanced: normal rows, generated rows and known anomalies weigh the same. The
       known anomalies' features are computed once.
@@ -137,7 +137,7 @@ class R2AD2Sketch(Detector):
 
     def _features(self, x: tf.Tensor) -> tf.Tensor:
         """What the alarm reads of rows ``x``, (n, width)."""
-        return tf.asinh((self._sketch(x) - self.mean_) / self.std_)
+        return (self._sketch(x) - self.mean_) / self.std_
 
     def _step(self, known: np.ndarray) -> Step:
         """One update on normal rows, as many generated ones, and known anomalies."""
