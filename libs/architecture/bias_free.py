@@ -59,7 +59,7 @@ def bias_free_conv(
     dims : sequence of one int
         Width of the code, a multiple of 16 (32).
     dropout : float
-        Not used by this network.
+        After every hidden layer, of whole channels.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def bias_free_conv(
 
     def norm() -> list[layers.Layer]:
         plain = layers.BatchNormalization(epsilon=1e-4, center=False, scale=False)
-        return [plain, layers.LeakyReLU(0.01)]
+        return [plain, layers.LeakyReLU(0.01), layers.SpatialDropout2D(dropout)]
 
     pool, twice = layers.MaxPooling2D, layers.UpSampling2D
     encoder = [keras.Input(tuple(shape)), conv(8), *norm(), pool(), conv(4), *norm(), pool()]
