@@ -25,7 +25,7 @@ class R2AD2Sketch(Detector):
     What differs:
 
     - Features are a sketch of each layer's gradients (`SketchedGradients`), made from their factors
-      without forming them: thousands of numbers become hundreds.
+      without forming them: 1,152 numbers instead of 36,036 on NSL-KDD.
     - They are standardised by the mean and standard deviation of the normal training rows. Batch
       normalisation leaves gradients nearly as small as they are, for their variance is far below
       its ε.
