@@ -8,8 +8,12 @@ from importlib import import_module
 _MODULES = {
     "Autoencoder": "autoencoder",
     "BiGAN": "bigan",
+    "Checkpoints": "checkpoints",
     "DAGMM": "dagmm",
+    "DeepSAD": "deep_svdd",
+    "DeepSVDD": "deep_svdd",
     "DevNet": "devnet",
+    "GradCon": "gradcon",
     "IsolationForest": "isolation_forest",
     "MeanDistance": "mean_distance",
     "OneClassSVM": "one_class_svm",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.target import AUTOENCODERS, LOSSES
+from libs.architecture.target import LOSSES, autoencoder
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
@@ -17,10 +17,10 @@ class Autoencoder(Detector):
 
     Parameters
     ----------
-    network : {"dense", "linear code", "conv"}
+    network : {"dense", "linear_code", "conv", "dropout_dense", "dropout_conv"}
         See `libs.architecture.target`.
     dims : sequence of int
-        Widths (dense) or channels (conv) from the input to the code.
+        Widths from the input to the code; channels (conv); the code's width (dropout_conv).
     dropout : float
     loss : {"binary_crossentropy", "mse"}
     epochs, batch_size, learning_rate
@@ -56,10 +56,9 @@ class Autoencoder(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        build = chosen(AUTOENCODERS, "network", self.network)
         error = chosen(LOSSES, "loss", self.loss)
         with seeded(derive_seed(self.random_state, "Autoencoder", "weights")):
-            self.model_ = build(x.shape[1:], tuple(self.dims), self.dropout)
+            self.model_ = autoencoder(self.network, x.shape[1:], self.dims, self.dropout)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(error(rows, self.model_(rows, training=True)))

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from libs.architecture.alarm import side_by_side
 from libs.Detector import Detector
 from libs.seeds import derive_seed
 from libs.training import RMSprop, Training, gradient_step, seeded, train
@@ -81,16 +82,8 @@ class DevNet(Detector):
             self._train(network, x, y, known[:budget])
             for network, budget in zip(networks, self.budgets_, strict=True)
         ]
-        rows = keras.Input(x.shape[1:])
-        scores = layers.Concatenate(axis=1)([network(rows) for network in networks])
-        self.model_ = keras.Model(rows, scores, name="devnet")
-        return Training(
-            len(x),
-            self.epochs,
-            trainings[0].updates,
-            sum(t.seconds for t in trainings),
-            tuple(map(sum, zip(*(t.losses for t in trainings), strict=True))),
-        )
+        self.model_ = side_by_side(networks, "devnet")
+        return Training.of_each(trainings)
 
     def _network(self, shape: Sequence[int], name: str) -> keras.Model:
         """Rows to scores (n, 1); the networks of all budgets start alike."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.base import clone
 
 from baselines.autoencoder import Autoencoder
 from libs.architecture.alarm import dense_alarm
@@ -38,8 +37,8 @@ class A3(Detector):
         one network with all of them.
     alarm_dims : sequence of int
         Hidden widths of the alarm network (authors' code: 1000-500-200-75).
-    dropout : float
-        After its last hidden layer (.1).
+    dropout : float, or one float for each of ``alarm_dims``
+        After its last hidden layer (.1), or after each (.2 in the experiments of R2-AD2's paper).
     loss_weight : float
         λ, weight of the generated rows' loss (1).
     weights_l1, weights_l2, output_l1, output_l2 : float
@@ -67,7 +66,7 @@ class A3(Detector):
         anomaly: GaussianNoise | Detector | None = None,
         budgets: Sequence[int] | None = None,
         alarm_dims: Sequence[int] = (1000, 500, 200, 75),
-        dropout: float = 0.1,
+        dropout: float | Sequence[float] = 0.1,
         loss_weight: float = 1.0,
         weights_l1: float = 0.0,
         weights_l2: float = 0.0,
@@ -159,14 +158,6 @@ class A3(Detector):
             return 0.0  # spares a pass over up to 30 million weights
         absolute, square = tf.reduce_sum(tf.abs(kernel)), tf.reduce_sum(tf.square(kernel))
         return self.weights_l1 * absolute + self.weights_l2 * square
-
-    def _fitted(
-        self, part: Detector | keras.Model | GaussianNoise, x: np.ndarray, y: np.ndarray
-    ) -> Detector | keras.Model | GaussianNoise:
-        """A part that is ready for use; the caller's own object is never trained."""
-        if isinstance(part, Detector) and not hasattr(part, "training_"):
-            return clone(part).set_params(random_state=self.random_state).fit(x[y == 0])
-        return part
 
     def _load(self, folder: Path) -> None:
         super()._load(folder)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from libs import Metrics, storage
 from libs.errors import UserError
@@ -23,10 +23,16 @@ RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
 
 COMPONENTS = {
     "A3": "libs.A3",
+    "R2AD2": "libs.R2AD2",
+    "R2AD2Sketch": "libs.R2AD2Sketch",
     "Autoencoder": "baselines",
     "VAE": "baselines",
     "DAGMM": "baselines",
     "DevNet": "baselines",
+    "Checkpoints": "baselines",
+    "DeepSAD": "baselines",
+    "DeepSVDD": "baselines",
+    "GradCon": "baselines",
     "IsolationForest": "baselines",
     "BiGAN": "baselines",
     "MeanDistance": "baselines",
@@ -322,6 +328,15 @@ class Detector(BaseEstimator):
                 f"{known} known anomalies among the rows"
             )
         return budgets
+
+    def _fitted(self, part: Any, x: np.ndarray, y: np.ndarray) -> Any:
+        """A part that is ready for use; a Detector that is not fitted learns from normal rows.
+
+        The caller's own object is never trained.
+        """
+        if isinstance(part, Detector) and not hasattr(part, "training_"):
+            return clone(part).set_params(random_state=self.random_state).fit(x[y == 0])
+        return part
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "training_"):

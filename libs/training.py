@@ -51,6 +51,20 @@ class Training:
     seconds: float
     losses: tuple[float, ...] = ()
 
+    @classmethod
+    def of_each(cls, trainings: Sequence["Training"]) -> "Training":
+        """Several networks that learned from the same rows, each for as long: losses add up."""
+        losses = tuple(map(sum, zip(*(t.losses for t in trainings), strict=True)))
+        first, seconds = trainings[0], sum(t.seconds for t in trainings)
+        return cls(first.rows, first.epochs, first.updates, seconds, losses)
+
+    @classmethod
+    def of_stages(cls, stages: Sequence["Training"]) -> "Training":
+        """Trainings one after the other; the rows are those of the last."""
+        epochs, updates = sum(t.epochs for t in stages), sum(t.updates for t in stages)
+        losses = tuple(loss for t in stages for loss in t.losses)
+        return cls(stages[-1].rows, epochs, updates, sum(t.seconds for t in stages), losses)
+
 
 class Adam:
     """Adam (Kingma and Ba, 2015) by TensorFlow's fused kernel: one pass over the weights.
@@ -73,8 +87,8 @@ class Adam:
         self.second = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.powers = (tf.Variable(beta_1), tf.Variable(0.999))
 
-    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
-        """Move the variables one step against the gradient of ``loss``."""
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tf.Tensor]:
+        """Move the variables one step against the gradient of ``loss``, and give the gradient."""
         gradients = tape.gradient(loss, self.variables)
         beta1, beta2 = self.powers
         for v, m, s, g in zip(self.variables, self.first, self.second, gradients, strict=True):
@@ -92,6 +106,7 @@ class Adam:
             )
         beta1.assign(beta1 * self.beta_1)
         beta2.assign(beta2 * 0.999)
+        return gradients
 
 
 class RMSprop:
@@ -236,6 +251,19 @@ def train(
             losses.append(mean)
     seconds = time.perf_counter() - start
     return Training(len(rows[0]), epochs, steps * epochs, seconds, tuple(losses))
+
+
+def order_of(keep: np.ndarray, seed: int, name: str) -> Callable[[int], np.ndarray]:
+    """Random orders of those rows that ``keep``, (n,) bool, marks.
+
+    Rows follow each other as they do in the order of all n rows, whatever else is kept.
+    """
+
+    def order(epoch: int) -> np.ndarray:
+        numbers = np.random.default_rng(derive_seed(seed, name, epoch)).permutation(len(keep))
+        return numbers[keep[numbers]]
+
+    return order
 
 
 def scored(function: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray, chunk: int) -> np.ndarray:

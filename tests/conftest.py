@@ -11,20 +11,35 @@ from libs.runtime import start_tensorflow
 
 start_tensorflow()
 
-from baselines import Autoencoder  # noqa: E402
+from baselines import Autoencoder, Checkpoints  # noqa: E402
 from libs.Detector import COMPONENTS, Detector, component  # noqa: E402
 
 DETECTORS = [name for name in COMPONENTS if issubclass(component(name), Detector)]
 
 _SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
+_CHECKPOINTS = Checkpoints(dims=(12, 8, 4), epochs=20, batch_size=32)
 SETTINGS = {
     "A3": {"target": Autoencoder(dims=(16, 8), **_SCHEDULE), "alarm_dims": (60, 30), **_SCHEDULE},
     "Autoencoder": {"dims": (16, 8), **_SCHEDULE},
     "BiGAN": {"dims": (32,), "epochs": 20, "batch_size": 32, "learning_rate": 1e-3},
+    "Checkpoints": {"dims": (12, 8, 4), "epochs": 20, "batch_size": 32},
     "DAGMM": {"dims": (16, 4), "epochs": 100, "batch_size": 64, "learning_rate": 3e-3},
+    "DeepSAD": {"dims": (16, 8), **_SCHEDULE},
+    "DeepSVDD": {"dims": (16, 8), **_SCHEDULE},
     "DevNet": {"epochs": 20, "batch_size": 64},
     "OneClassSVM": {"nu": 0.01},
     "Seq2Seq": {"units": 4, "epochs": 4, "batch_size": 32, "learning_rate": 1e-2},
+    "GradCon": {"dims": (16, 8), **_SCHEDULE},
+    "R2AD2": {
+        "target": _CHECKPOINTS,
+        "alarm_dims": (16, 8, 8),
+        "steps": 2,
+        "dropout": 0.1,
+        "epochs": 50,
+        "batch_size": 32,
+        "learning_rate": 5e-3,
+    },
+    "R2AD2Sketch": {"target": _CHECKPOINTS, "size": 16, **_SCHEDULE | {"epochs": 15}},
     "VAE": {"dims": (16,), "code": 4, **_SCHEDULE},
 }
 """Settings that suit the toy rows; a detector that is not named here is tested with its own."""

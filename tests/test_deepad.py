@@ -30,7 +30,7 @@ def test_parameters_of_deepads_networks():
     """Trainable parameters as in deepad: 842, 858, 2690 + 2706 + 2817, 2741."""
     x = np.random.default_rng(0).random((8, 18)).astype(np.float32)
     settings = {"epochs": 0}
-    autoencoder = Autoencoder("linear code", (15, 7, 2), 0.0, **settings).fit(x)
+    autoencoder = Autoencoder("linear_code", (15, 7, 2), 0.0, **settings).fit(x)
     assert autoencoder.model_.count_params() == 842
     vae = VAE((15, 7), 2, 0.0, **settings).fit(x)
     assert vae.encoder_.count_params() + vae.decoder_.count_params() == 858

@@ -37,7 +37,7 @@ LAYERS = [
     ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
-    ["libs.A3.", "libs.study."],
+    ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch.", "libs.study."],
     ["baselines."],
     ["libs.Detector."],
     ["libs.operating."],

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from libs.errors import UserError
+from libs.errors import chosen
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 """Precisions of products, and Keras' names for them; weights are float32 in both."""
@@ -16,14 +16,14 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 def dense_alarm(
     width: int,
     dims: Sequence[int],
-    dropout: float,
+    dropout: float | Sequence[float],
     copies: int,
     seed: int,
     precision: str = "float32",
 ) -> keras.Model:
     """Several dense alarm networks side by side, with the same initial weights.
 
-    Each is ``dims`` with ReLU, dropout after the last, and one logit (A3: 1000-500-200-75, .1).
+    Each is ``dims`` with ReLU, dropout, and one logit (A3: 1000-500-200-75, .1 after the last).
     They read the same features and share nothing else, so that one product serves the first layer
     of all and one batched product each further layer. All copies drop the same units.
 
@@ -32,7 +32,8 @@ def dense_alarm(
     width : int
         Features per row.
     dims : sequence of int
-    dropout : float
+    dropout : float, or one float for each of ``dims``
+        Rate after the last hidden layer, or after each.
     copies : int
         Number of networks, one per label budget.
     seed : int
@@ -50,22 +51,21 @@ def dense_alarm(
     UserError
         If the precision has another name.
     """
-    if precision not in POLICIES:
-        raise UserError(f"precision {precision!r}: expected one of {', '.join(POLICIES)}")
+    dtype = chosen(POLICIES, "precision", precision)
     first, *others = dims
-    dtype = POLICIES[precision]
-    model = keras.Sequential(
-        [
-            keras.Input((width,)),
-            layers.Dense(copies * first, activation="relu", dtype=dtype),
-            layers.Reshape((copies, first), dtype=dtype),
-            *(_parallel_dense(copies, units, "relu", dtype) for units in others),
-            layers.Dropout(dropout, noise_shape=(None, 1, dims[-1]), seed=seed, dtype=dtype),
-            _parallel_dense(copies, 1, None, dtype),
-            layers.Reshape((copies,), dtype=dtype),
-        ],
-        name="alarm",
-    )
+    last_only = np.isscalar(dropout)
+    rates = [0.0] * len(others) + [dropout] if last_only else list(dropout)
+    stack = [keras.Input((width,))]
+    for i, (units, rate) in enumerate(zip(dims, rates, strict=True)):
+        if i == 0:
+            stack += [layers.Dense(copies * first, activation="relu", dtype=dtype)]
+            stack += [layers.Reshape((copies, first), dtype=dtype)]
+        else:
+            stack += [_parallel_dense(copies, units, "relu", dtype)]
+        shape, own = (None, 1, units), seed + len(others) - i
+        stack += [layers.Dropout(rate, noise_shape=shape, seed=own, dtype=dtype)]
+    stack += [_parallel_dense(copies, 1, None, dtype), layers.Reshape((copies,), dtype=dtype)]
+    model = keras.Sequential(stack, name="alarm")
     sizes = [width, *dims, 1]
     weights = []
     for i, (fan_in, units) in enumerate(pairwise(sizes)):
@@ -82,3 +82,54 @@ def _parallel_dense(copies: int, units: int, activation: str | None, dtype: str)
     return layers.EinsumDense(
         "nci,cio->nco", (copies, units), bias_axes="co", activation=activation, dtype=dtype
     )
+
+
+def sequence_alarm(
+    steps: int, width: int, dims: Sequence[int], dropout: float, name: str
+) -> keras.Model:
+    """R2-AD2's alarm network: batch normalisation, then a head of LSTMs and dense layers.
+
+    The head is two LSTMs a1, a2, dense layers a3, a4, ... with ReLU, and one logit. Dropout on what
+    goes into the LSTMs and on what comes out of the dense layers. A single step has no time axis:
+    all layers are dense then (authors' code).
+
+    Parameters
+    ----------
+    steps, width : int
+        Of the sequence. All steps share one normalisation of ``width`` statistics.
+    dims : sequence of two or more ints
+        R2-AD2: 1000-500-200-75.
+    dropout : float
+        R2-AD2: .4.
+    name : str
+        Of the model, for `side_by_side`.
+
+    Returns
+    -------
+    keras.Model
+        (n, steps, width) to logits (n, 1); its two layers are the normalisation and the head.
+    """
+
+    def lstm(units: int, **kwargs: bool) -> layers.Layer:
+        return layers.LSTM(units, dropout=dropout, unroll=True, **kwargs)
+
+    head, dense = [keras.Input((steps, width))], dims
+    if steps > 1:
+        first, second, *dense = dims
+        head += [lstm(first, return_sequences=True), lstm(second)]
+    head += [layers.Flatten()]
+    for units in dense:
+        head += [layers.Dense(units, activation="relu"), layers.Dropout(dropout)]
+    head = keras.Sequential([*head, layers.Dense(1)], name="head")
+    normalisation = layers.BatchNormalization(name="normalisation")
+    return keras.Sequential([keras.Input((steps, width)), normalisation, head], name=name)
+
+
+def side_by_side(networks: Sequence[keras.Model], name: str) -> keras.Model:
+    """Join networks that read the same input, one per label budget; their outputs are concatenated.
+
+    Names of the networks must differ.
+    """
+    x = keras.Input(networks[0].input_shape[1:])
+    outputs = layers.Concatenate(axis=1)([network(x) for network in networks])
+    return keras.Model(x, outputs, name=name)

@@ -54,7 +54,7 @@ distance to the mean."""
 def deepad_methods() -> dict[str, Detector]:
     """The detectors at deepad's settings, its mistakes corrected, and two trivial ones."""
     return {
-        "Autoencoder": Autoencoder("linear code", (15, 7, 2), 0.0, loss="mse", epochs=14, **OFTEN),
+        "Autoencoder": Autoencoder("linear_code", (15, 7, 2), 0.0, loss="mse", epochs=14, **OFTEN),
         "VAE": VAE(warm_up=0.5, divergence_weight=0.1, **VAE_NETWORK),
         "BiGAN": BiGAN(),
         "Seq2Seq": Seq2Seq(),
