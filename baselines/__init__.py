@@ -9,7 +9,11 @@ _MODULES = {
     "Autoencoder": "autoencoder",
     "DAGMM": "dagmm",
     "DevNet": "devnet",
+    "FAnoGAN": "fanogan",
+    "GANomaly": "ganomaly",
     "IsolationForest": "isolation_forest",
+    "MExCVAE": "mex_cvae",
+    "REPEN": "repen",
     "VAE": "vae",
 }
 __all__ = list(_MODULES)

@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.base import clone
 
 from baselines.autoencoder import Autoencoder
 from libs.architecture.alarm import dense_alarm
@@ -126,14 +125,6 @@ class A3(Detector):
             seed=self.random_state,
             name="A3",
         )
-
-    def _fitted(
-        self, part: Detector | keras.Model | GaussianNoise, x: np.ndarray, y: np.ndarray
-    ) -> Detector | keras.Model | GaussianNoise:
-        """A part that is ready for use; the caller's own object is never trained."""
-        if isinstance(part, Detector) and not hasattr(part, "training_"):
-            return clone(part).set_params(random_state=self.random_state).fit(x[y == 0])
-        return part
 
     def _load(self, folder: Path) -> None:
         super()._load(folder)

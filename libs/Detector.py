@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from libs import Metrics, storage
 from libs.errors import UserError
@@ -18,11 +18,20 @@ from libs.training import CHUNK, Training, scored
 
 COMPONENTS = {
     "A3": "libs.A3",
+    "AdversarialClustering": "libs.Cluster",
+    "ARGUE": "libs.ARGUE",
     "Autoencoder": "baselines",
     "VAE": "baselines",
     "DAGMM": "baselines",
     "DevNet": "baselines",
+    "FAnoGAN": "baselines",
+    "GANomaly": "baselines",
     "IsolationForest": "baselines",
+    "KMeansClustering": "libs.Cluster",
+    "MExCVAE": "baselines",
+    "MixtureClustering": "libs.Cluster",
+    "MultiHeadAutoencoder": "libs.MultiHeadAutoencoder",
+    "REPEN": "baselines",
     "GaussianNoise": "libs.architecture.anomaly",
     "UniformNoise": "libs.architecture.anomaly",
 }
@@ -74,6 +83,9 @@ class Detector(BaseEstimator):
 
     fewest_known: ClassVar[int] = 0
     """Known anomalies that a method which uses labels cannot do without."""
+    uses_classes: ClassVar[bool] = False
+    """Whether the classes of the training rows take part in the training. If so, `_fit` takes them
+    as its third argument, None where `fit` was given none."""
 
     # --- what a subclass gives -------------------------------------------------------------------
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
@@ -98,7 +110,9 @@ class Detector(BaseEstimator):
             setattr(self, name, keras.models.load_model(path, compile=False))
 
     # --- what a user calls -----------------------------------------------------------------------
-    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> Self:
+    def fit(
+        self, x: np.ndarray, y: np.ndarray | None = None, classes: np.ndarray | None = None
+    ) -> Self:
         """Learn from training rows.
 
         Parameters
@@ -108,6 +122,9 @@ class Detector(BaseEstimator):
         y : (n,) int, optional
             0 = normal or unlabelled, 1 = known anomaly. Without labels all rows count as normal.
             A method that uses no labels learns from the rows with 0 only.
+        classes : (n,) str, optional
+            Class of each row. Only methods with ``uses_classes`` look at it, and only at the
+            classes of normal rows.
 
         Returns
         -------
@@ -116,7 +133,8 @@ class Detector(BaseEstimator):
         Raises
         ------
         UserError
-            If rows are not finite numbers, labels are not 0 or 1, or no normal row is there.
+            If rows are not finite numbers, labels are not 0 or 1, no normal row is there, or
+            classes are not one per row.
         """
         x = _checked_rows(x)
         y = np.zeros(len(x), np.int32) if y is None else np.asarray(y).reshape(-1)
@@ -127,12 +145,15 @@ class Detector(BaseEstimator):
             )
         if not (y == 0).any():
             raise UserError("no normal row to learn from: expected at least one label 0")
+        classes = None if classes is None else _checked_classes(classes, len(x))
         if not self.uses_labels and y.any():
+            classes = None if classes is None else classes[y == 0]
             x, y = x[y == 0], y[y == 0]
         self.input_shape_ = x.shape[1:]
         for earlier in ("_compiled", "calibration_scores_", "rate_"):  # of an earlier fit
             self.__dict__.pop(earlier, None)
-        self.training_ = self._fit(x, y.astype(np.int32))
+        more = (classes,) if self.uses_classes else ()
+        self.training_ = self._fit(x, y.astype(np.int32), *more)
         return self
 
     def decision_matrix(self, x: np.ndarray) -> np.ndarray:
@@ -140,13 +161,7 @@ class Detector(BaseEstimator):
 
         Columns stand in the order of ``budgets_``; a method without labels has one.
         """
-        self._check_fitted()
-        x = _checked_rows(x)
-        if x.shape[1:] != self.input_shape_:
-            raise UserError(
-                f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
-                f"found {x.shape[1:]}"
-            )
+        x = self._checked(x)
         return self._scores(x).astype(np.float32).reshape(len(x), -1)
 
     def decision_function(self, x: np.ndarray) -> np.ndarray:
@@ -269,6 +284,19 @@ class Detector(BaseEstimator):
             raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
         return self.calibration_scores_[:, -1]
 
+    def _fitted(
+        self, part: Any, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None
+    ) -> Any:
+        """A part that is ready for use, trained on the normal rows if it is an unfitted Detector.
+
+        The caller's own object is never trained.
+        """
+        if not isinstance(part, Detector) or hasattr(part, "training_"):
+            return part
+        classes = None if classes is None else classes[y == 0]
+        part = clone(part).set_params(random_state=self.random_state)
+        return part.fit(x[y == 0], classes=classes)
+
     def _checked_budgets(self, known: int) -> tuple[int, ...]:
         """The setting ``budgets``, ascending; ``known``, the number of anomalies, if it is None."""
         budgets = (known,) if self.budgets is None else tuple(sorted(self.budgets))
@@ -278,6 +306,17 @@ class Detector(BaseEstimator):
                 f"{known} known anomalies among the rows"
             )
         return budgets
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        """Rows of the shape that it was trained on."""
+        self._check_fitted()
+        x = _checked_rows(x)
+        if x.shape[1:] != self.input_shape_:
+            raise UserError(
+                f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
+                f"found {x.shape[1:]}"
+            )
+        return x
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "training_"):
@@ -303,3 +342,13 @@ def _checked_rows(x: np.ndarray) -> np.ndarray:
             f"{column}; remove or impute such values"
         )
     return x
+
+
+def _checked_classes(classes: np.ndarray, n: int) -> np.ndarray:
+    """Classes as an (n,) array of str."""
+    classes = np.asarray(classes)
+    if classes.shape != (n,):
+        raise UserError(
+            f"classes: expected one for each of the {n} rows, found shape {classes.shape}"
+        )
+    return classes.astype(str)

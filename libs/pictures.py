@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":")
@@ -55,4 +56,34 @@ def roc_picture(
     axes.text(0.5, 1.02, subtitle, transform=axes.transAxes, ha="center", fontsize=9, color="#444")
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.legend(loc="lower right", fontsize=9, framealpha=0.95)
+    figure.savefig(path, format="png")
+
+
+def gate_picture(path: Path, table: pd.DataFrame, title: str) -> None:
+    """Draw which expert answers for which class, as ARGUE's gate weighs them.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    table : DataFrame
+        See `libs.results.gate_table`.
+    title : str
+    """
+    from matplotlib.figure import Figure  # half a second that no other command needs
+
+    rows, columns = table.shape
+    size = (2.2 + 0.62 * columns, 1.6 + 0.38 * rows)
+    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (i, j), weight in np.ndenumerate(table.to_numpy()):
+        colour = "white" if weight > 0.6 else "#222222"
+        text = f"{weight:.2f}".replace("0.", ".", 1)
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(columns), table.columns, rotation=45, ha="right")
+    axes.set_yticks(range(rows), table.index)
+    axes.set_xlabel("expert")
+    axes.set_ylabel("class")
+    axes.set_title(title, fontsize=10)
     figure.savefig(path, format="png")

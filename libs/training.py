@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from libs.patience import Patience
 from libs.progress import progress
 from libs.seeds import derive_seed
 
@@ -59,18 +60,32 @@ class Adam:
     ----------
     variables : sequence of keras.Variable
     learning_rate : float
+    beta1 : float
+        Decay of the mean gradient.
+    clip_norm : float, optional
+        All gradients together are scaled down to this norm (Keras' ``global_clipnorm``).
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float):
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        learning_rate: float,
+        beta1: float = 0.9,
+        clip_norm: float | None = None,
+    ):
         self.variables = [variable.value for variable in variables]
         self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.clip_norm = clip_norm
         self.first = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.second = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
-        self.powers = (tf.Variable(0.9), tf.Variable(0.999))
+        self.powers = (tf.Variable(beta1), tf.Variable(0.999))
 
     def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
         """Move the variables one step against the gradient of ``loss``."""
         gradients = tape.gradient(loss, self.variables)
+        if self.clip_norm is not None:
+            gradients = tf.clip_by_global_norm(gradients, self.clip_norm)[0]
         beta1, beta2 = self.powers
         for v, m, s, g in zip(self.variables, self.first, self.second, gradients, strict=True):
             tf.raw_ops.ResourceApplyAdam(
@@ -80,12 +95,12 @@ class Adam:
                 beta1_power=beta1,
                 beta2_power=beta2,
                 lr=self.learning_rate,
-                beta1=0.9,
+                beta1=self.beta1,
                 beta2=0.999,
                 epsilon=1e-7,
                 grad=g,
             )
-        beta1.assign(beta1 * 0.9)
+        beta1.assign(beta1 * self.beta1)
         beta2.assign(beta2 * 0.999)
 
 
@@ -96,11 +111,16 @@ class RMSprop:
     ----------
     variables : sequence of keras.Variable
     learning_rate : float
-    clip_norm : float
+    clip_norm : float, optional
         The gradient of each variable by itself is scaled down to this norm (Keras' ``clipnorm``).
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float, clip_norm: float):
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        learning_rate: float,
+        clip_norm: float | None = None,
+    ):
         self.variables = [variable.value for variable in variables]
         self.learning_rate = learning_rate
         self.clip_norm = clip_norm
@@ -119,7 +139,38 @@ class RMSprop:
                 rho=0.9,
                 momentum=0.0,
                 epsilon=1e-7,
-                grad=tf.clip_by_norm(g, self.clip_norm),
+                grad=g if self.clip_norm is None else tf.clip_by_norm(g, self.clip_norm),
+            )
+
+
+class Adadelta:
+    """Adadelta (Zeiler, 2012) by TensorFlow's fused kernel, as in Keras: ρ = .95.
+
+    Parameters
+    ----------
+    variables : sequence of keras.Variable
+    learning_rate : float
+        Zeiler's method has none, that is 1.
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float):
+        self.variables = [variable.value for variable in variables]
+        self.learning_rate = learning_rate
+        self.squares = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+        self.updates = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
+        """Move the variables one step against the gradient of ``loss``."""
+        gradients = tape.gradient(loss, self.variables)
+        for v, s, u, g in zip(self.variables, self.squares, self.updates, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdadelta(
+                var=v.handle,
+                accum=s.handle,
+                accum_update=u.handle,
+                lr=self.learning_rate,
+                rho=0.95,
+                epsilon=1e-7,
+                grad=g,
             )
 
 
@@ -127,7 +178,7 @@ def gradient_step(
     loss: Step,
     variables: Sequence[keras.Variable],
     learning_rate: float,
-    optimiser: Callable[[Sequence[keras.Variable], float], Adam | RMSprop] = Adam,
+    optimiser: Callable[[Sequence[keras.Variable], float], Adam | RMSprop | Adadelta] = Adam,
 ) -> Step:
     """The ordinary step: ``optimiser`` on the gradient of ``loss(seed, *batch)``."""
     optimiser = optimiser(variables, learning_rate)
@@ -169,6 +220,7 @@ def train(
     seed: int,
     name: str,
     order: Callable[[int], np.ndarray] | None = None,
+    patience: Patience | None = None,
 ) -> Training:
     """Run ``step`` over ``epochs`` random orders of the rows.
 
@@ -189,6 +241,8 @@ def train(
     order : callable, optional
         ``order(epoch)`` gives the row numbers of an epoch, as many in each. Default: all rows in a
         random order.
+    patience : Patience, optional
+        Ends the training early.
 
     Returns
     -------
@@ -229,8 +283,12 @@ def train(
                     f"epoch {epoch + 1}/{epochs} loss {mean:.4f}",
                 )
             losses.append(mean)
+            if patience and patience.ended():
+                break
+    if patience:
+        patience.restore()
     seconds = time.perf_counter() - start
-    return Training(len(rows[0]), epochs, steps * epochs, seconds, tuple(losses))
+    return Training(len(rows[0]), len(losses), steps * len(losses), seconds, tuple(losses))
 
 
 def scored(function: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray, chunk: int) -> np.ndarray:

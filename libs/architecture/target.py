@@ -52,11 +52,7 @@ def conv_autoencoder(
     dropout : float
         Rate of the spatial dropout before the last ReLU.
     """
-    if tuple(shape[:2]) != (28, 28) or len(shape) != 3:
-        raise UserError(
-            f"the convolutional autoencoder takes rows of shape (28, 28, channels), found "
-            f"{tuple(shape)}; use network='dense'"
-        )
+    check_image(shape)
     a, b, c = dims
 
     def conv(filters: int, padding: str = "same") -> layers.Layer:
@@ -75,6 +71,15 @@ def conv_autoencoder(
     output = [conv(shape[2]), layers.Activation("sigmoid")]
     stack = [keras.Input(tuple(shape)), *encoder, *decoder, *output]
     return keras.Sequential(stack, name="conv_autoencoder")
+
+
+def check_image(shape: Sequence[int]) -> None:
+    """Raise a UserError unless rows are images that the convolutional networks fit."""
+    if tuple(shape[:2]) != (28, 28) or len(shape) != 3:
+        raise UserError(
+            f"convolutional networks take rows of shape (28, 28, channels), found {tuple(shape)}; "
+            "use network='dense'"
+        )
 
 
 def digit_classifier() -> keras.Model:
