@@ -9,6 +9,7 @@ from keras import layers
 
 from libs.architecture.adversarial import (
     Layers,
+    chained,
     conv_decoder,
     conv_trunk,
     dense_decoder,
@@ -112,7 +113,7 @@ class FAnoGAN(Detector):
         stack = [*start, layers.Reshape(code), *decoder]
         self.generator_ = keras.Sequential(stack, name="generator")
         rows = keras.Input(tuple(shape))
-        features = keras.Sequential([rows, *trunk(batch_norm=False), layers.Flatten()]).output
+        features = chained(rows, [*trunk(batch_norm=False), layers.Flatten()])
         scores = layers.Dense(1)(features)
         self.critic_ = keras.Model(rows, [features, scores], name="critic")
         stack = [*trunk(batch_norm=True), layers.Flatten(), layers.Dense(self.latent)]

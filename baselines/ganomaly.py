@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from libs.architecture.adversarial import chained
 from libs.architecture.target import check_image
 from libs.Detector import Detector
 from libs.errors import UserError
@@ -114,7 +115,7 @@ class GANomaly(Detector):
         stack = [keras.Input((self.code,)), *decoder]
         self.decoder_ = keras.Sequential(stack, name="decoder")
         rows = keras.Input(shape)
-        hidden = keras.Sequential([rows, *trunk()]).output
+        hidden = chained(rows, trunk())
         outputs = [layers.Flatten()(hidden), layers.Flatten()(head(1)(hidden))]
         self.discriminator_ = keras.Model(rows, outputs, name="discriminator")
 

@@ -136,7 +136,7 @@ class REPEN(Detector):
 
 
 def lesinn(x: tf.Tensor, references: tf.Tensor) -> tf.Tensor:
-    """Mean distance to the nearest row of each sub-sample (Pang et al., ICDMW 2015), (n,).
+    """Mean distance to the nearest row of each sub-sample (Pang et al., ICDMW 2015), float64 (n,).
 
     Parameters
     ----------
@@ -144,7 +144,9 @@ def lesinn(x: tf.Tensor, references: tf.Tensor) -> tf.Tensor:
     references : (SUBSAMPLES * SUBSAMPLE_ROWS, ...) float
         One sub-sample after the other.
     """
-    x, references = (tf.reshape(v, (tf.shape(v)[0], -1)) for v in (x, references))
+    # squared distances are small differences of large numbers: float64
+    flat = (tf.reshape(v, (tf.shape(v)[0], -1)) for v in (x, references))
+    x, references = (tf.cast(v, tf.float64) for v in flat)
     squares = tf.reduce_sum(tf.square(x), axis=1)[:, None] + tf.reduce_sum(references**2, axis=1)
     squares -= 2.0 * tf.matmul(x, references, transpose_b=True)
     squares = tf.reshape(squares, (-1, SUBSAMPLES, SUBSAMPLE_ROWS))

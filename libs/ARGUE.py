@@ -10,7 +10,7 @@ import tensorflow as tf
 from libs.architecture.anomaly import GaussianNoise, UniformNoise
 from libs.architecture.experts import expert_activations, expert_alarm, gate
 from libs.Detector import Detector
-from libs.MultiHeadAutoencoder import EXPERTS, SCORE_BYTES, MultiHeadAutoencoder
+from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
 from libs.training import Adam, Step, Training, scored, seeded, train
@@ -232,14 +232,10 @@ class ARGUE(Detector):
             shared = self.encoder_(rows, training=False)[1]
             return tf.nn.softmax(self.gate_(shared, training=False)[:, copy])
 
-        return scored(weights, x, self._chunk())
-
-    def _chunk(self) -> int:
-        """Rows whose activations fit into `SCORE_BYTES`."""
-        return max(1, SCORE_BYTES // (4 * int(np.prod(self.decoders_.output_shape[1][1:]))))
+        return scored(weights, x, chunk_rows(self.decoders_))
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, self._chunk())
+        return scored(self._compiled, x, chunk_rows(self.decoders_))
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return tf.exp(self._verdict(x, training=False)[2])

@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.experts import PARTS, expert_activations, multi_head_autoencoder
+from libs.architecture.experts import PARTS, multi_head_autoencoder
 from libs.Cluster import Clustering
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, seeded, train
+from libs.training import Training, gradient_step, scored, seeded, train
 
 log = logging.getLogger("a3")
 EXPERTS = "experts.json"
@@ -171,9 +172,8 @@ class MultiHeadAutoencoder(Detector):
         code = self.encoder_(x, training=False)[0]
         return self.decoders_([code] * len(self.expert_names_), training=False)[0]
 
-    def activations(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What ARGUE sees of rows; see `libs.architecture.experts.expert_activations`."""
-        return expert_activations(self.encoder_, self.decoders_, x)
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return scored(self._compiled, x, chunk_rows(self.decoders_))
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         error = tf.square(x[:, None] - tf.sigmoid(self._logits(x)))
@@ -189,6 +189,11 @@ class MultiHeadAutoencoder(Detector):
         super()._load(folder)
         self.expert_names_ = tuple(json.loads((folder / EXPERTS).read_text()))
         self.clustering_ = None if self.clustering is None else Detector.load(folder / "clustering")
+
+
+def chunk_rows(decoders: keras.Model) -> int:
+    """How many rows' activations, of all experts, fit into `SCORE_BYTES`."""
+    return max(1, SCORE_BYTES // (4 * int(np.prod(decoders.output_shape[1][1:]))))
 
 
 def equalised(groups: np.ndarray, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:

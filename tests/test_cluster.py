@@ -79,7 +79,6 @@ def test_an_adversarial_step_by_hand(train_rows):
     x = train_rows[0][:64]
     clustering = make("AdversarialClustering", epochs=0).fit(x)
     critics = [critic(2), critic(3)]
-    step = clustering._step(critics)
     codes = np.concatenate(clustering.encoder_(x, training=True), axis=1)
     restored = 1 / (1 + np.exp(-np.asarray(clustering.decoder_(codes))))
     expected = -(x * np.log(restored) + (1 - x) * np.log(1 - restored)).mean()

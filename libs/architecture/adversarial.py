@@ -14,6 +14,13 @@ from libs.architecture.target import check_image
 Layers = list[layers.Layer]
 
 
+def chained(x: keras.KerasTensor, stack: Layers) -> keras.KerasTensor:
+    """Apply layers one after the other."""
+    for layer in stack:
+        x = layer(x)
+    return x
+
+
 def critic(width: int, dims: Sequence[int] = (40, 30, 20, 10, 5)) -> keras.Model:
     """Dense critic of codes: ReLU, one linear output (authors' code)."""
     hidden = [layers.Dense(units, activation="relu") for units in dims]
@@ -98,7 +105,7 @@ def clustering_autoencoder(
     """
     trunk, head, decoder = CLUSTERINGS[network](shape, dims)
     rows = keras.Input(tuple(shape))
-    hidden = keras.Sequential([rows, *trunk], name="trunk").output
+    hidden = chained(rows, trunk)
     codes = [layers.Flatten()(head(units)(hidden)) for units in (code, clusters)]
     encoder = keras.Model(rows, [codes[0], layers.Softmax()(codes[1])], name="cluster_encoder")
     joined = (code + clusters,)
