@@ -114,7 +114,7 @@ class FAnoGAN(Detector):
         self.generator_ = keras.Sequential(stack, name="generator")
         rows = keras.Input(tuple(shape))
         features = chained(rows, [*trunk(batch_norm=False), layers.Flatten()])
-        scores = layers.Dense(1)(features)
+        scores = layers.Dense(1, use_bias=False)(features)
         self.critic_ = keras.Model(rows, [features, scores], name="critic")
         stack = [*trunk(batch_norm=True), layers.Flatten(), layers.Dense(self.latent)]
         self.encoder_ = keras.Sequential([keras.Input(tuple(shape)), *stack], name="encoder")
@@ -164,7 +164,7 @@ class FAnoGAN(Detector):
 
 def _dense(shape: Sequence[int], dims: Sequence[int]) -> tuple:
     def trunk(batch_norm: bool) -> Layers:
-        return [*dense_trunk(dims[:-1], batch_norm), layers.Dense(dims[-1])]
+        return [*dense_trunk(dims[:-1], batch_norm), layers.Dense(dims[-1], use_bias=batch_norm)]
 
     return trunk, (dims[-1],), dense_decoder(shape, dims[:-1])
 
@@ -173,10 +173,12 @@ def _conv(shape: Sequence[int], dims: Sequence[int]) -> tuple:
     check_image(shape)
 
     def trunk(batch_norm: bool) -> Layers:
-        return [*conv_trunk((32, 16, 8), batch_norm), layers.Conv2D(8, 3, strides=2)]
+        features = layers.Conv2D(8, 3, strides=2, use_bias=batch_norm)
+        return [*conv_trunk((32, 16, 8), batch_norm), features]
 
     return trunk, (1, 1, 8), conv_decoder(shape, (8, 16, 32), batch_norm=True)
 
 
 SHAPES = {"dense": _dense, "conv": _conv}
-"""Makers of (encoder layers with or without batch normalisation, shape of a code, decoder)."""
+"""Makers of (encoder layers, shape of a code, decoder). The critic is an encoder without batch
+normalisation, and without a bias of its features, which no loss would move."""
