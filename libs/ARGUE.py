@@ -10,6 +10,7 @@ import tensorflow as tf
 from libs.architecture.anomaly import GaussianNoise, UniformNoise
 from libs.architecture.experts import expert_activations, expert_alarm, gate
 from libs.Detector import Detector
+from libs.errors import UserError
 from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
@@ -224,7 +225,9 @@ class ARGUE(Detector):
         (n, experts + 1) float32
             In the order of ``expert_names_``, "anomaly" last; each row adds up to 1.
         """
-        x = self._checked(x)
+        self._check_fitted()
+        if x.shape[1:] != self.input_shape_:
+            raise UserError(f"expected rows of shape {self.input_shape_}, found {x.shape[1:]}")
         copy = self.budgets_.index(self.budgets_[-1] if budget is None else budget)
 
         @tf.function(input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)])

@@ -161,7 +161,13 @@ class Detector(BaseEstimator):
 
         Columns stand in the order of ``budgets_``; a method without labels has one.
         """
-        x = self._checked(x)
+        self._check_fitted()
+        x = _checked_rows(x)
+        if x.shape[1:] != self.input_shape_:
+            raise UserError(
+                f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
+                f"found {x.shape[1:]}"
+            )
         return self._scores(x).astype(np.float32).reshape(len(x), -1)
 
     def decision_function(self, x: np.ndarray) -> np.ndarray:
@@ -306,17 +312,6 @@ class Detector(BaseEstimator):
                 f"{known} known anomalies among the rows"
             )
         return budgets
-
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        """Rows of the shape that it was trained on."""
-        self._check_fitted()
-        x = _checked_rows(x)
-        if x.shape[1:] != self.input_shape_:
-            raise UserError(
-                f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
-                f"found {x.shape[1:]}"
-            )
-        return x
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "training_"):

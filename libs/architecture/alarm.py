@@ -39,9 +39,9 @@ def dense_alarm(
             keras.Input((width,)),
             layers.Dense(copies * first, activation="relu"),
             layers.Reshape((copies, first)),
-            *(parallel_dense(copies, units, "relu") for units in others),
+            *(_parallel_dense(copies, units, "relu") for units in others),
             layers.Dropout(dropout, noise_shape=(None, 1, dims[-1]), seed=seed),
-            parallel_dense(copies, 1, None),
+            _parallel_dense(copies, 1, None),
             layers.Reshape((copies,)),
         ],
         name="alarm",
@@ -57,14 +57,8 @@ def dense_alarm(
     return model
 
 
-def parallel_dense(copies: int, units: int, activation: str | None, axes: str = "") -> layers.Layer:
-    """One dense layer per copy: (n, ..., copies, inputs) to (n, ..., copies, units).
-
-    ``axes`` has a letter for each axis between rows and copies.
-    """
+def _parallel_dense(copies: int, units: int, activation: str | None) -> layers.Layer:
+    """One dense layer per copy: (n, copies, inputs) to (n, copies, units)."""
     return layers.EinsumDense(
-        f"n{axes}ci,cio->n{axes}co",
-        (*[None] * len(axes), copies, units),
-        bias_axes="co",
-        activation=activation,
+        "nci,cio->nco", (copies, units), bias_axes="co", activation=activation
     )

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.architecture.alarm import parallel_dense
 from libs.architecture.target import check_image
 
 Part = tuple[keras.KerasTensor, list[keras.KerasTensor]]
@@ -207,7 +206,11 @@ def _parallel_rest(
         shape = (None, *others, 1, width)
         hidden = layers.ReLU()(hidden)
         hidden = layers.Dropout(dropout, noise_shape=shape, seed=seed + i)(hidden)
-        dense = parallel_dense(copies, units, None, axes="e" * len(others))
+        dense = layers.EinsumDense(
+            "neci,cio->neco" if others else "nci,cio->nco",
+            (*[None] * len(others), copies, units),
+            bias_axes="co",
+        )
         hidden, kernel = dense(hidden), _glorot((width, units), seed + i)
         dense.set_weights([np.tile(kernel, (copies, 1, 1)), np.zeros((copies, units))])
         width = units
