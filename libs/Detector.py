@@ -25,6 +25,8 @@ COMPONENTS = {
     "A3": "libs.A3",
     "R2AD2": "libs.R2AD2",
     "R2AD2Sketch": "libs.R2AD2Sketch",
+    "AdversarialClustering": "libs.Cluster",
+    "ARGUE": "libs.ARGUE",
     "Autoencoder": "baselines",
     "VAE": "baselines",
     "DAGMM": "baselines",
@@ -39,6 +41,13 @@ COMPONENTS = {
     "OneClassSVM": "baselines",
     "PCA": "baselines",
     "Seq2Seq": "baselines",
+    "FAnoGAN": "baselines",
+    "GANomaly": "baselines",
+    "KMeansClustering": "libs.Cluster",
+    "MExCVAE": "baselines",
+    "MixtureClustering": "libs.Cluster",
+    "MultiHeadAutoencoder": "libs.MultiHeadAutoencoder",
+    "REPEN": "baselines",
     "GaussianNoise": "libs.architecture.anomaly",
     "UniformNoise": "libs.architecture.anomaly",
 }
@@ -90,6 +99,9 @@ class Detector(BaseEstimator):
 
     fewest_known: ClassVar[int] = 0
     """Known anomalies that a method which uses labels cannot do without."""
+    uses_classes: ClassVar[bool] = False
+    """Whether the classes of the training rows take part in the training. If so, `_fit` takes them
+    as its third argument, None where `fit` was given none."""
 
     # --- what a subclass gives -------------------------------------------------------------------
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
@@ -118,7 +130,12 @@ class Detector(BaseEstimator):
             setattr(self, name, keras.models.load_model(path, compile=False))
 
     # --- what a user calls -----------------------------------------------------------------------
-    def fit(self, x: np.ndarray | Rows, y: np.ndarray | None = None) -> Self:
+    def fit(
+        self,
+        x: np.ndarray | Rows,
+        y: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
+    ) -> Self:
         """Learn from training rows.
 
         Parameters
@@ -129,6 +146,9 @@ class Detector(BaseEstimator):
         y : (n,) int, optional
             0 = normal or unlabelled, 1 = known anomaly. Without labels all rows count as normal.
             A method that uses no labels learns from the rows with 0 only.
+        classes : (n,) str, optional
+            Class of each row. Only methods with ``uses_classes`` look at it, and only at the
+            classes of normal rows.
 
         Returns
         -------
@@ -137,7 +157,8 @@ class Detector(BaseEstimator):
         Raises
         ------
         UserError
-            If rows are not finite numbers, labels are not 0 or 1, or no normal row is there.
+            If rows are not finite numbers, labels are not 0 or 1, no normal row is there, or
+            classes are not one per row.
         """
         x = _rows(x)
         first = 0
@@ -152,12 +173,15 @@ class Detector(BaseEstimator):
             )
         if not (y == 0).any():
             raise UserError("no normal row to learn from: expected at least one label 0")
+        classes = None if classes is None else _checked_classes(classes, len(x))
         if not self.uses_labels and y.any():
+            classes = None if classes is None else classes[y == 0]
             x, y = x[y == 0], y[y == 0]
         self.input_shape_ = x.shape[1:]
         for earlier in ("_compiled", "calibration_scores_", "rate_"):  # of an earlier fit
             self.__dict__.pop(earlier, None)
-        self.training_ = self._fit(x, y.astype(np.int32))
+        more = (classes,) if self.uses_classes else ()
+        self.training_ = self._fit(x, y.astype(np.int32), *more)
         return self
 
     def iter_scores(self, x: RowsOrChunks) -> Iterator[np.ndarray]:
@@ -319,6 +343,19 @@ class Detector(BaseEstimator):
             raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
         return self.calibration_scores_[:, -1]
 
+    def _fitted(
+        self, part: Any, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None
+    ) -> Any:
+        """A part that is ready for use, trained on the normal rows if it is an unfitted Detector.
+
+        The caller's own object is never trained.
+        """
+        if not isinstance(part, Detector) or hasattr(part, "training_"):
+            return part
+        classes = None if classes is None else classes[y == 0]
+        part = clone(part).set_params(random_state=self.random_state)
+        return part.fit(x[y == 0], classes=classes)
+
     def _checked_budgets(self, known: int) -> tuple[int, ...]:
         """The setting ``budgets``, ascending; ``known``, the number of anomalies, if it is None."""
         budgets = (known,) if self.budgets is None else tuple(sorted(self.budgets))
@@ -365,3 +402,13 @@ def _check_finite(block: np.ndarray, first: int) -> None:
             f"expected finite numbers, found {block[(row, *column)]} in row {first + row}, column "
             f"{column}; remove or impute such values"
         )
+
+
+def _checked_classes(classes: np.ndarray, n: int) -> np.ndarray:
+    """Classes as an (n,) array of str."""
+    classes = np.asarray(classes)
+    if classes.shape != (n,):
+        raise UserError(
+            f"classes: expected one for each of the {n} rows, found shape {classes.shape}"
+        )
+    return classes.astype(str)

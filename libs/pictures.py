@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,3 +155,29 @@ def _draw_bars(axes: "Axes", values: Mapping[str, float]) -> None:
     axes.invert_yaxis()
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def gate_picture(path: Path, table: pd.DataFrame, title: str) -> None:
+    """Draw which expert answers for which class, as ARGUE's gate weighs them.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    table : DataFrame
+        See `libs.results.gate_table`.
+    title : str
+    """
+    rows, columns = table.shape
+    with _page(path, 2.2 + 0.62 * columns, 1.6 + 0.38 * rows) as figure:
+        axes = figure.add_subplot()
+        axes.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for (i, j), weight in np.ndenumerate(table.to_numpy()):
+            colour = "white" if weight > 0.6 else "#222222"
+            text = f"{weight:.2f}".replace("0.", ".", 1)
+            axes.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+        axes.set_xticks(range(columns), table.columns, rotation=45, ha="right")
+        axes.set_yticks(range(rows), table.index)
+        axes.set_xlabel("expert")
+        axes.set_ylabel("class")
+        axes.set_title(title, fontsize=10)

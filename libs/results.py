@@ -1,5 +1,6 @@
 """Runs to result files: metrics, ROC points, ROC pictures and scores, one folder per experiment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from libs import Metrics, storage
 from libs.DataHandler import Experiment, Split, view_labels
-from libs.pictures import roc_picture
+from libs.pictures import gate_picture, roc_picture
 from libs.runs import TRAINED, Row
 
 DESCRIPTION = "experiment.json"
@@ -35,6 +36,29 @@ def metric_table(mask: np.ndarray, y: np.ndarray, runs: list[Row]) -> pd.DataFra
     for column in ("rows", "epochs", "updates"):
         table[column] = table[column].astype("Int64")
     return table.rename_axis("run")
+
+
+def gate_table(weights: np.ndarray, classes: np.ndarray, experts: Sequence[str]) -> pd.DataFrame:
+    """Mean weights that ARGUE's gate gives, one row per class.
+
+    Parameters
+    ----------
+    weights : (n, experts + 1) float
+        See `libs.ARGUE.ARGUE.gate`.
+    classes : (n,) str
+    experts : sequence of str
+        ``expert_names_``; the last column is "anomaly".
+    """
+    table = pd.DataFrame(weights, columns=[*experts, "anomaly"])
+    return table.groupby(pd.Index(classes, name="class")).mean()
+
+
+def write_gate(path: Path, table: pd.DataFrame, title: str) -> None:
+    """Write ``<path>.gate.csv`` and ``<path>.gate.png``, each whole or not at all."""
+    with storage.replaced_file(path.with_name(f"{path.name}.gate.csv")) as csv:
+        table.to_csv(csv, float_format="%.5g")
+    with storage.replaced_file(path.with_name(f"{path.name}.gate.png")) as png:
+        gate_picture(png, table, title)
 
 
 def write_results(

@@ -114,8 +114,9 @@ def sha256(path: Path) -> str:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write ``manifest.json`` with the checksum of every file that lies in ``folder``."""
-    files = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.name != MANIFEST}
+    """Write ``manifest.json`` with the checksum of every file in ``folder`` and below."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
+    files = {p.relative_to(folder).as_posix(): sha256(p) for p in paths}
     write_json(folder / MANIFEST, manifest | {"files": files})
 
 

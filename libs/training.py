@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from libs.patience import Patience
 from libs.progress import progress
 from libs.seeds import derive_seed
 
@@ -75,14 +76,21 @@ class Adam:
     learning_rate : float
     beta_1 : float
         Decay of the mean gradient.
+    clip_norm : float, optional
+        All gradients together are scaled down to this norm (Keras' ``global_clipnorm``).
     """
 
     def __init__(
-        self, variables: Sequence[keras.Variable], learning_rate: float, beta_1: float = 0.9
+        self,
+        variables: Sequence[keras.Variable],
+        learning_rate: float,
+        beta_1: float = 0.9,
+        clip_norm: float | None = None,
     ):
         self.variables = [variable.value for variable in variables]
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
+        self.clip_norm = clip_norm
         self.first = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.second = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.powers = (tf.Variable(beta_1), tf.Variable(0.999))
@@ -90,6 +98,8 @@ class Adam:
     def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tf.Tensor]:
         """Move the variables one step against the gradient of ``loss``, and give the gradient."""
         gradients = tape.gradient(loss, self.variables)
+        if self.clip_norm is not None:
+            gradients = tf.clip_by_global_norm(gradients, self.clip_norm)[0]
         beta1, beta2 = self.powers
         for v, m, s, g in zip(self.variables, self.first, self.second, gradients, strict=True):
             tf.raw_ops.ResourceApplyAdam(
@@ -116,11 +126,16 @@ class RMSprop:
     ----------
     variables : sequence of keras.Variable
     learning_rate : float
-    clip_norm : float
+    clip_norm : float, optional
         The gradient of each variable by itself is scaled down to this norm (Keras' ``clipnorm``).
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float, clip_norm: float):
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        learning_rate: float,
+        clip_norm: float | None = None,
+    ):
         self.variables = [variable.value for variable in variables]
         self.learning_rate = learning_rate
         self.clip_norm = clip_norm
@@ -139,7 +154,38 @@ class RMSprop:
                 rho=0.9,
                 momentum=0.0,
                 epsilon=1e-7,
-                grad=tf.clip_by_norm(g, self.clip_norm),
+                grad=g if self.clip_norm is None else tf.clip_by_norm(g, self.clip_norm),
+            )
+
+
+class Adadelta:
+    """Adadelta (Zeiler, 2012) by TensorFlow's fused kernel, as in Keras: ρ = .95.
+
+    Parameters
+    ----------
+    variables : sequence of keras.Variable
+    learning_rate : float
+        Zeiler's method has none, that is 1.
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable], learning_rate: float):
+        self.variables = [variable.value for variable in variables]
+        self.learning_rate = learning_rate
+        self.squares = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+        self.updates = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
+        """Move the variables one step against the gradient of ``loss``."""
+        gradients = tape.gradient(loss, self.variables)
+        for v, s, u, g in zip(self.variables, self.squares, self.updates, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdadelta(
+                var=v.handle,
+                accum=s.handle,
+                accum_update=u.handle,
+                lr=self.learning_rate,
+                rho=0.95,
+                epsilon=1e-7,
+                grad=g,
             )
 
 
@@ -147,7 +193,7 @@ def gradient_step(
     loss: Step,
     variables: Sequence[keras.Variable],
     learning_rate: float,
-    optimiser: Callable[[Sequence[keras.Variable], float], Adam | RMSprop] = Adam,
+    optimiser: Callable[[Sequence[keras.Variable], float], Adam | RMSprop | Adadelta] = Adam,
 ) -> Step:
     """The ordinary step: ``optimiser`` on the gradient of ``loss(seed, *batch)``."""
     optimiser = optimiser(variables, learning_rate)
@@ -189,6 +235,7 @@ def train(
     seed: int,
     name: str,
     order: Callable[[int], np.ndarray] | None = None,
+    patience: Patience | None = None,
 ) -> Training:
     """Run ``step`` over ``epochs`` random orders of the rows.
 
@@ -209,6 +256,8 @@ def train(
     order : callable, optional
         ``order(epoch)`` gives the row numbers of an epoch, as many in each. Default: all rows in a
         random order.
+    patience : Patience, optional
+        Ends the training early.
 
     Returns
     -------
@@ -249,8 +298,12 @@ def train(
                     f"epoch {epoch + 1}/{epochs} loss {mean:.4f}",
                 )
             losses.append(mean)
+            if patience and patience.ended():
+                break
+    if patience:
+        patience.restore()
     seconds = time.perf_counter() - start
-    return Training(len(rows[0]), epochs, steps * epochs, seconds, tuple(losses))
+    return Training(len(rows[0]), len(losses), steps * len(losses), seconds, tuple(losses))
 
 
 def order_of(keep: np.ndarray, seed: int, name: str) -> Callable[[int], np.ndarray]:

@@ -12,13 +12,35 @@ from libs.runtime import start_tensorflow
 start_tensorflow()
 
 from baselines import Autoencoder, Checkpoints  # noqa: E402
+from libs.Cluster import KMeansClustering  # noqa: E402
 from libs.Detector import COMPONENTS, Detector, component  # noqa: E402
+from libs.MultiHeadAutoencoder import MultiHeadAutoencoder  # noqa: E402
 
 DETECTORS = [name for name in COMPONENTS if issubclass(component(name), Detector)]
 
 _SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
 _CHECKPOINTS = Checkpoints(dims=(12, 8, 4), epochs=20, batch_size=32)
+_CODE = Autoencoder(dims=(16, 8), **_SCHEDULE)
+_EXPERTS = MultiHeadAutoencoder(
+    dims=(16, 8), clustering=KMeansClustering(_CODE, clusters=3), **_SCHEDULE
+)
 SETTINGS = {
+    "AdversarialClustering": {"dims": (16, 8), "clusters": 3, **_SCHEDULE},
+    # long enough to fit its labels: generated rows alone tell the toy's anomalies, too
+    "ARGUE": {
+        "target": _EXPERTS,
+        "alarm_dims": (60, 30),
+        "dropout": 0.0,
+        "epochs": 100,
+        "batch_size": 32,
+        "learning_rate": 3e-3,
+    },
+    "FAnoGAN": {"dims": (16, 8), "latent": 4, **_SCHEDULE},
+    "GANomaly": {"dims": (16, 8), "code": 4, **_SCHEDULE},
+    "KMeansClustering": {"autoencoder": _CODE, "clusters": 3},
+    "MixtureClustering": {"autoencoder": _CODE, "clusters": 3},
+    "MExCVAE": {"dims": (16, 8, 4), **_SCHEDULE},
+    "MultiHeadAutoencoder": _EXPERTS.get_params(deep=False),
     "A3": {"target": Autoencoder(dims=(16, 8), **_SCHEDULE), "alarm_dims": (60, 30), **_SCHEDULE},
     "Autoencoder": {"dims": (16, 8), **_SCHEDULE},
     "BiGAN": {"dims": (32,), "epochs": 20, "batch_size": 32, "learning_rate": 1e-3},
@@ -40,6 +62,7 @@ SETTINGS = {
         "learning_rate": 5e-3,
     },
     "R2AD2Sketch": {"target": _CHECKPOINTS, "size": 16, **_SCHEDULE | {"epochs": 15}},
+    "REPEN": {"epochs": 5, "batches": 10, "batch_size": 64},
     "VAE": {"dims": (16,), "code": 4, **_SCHEDULE},
 }
 """Settings that suit the toy rows; a detector that is not named here is tested with its own."""

@@ -57,7 +57,7 @@ def conv_autoencoder(
     dropout : float
         Rate of the spatial dropout before the last ReLU.
     """
-    _check_28(shape)
+    check_image(shape)
     a, b, c = dims
 
     def conv(filters: int, padding: str = "same") -> layers.Layer:
@@ -76,14 +76,6 @@ def conv_autoencoder(
     output = [conv(shape[2]), layers.Activation("sigmoid")]
     stack = [keras.Input(tuple(shape)), *encoder, *decoder, *output]
     return keras.Sequential(stack, name="conv_autoencoder")
-
-
-def _check_28(shape: Sequence[int]) -> None:
-    if tuple(shape[:2]) != (28, 28) or len(shape) != 3:
-        raise UserError(
-            f"the convolutional autoencoder takes rows of shape (28, 28, channels), found "
-            f"{tuple(shape)}; use a dense network"
-        )
 
 
 def dropout_dense_autoencoder(
@@ -132,7 +124,7 @@ def dropout_conv_autoencoder(
         Width of the code.
     dropout : float
     """
-    _check_28(shape)
+    check_image(shape)
     (code,) = dims
 
     def up(filters: int, name: str) -> layers.Layer:
@@ -152,6 +144,15 @@ def dropout_conv_autoencoder(
     stack += [layers.Conv2D(8, 3, name="decoder_2"), *relu()]
     stack += [up(shape[2], "decoder_3"), layers.Activation("sigmoid")]
     return keras.Sequential(stack, name="dropout_conv_autoencoder")
+
+
+def check_image(shape: Sequence[int]) -> None:
+    """Raise a UserError unless rows are images that the convolutional networks fit."""
+    if tuple(shape[:2]) != (28, 28) or len(shape) != 3:
+        raise UserError(
+            f"convolutional networks take rows of shape (28, 28, channels), found {tuple(shape)}; "
+            "use network='dense'"
+        )
 
 
 def digit_classifier() -> keras.Model:

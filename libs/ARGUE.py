@@ -1,0 +1,252 @@
+"""ARGUE: recombining gated unsupervised experts (Schulze, Sperl, Böttinger; IJCNN 2022)."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from libs.architecture.anomaly import GaussianNoise, UniformNoise
+from libs.architecture.experts import expert_activations, expert_alarm, gate
+from libs.Detector import Detector
+from libs.errors import UserError
+from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
+from libs.patience import Patience, held_out
+from libs.seeds import derive_seed
+from libs.training import Adam, Step, Training, scored, seeded, train
+
+GATE_FACTOR = 0.5
+"""Learning rate of the gate as a share of the alarm's (authors' code)."""
+
+
+class ARGUE(Detector):
+    """Experts for the kinds of normal rows, an alarm network on their activations, and a gate.
+
+    Target: a frozen `MultiHeadAutoencoder`. One alarm network, shared by all experts, reads the
+    activations of the encoder and of one expert's decoder, and gives that expert's verdict a_i. The
+    gate reads those of the encoder and says how responsible each expert is, g_i; its last output
+    stands for "anomaly". Score: Σ g_i·a_i + g_anomaly, in [0, 1].
+
+    The alarm learns that score: 0 for normal rows, 1 for known anomalies and for generated rows.
+    The gate learns which expert a normal row belongs to, and the last output for all others. Both
+    losses are cross-entropies; the alarm's gradient ends at the gate. Label budgets train together
+    as in `libs.A3`: each has an alarm and a gate of its own and averages over its own rows.
+
+    A4RGUE is ``ARGUE(target=MultiHeadAutoencoder(clustering=AdversarialClustering()))``. Difference
+    from the authors' code: its gate, too, learns the last output for known anomalies, not a
+    cluster of normal rows.
+
+    Parameters
+    ----------
+    target : MultiHeadAutoencoder
+        Fitted: used as it is. Unfitted: trained on the normal rows first. Default: with its
+        defaults.
+    anomaly : GaussianNoise or UniformNoise
+        Maker of counter-examples, as many as there are rows (N(.5, 1)).
+    budgets : sequence of int, optional
+        Known anomalies for each alarm and gate: the first ones in the order of the rows. Default:
+        one of each with all of them.
+    alarm_dims : sequence of int
+        Hidden widths of alarm and gate (authors' code: 1000-500-200-75).
+    dropout : float
+        After each of their hidden layers (.1).
+    patience : int, optional
+        Epochs without improvement after which the training ends; see `libs.patience`.
+    epochs, batch_size, learning_rate
+        Adam; the paper takes 500 epochs at 1e-4. The gate's learning rate is half of it.
+    random_state : int
+
+    Attributes
+    ----------
+    encoder_, decoders_ : keras.Model
+        Of the target.
+    alarm_ : keras.Model
+        Activations to logits (n, experts, budgets).
+    gate_ : keras.Model
+        The encoder's activations to logits (n, budgets, experts + 1).
+    expert_names_ : tuple of str
+        Of the target.
+    """
+
+    networks = ("encoder_", "decoders_", "alarm_", "gate_")
+    uses_labels = True
+    uses_classes = True
+
+    def __init__(
+        self,
+        target: MultiHeadAutoencoder | None = None,
+        anomaly: GaussianNoise | UniformNoise | None = None,
+        budgets: Sequence[int] | None = None,
+        alarm_dims: Sequence[int] = (1000, 500, 200, 75),
+        dropout: float = 0.1,
+        patience: int | None = None,
+        epochs: int = 500,
+        batch_size: int = 256,
+        learning_rate: float = 1e-4,
+        random_state: int = 0,
+    ):
+        self.target = target
+        self.anomaly = anomaly
+        self.budgets = budgets
+        self.alarm_dims = alarm_dims
+        self.dropout = dropout
+        self.patience = patience
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def _fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> Training:
+        known = np.flatnonzero(y)
+        self.budgets_ = self._checked_budgets(len(known))
+        target = self._fitted(self.target or MultiHeadAutoencoder(), x, y, classes)
+        self.encoder_, self.decoders_ = target.encoder_, target.decoders_
+        self.expert_names_ = target.expert_names_
+        self._build()
+        # group: the expert of a normal row; a known anomaly belongs to the gate's last output
+        group = np.full(len(x), len(self.expert_names_), np.int32)
+        normal_classes = None if classes is None else classes[y == 0]
+        group[y == 0] = target.groups(x[y == 0], normal_classes)
+        # rank: which known anomaly a row is; -1 for a normal row, which belongs to every budget
+        rank = np.full(len(x), -1, np.int32)
+        rank[known] = np.arange(len(known))
+        rows, patience = (x, rank, group), None
+        if self.patience is not None:
+            out = np.zeros(len(x), bool)
+            out[y == 0] = held_out(group[y == 0], self.random_state)
+            patience = self._patience([values[out] for values in rows])
+            rows = [values[~out] for values in rows]
+        return train(
+            self._step(),
+            rows,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=self.random_state,
+            name="ARGUE",
+            patience=patience,
+        )
+
+    def _build(self) -> None:
+        """Make alarm and gate."""
+        width, own_shape = self.encoder_.output_shape[1][1], self.decoders_.output_shape[1][1:]
+        dims, copies = tuple(self.alarm_dims), len(self.budgets_)
+        seed = derive_seed(self.random_state, "ARGUE", "alarm")
+        with seeded(seed):
+            self.alarm_ = expert_alarm(width, own_shape, dims, self.dropout, copies, seed)
+        outputs = len(self.expert_names_) + 1
+        seed = derive_seed(self.random_state, "ARGUE", "gate")
+        with seeded(seed):
+            self.gate_ = gate(width, outputs, dims, self.dropout, copies, seed)
+
+    def _step(self) -> Step:
+        """One update of the alarm and one of the gate; the alarm saw the gate before its update."""
+        alarm = Adam(self.alarm_.trainable_variables, self.learning_rate)
+        gate = Adam(self.gate_.trainable_variables, GATE_FACTOR * self.learning_rate)
+
+        def step(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                tape.watch([*alarm.variables, *gate.variables])
+                losses = self._losses(seed, rows, rank, group)
+            alarm.minimise(losses[0], tape)
+            gate.minimise(losses[1], tape)
+            return tf.add_n(losses)
+
+        return step
+
+    def _losses(
+        self, seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Losses of alarm and gate on a batch and on as many generated rows, summed over budgets.
+
+        Parameters
+        ----------
+        seed : (2,) int32
+        rows : (b, ...) float32
+        rank, group : (b,) int32
+            See `_fit`.
+        """
+        n, experts = tf.shape(rows)[0], len(self.expert_names_)
+        anomaly = self.anomaly or GaussianNoise()
+        both = tf.concat([rows, anomaly.generate(rows, seed)], axis=0)
+        log_gate, log_zero, log_one = self._verdict(both, training=True)
+        own = tf.cast(rank[:, None] < tf.constant(self.budgets_)[None, :], tf.float32)
+
+        def total(values: tf.Tensor) -> tf.Tensor:
+            """Means over a budget's own rows, of which a batch may hold none, and over noise."""
+            real = tf.reduce_sum(own * values[:n], axis=0)
+            real = tf.math.divide_no_nan(real, tf.reduce_sum(own, axis=0))
+            return -tf.reduce_sum(real + tf.reduce_mean(values[n:], axis=0))
+
+        right = tf.where(rank[:, None] >= 0, log_one[:n], log_zero[:n])
+        alarm = total(tf.concat([right, log_one[n:]], axis=0))
+        group = tf.concat([group, tf.fill((n,), experts)], axis=0)
+        return alarm, total(tf.gather(log_gate, group, axis=2, batch_dims=1))
+
+    def _verdict(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Logarithms of gate weights, of 1 - score and of score: exact where those are near 0.
+
+        Returns
+        -------
+        log_gate : (n, budgets, experts + 1) float32
+        log_zero, log_one : (n, budgets) float32
+            Their gradient ends at the gate.
+        """
+        shared, own = expert_activations(self.encoder_, self.decoders_, x)
+        log_gate = tf.nn.log_softmax(self.gate_(shared, training=training))
+        verdicts = tf.transpose(self.alarm_([shared, own], training=training), (0, 2, 1))
+        weight = tf.stop_gradient(log_gate)
+        zero = weight[..., :-1] + tf.math.log_sigmoid(-verdicts)
+        one = tf.concat([weight[..., :-1] + tf.math.log_sigmoid(verdicts), weight[..., -1:]], -1)
+        return log_gate, tf.reduce_logsumexp(zero, axis=-1), tf.reduce_logsumexp(one, axis=-1)
+
+    def _patience(self, rows: Sequence[np.ndarray]) -> Patience | None:
+        """Both losses on normal rows that were held out, as a mean over budgets."""
+
+        def loss(rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+            log_gate, log_zero, _ = self._verdict(rows, training=False)
+            right = tf.gather(log_gate, group, axis=2, batch_dims=1)
+            return -tf.reduce_mean(log_zero + right, axis=1)
+
+        variables = self.alarm_.trainable_variables + self.gate_.trainable_variables
+        return Patience(self.patience, loss, rows, self.batch_size, variables)
+
+    def gate(self, x: np.ndarray, budget: int | None = None) -> np.ndarray:
+        """How responsible each expert is for each row.
+
+        Parameters
+        ----------
+        x : (n, ...) float
+        budget : int, optional
+            The label budget whose gate answers; default: the largest.
+
+        Returns
+        -------
+        (n, experts + 1) float32
+            In the order of ``expert_names_``, "anomaly" last; each row adds up to 1.
+        """
+        self._check_fitted()
+        if x.shape[1:] != self.input_shape_:
+            raise UserError(f"expected rows of shape {self.input_shape_}, found {x.shape[1:]}")
+        copy = self.budgets_.index(self.budgets_[-1] if budget is None else budget)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)])
+        def weights(rows: tf.Tensor) -> tf.Tensor:
+            shared = self.encoder_(rows, training=False)[1]
+            return tf.nn.softmax(self.gate_(shared, training=False)[:, copy])
+
+        return scored(weights, x, chunk_rows(self.decoders_))
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return scored(self._compiled, x, chunk_rows(self.decoders_))
+
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.exp(self._verdict(x, training=False)[2])
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        (folder / EXPERTS).write_text(json.dumps(self.expert_names_))
+
+    def _load(self, folder: Path) -> None:
+        super()._load(folder)
+        self.expert_names_ = tuple(json.loads((folder / EXPERTS).read_text()))

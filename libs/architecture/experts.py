@@ -1,0 +1,221 @@
+"""Networks of experts: a shared encoder with a decoder for each, their alarm, and their gate.
+
+Decoders stand side by side as layers of their own: on a CPU that is faster than batched products
+or grouped convolutions. The alarm network, which all experts share and which takes nearly all of
+the time, sees the experts of all rows in one product.
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from libs.architecture.target import check_image
+
+Part = tuple[keras.KerasTensor, list[keras.KerasTensor]]
+"""What an encoder or a decoder gives: its output and its hidden activations."""
+
+
+def multi_head_autoencoder(
+    network: str, shape: Sequence[int], dims: Sequence[int], dropout: float, experts: int
+) -> tuple[keras.Model, keras.Model]:
+    """ARGUE's autoencoder: one encoder, and a decoder for every expert (authors' code).
+
+    Activations are the outputs of stand-alone ReLU layers, flattened, in the order of computation.
+    The dense code, whose ReLU is fused, is none of them: CovType's 90-75-60-45-25-15 gives 295 per
+    part, the images' convolutions 3,656 and 3,776.
+
+    Parameters
+    ----------
+    network : {"dense", "conv"}
+    shape : sequence of int
+        Shape of one row.
+    dims : sequence of int
+        Widths (dense) or channels (conv: 16-8-8) from the input to the code.
+    dropout : float
+        After every hidden layer.
+    experts : int
+
+    Returns
+    -------
+    encoder : keras.Model
+        Rows to codes (n, ...) and activations (n, width).
+    decoders : keras.Model
+        A list with the codes for each expert to logits of rows (n, experts, ...) and activations
+        (n, experts, width).
+    """
+    encode, decode = PARTS[network]
+    rows = keras.Input(tuple(shape))
+    code, hidden = encode(rows, dims, dropout)
+    encoder = keras.Model(rows, [code, _joined(hidden)], name="encoder")
+    codes = [keras.Input(code.shape[1:]) for _ in range(experts)]
+    parts = [decode(code, shape, dims, dropout) for code in codes]
+    logits = layers.Reshape((experts, *shape))(_joined([output for output, _ in parts]))
+    hidden = _joined([h for _, hidden in parts for h in hidden])
+    hidden = layers.Reshape((experts, hidden.shape[1] // experts))(hidden)
+    return encoder, keras.Model(codes, [logits, hidden], name="decoders")
+
+
+def _joined(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    """Flatten and concatenate: (n, width)."""
+    flat = [layers.Flatten()(t) for t in tensors]
+    return layers.Concatenate(axis=1)(flat) if len(flat) > 1 else flat[0]
+
+
+def _dense_encoder(x: keras.KerasTensor, dims: Sequence[int], dropout: float) -> Part:
+    x, hidden = layers.Flatten()(x), []
+    for width in dims[:-1]:
+        hidden.append(layers.ReLU()(layers.Dense(width)(x)))
+        x = layers.Dropout(dropout)(hidden[-1])
+    return layers.Dense(dims[-1], activation="relu")(x), hidden
+
+
+def _dense_decoder(
+    x: keras.KerasTensor, shape: Sequence[int], dims: Sequence[int], dropout: float
+) -> Part:
+    hidden = []
+    for width in reversed(dims[:-1]):
+        hidden.append(layers.ReLU()(layers.Dense(width)(x)))
+        x = layers.Dropout(dropout)(hidden[-1])
+    return layers.Dense(int(np.prod(shape)))(x), hidden
+
+
+def _conv_encoder(x: keras.KerasTensor, dims: Sequence[int], dropout: float) -> Part:
+    check_image(x.shape[1:])
+    hidden = []
+    for filters in dims:
+        x = layers.Conv2D(filters, 3, padding="same")(x)
+        hidden.append(layers.ReLU()(layers.MaxPooling2D(2, padding="same")(x)))
+        x = layers.SpatialDropout2D(dropout)(hidden[-1])
+    return x, hidden
+
+
+def _conv_decoder(
+    x: keras.KerasTensor, shape: Sequence[int], dims: Sequence[int], dropout: float
+) -> Part:
+    hidden = []
+    for filters, padding in zip(reversed(dims), ("same", "same", "valid"), strict=True):
+        hidden.append(layers.ReLU()(layers.Conv2D(filters, 3, padding=padding)(x)))
+        x = layers.SpatialDropout2D(dropout)(layers.UpSampling2D(2)(hidden[-1]))
+    return layers.Conv2D(shape[-1], 3, padding="same")(x), hidden
+
+
+PARTS: dict[str, tuple[Callable[..., Part], Callable[..., Part]]] = {
+    "dense": (_dense_encoder, _dense_decoder),
+    "conv": (_conv_encoder, _conv_decoder),
+}
+
+
+def expert_activations(
+    encoder: keras.Model, decoders: keras.Model, x: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """What alarm and gate see of rows, in inference mode.
+
+    Returns
+    -------
+    shared : (n, encoder width) float32
+    own : (n, experts, decoder width) float32
+        Every decoder on the code of every row.
+    """
+    code, shared = encoder(x, training=False)
+    return shared, decoders([code] * len(decoders.inputs), training=False)[1]
+
+
+def expert_alarm(
+    width: int,
+    own_shape: Sequence[int],
+    dims: Sequence[int],
+    dropout: float,
+    copies: int,
+    seed: int,
+) -> keras.Model:
+    """The alarm network that all experts share, once per label budget.
+
+    Each copy is ``dims`` with ReLU and dropout, and one logit, on ``[encoder; decoder]``
+    activations (ARGUE: 1000-500-200-75, .1). The kernel of the first layer is split, so that the
+    encoder's part, which is the same for all experts, is computed once per row. All copies start
+    from the same weights and drop the same units.
+
+    Parameters
+    ----------
+    width : int
+        Activations of the encoder.
+    own_shape : (experts, decoder width)
+    dims : sequence of int
+    dropout : float
+    copies : int
+        Number of networks, one per label budget.
+    seed : int
+        Decides weights and dropout, for one copy as for many.
+
+    Returns
+    -------
+    keras.Model
+        (n, width) and (n, experts, decoder width) to logits (n, experts, copies).
+    """
+    experts, own_width = own_shape
+    shared, own = keras.Input((width,)), keras.Input((experts, own_width))
+    first = layers.Dense(copies * dims[0], name="shared")
+    rest = layers.Dense(copies * dims[0], use_bias=False, name="own")
+    hidden = layers.Add()([layers.Reshape((1, copies * dims[0]))(first(shared)), rest(own)])
+    hidden = layers.Reshape((experts, copies, dims[0]))(hidden)
+    logits = _parallel_rest(hidden, dims, dropout, 1, seed)
+    alarm = keras.Model([shared, own], layers.Reshape((experts, copies))(logits), name="alarm")
+    kernel = _glorot((width + own_width, dims[0]), seed)
+    first.set_weights([np.tile(kernel[:width], (1, copies)), np.zeros(copies * dims[0])])
+    rest.set_weights([np.tile(kernel[width:], (1, copies))])
+    return alarm
+
+
+def gate(
+    width: int, outputs: int, dims: Sequence[int], dropout: float, copies: int, seed: int
+) -> keras.Model:
+    """The gate, once per label budget: which expert is responsible, the last being "anomaly".
+
+    Parameters
+    ----------
+    width : int
+        Activations of the encoder.
+    outputs : int
+        Number of experts + 1.
+    dims, dropout, copies, seed
+        As in `expert_alarm`.
+
+    Returns
+    -------
+    keras.Model
+        (n, width) to logits (n, copies, outputs).
+    """
+    shared = keras.Input((width,))
+    first = layers.Dense(copies * dims[0], name="shared")
+    hidden = layers.Reshape((copies, dims[0]))(first(shared))
+    model = keras.Model(shared, _parallel_rest(hidden, dims, dropout, outputs, seed), name="gate")
+    kernel = _glorot((width, dims[0]), seed)
+    first.set_weights([np.tile(kernel, (1, copies)), np.zeros(copies * dims[0])])
+    return model
+
+
+def _parallel_rest(
+    hidden: keras.KerasTensor, dims: Sequence[int], dropout: float, outputs: int, seed: int
+) -> keras.KerasTensor:
+    """All layers after the first kernel: (n, ..., copies, dims[0]) to (n, ..., copies, outputs)."""
+    *others, copies, width = hidden.shape[1:]
+    for i, units in enumerate([*dims[1:], outputs], start=1):
+        shape = (None, *others, 1, width)
+        hidden = layers.ReLU()(hidden)
+        hidden = layers.Dropout(dropout, noise_shape=shape, seed=seed + i)(hidden)
+        dense = layers.EinsumDense(
+            "neci,cio->neco" if others else "nci,cio->nco",
+            (*[None] * len(others), copies, units),
+            bias_axes="co",
+        )
+        hidden, kernel = dense(hidden), _glorot((width, units), seed + i)
+        dense.set_weights([np.tile(kernel, (copies, 1, 1)), np.zeros((copies, units))])
+        width = units
+    return hidden
+
+
+def _glorot(shape: tuple[int, int], seed: int) -> np.ndarray:
+    return np.asarray(keras.initializers.GlorotUniform(seed)(shape))
