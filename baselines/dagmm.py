@@ -12,6 +12,7 @@ from keras import layers
 from sklearn.preprocessing import StandardScaler
 
 from libs.Detector import Detector
+from libs.rows import blocks
 from libs.seeds import derive_seed
 from libs.training import CHUNK, Training, gradient_step, seeded, train
 
@@ -100,7 +101,9 @@ class DAGMM(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        scaler = StandardScaler().fit(x.reshape(len(x), -1))
+        scaler = StandardScaler()
+        for block in blocks(x):
+            scaler.partial_fit(block.reshape(len(block), -1))
         self.mean_, self.scale_ = (v.astype(np.float32) for v in (scaler.mean_, scaler.scale_))
         with seeded(derive_seed(self.random_state, "DAGMM", "weights")):
             self._build(len(self.mean_))

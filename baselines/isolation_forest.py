@@ -9,6 +9,7 @@ from sklearn import ensemble
 
 from libs.Detector import Detector
 from libs.errors import UserError
+from libs.rows import sampled
 from libs.training import Training
 
 TRUSTED = {"sklearn.tree._tree.Tree"}
@@ -17,6 +18,9 @@ TRUSTED = {"sklearn.tree._tree.Tree"}
 
 class IsolationForest(Detector):
     """scikit-learn's forest on flattened normal rows; score: -decision_function, about [-.5, .5].
+
+    Each tree is grown on 256 rows. They are drawn from all rows or, where these take more than
+    `libs.rows.HELD_BYTES`, from as many random ones as that holds.
 
     Parameters
     ----------
@@ -31,6 +35,7 @@ class IsolationForest(Detector):
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         start = time.perf_counter()
+        x = sampled(x, self.random_state)
         self.forest_ = ensemble.IsolationForest(
             n_estimators=self.n_estimators, random_state=self.random_state
         ).fit(x.reshape(len(x), -1))

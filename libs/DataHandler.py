@@ -10,6 +10,7 @@ import numpy as np
 
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
+from libs.rows import Rows, extent, held
 from libs.seeds import derive_seed
 
 SAMPLE_UPDATES = 10_000
@@ -90,35 +91,37 @@ class SplitRules:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one experiment, scaled.
+    """Rows of one experiment, scaled to [0, 1] by the data's range, not clipped.
+
+    A part of more than `libs.rows.HELD_BYTES` is a view, which scales rows when they are read.
 
     Attributes
     ----------
-    x_train, y_train : (n, ...) float32, (n,) int32
+    x_train, y_train : (n, ...) float32 array or Rows, (n,) int32
         Normal rows (0, polluted ones included), then known anomalies (1) in the order in which
         label budgets take them: a budget of b means the first b.
     classes_train : (n,) str
         The class of each training row; a polluted row has a random normal one.
-    x_val, x_test : (m, ...) float32
+    x_val, x_test : (m, ...) float32 array or Rows
         Validation and test rows of all classes of the experiment.
     classes_val, classes_test : (m,) str
     """
 
     experiment: Experiment
-    x_train: np.ndarray
+    x_train: np.ndarray | Rows
     y_train: np.ndarray
     classes_train: np.ndarray
-    x_val: np.ndarray
+    x_val: np.ndarray | Rows
     classes_val: np.ndarray
-    x_test: np.ndarray
+    x_test: np.ndarray | Rows
     classes_test: np.ndarray
 
-    def rows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, part: str) -> tuple[np.ndarray | Rows, np.ndarray]:
         """Rows and classes of ``part``, "val" or "test"."""
         return getattr(self, f"x_{part}"), getattr(self, f"classes_{part}")
 
     @property
-    def x_val_normal(self) -> np.ndarray:
+    def x_val_normal(self) -> np.ndarray | Rows:
         """Normal validation rows, from which thresholds come."""
         return self.x_val[np.isin(self.classes_val, self.experiment.normal)]
 
@@ -162,10 +165,10 @@ class DataHandler:
         self.seed = int(seed)
         if data.x_test is None:
             test_seed = self.seed if rules.test_seed is None else rules.test_seed
-            rest, test = self._cut(np.arange(len(data.x)), rules.test, test_seed, "test")
-            self._x_test, self._classes_test = data.x[test], data.classes[test]
+            rest, self._test = self._cut(np.arange(len(data.x)), rules.test, test_seed, "test")
+            self._x_test, self._classes_test = data.x, data.classes[self._test]
         else:
-            rest = np.arange(len(data.x))
+            rest, self._test = np.arange(len(data.x)), np.arange(len(data.x_test))
             self._x_test, self._classes_test = data.x_test, data.classes_test
         self._train, self._val = self._cut(rest, rules.validation, self.seed, "validation")
         self._scaling_rows = rest
@@ -252,16 +255,16 @@ class DataHandler:
         believed = self._believed(experiment, normal, p_contamination)
         low, span = self._scaling(normal)
         val = self._val[np.isin(self.data.classes[self._val], self._named(experiment))]
-        test = np.flatnonzero(np.isin(self._classes_test, self._named(experiment)))
+        tested = np.isin(self._classes_test, self._named(experiment))
         split = Split(
             experiment=experiment,
-            x_train=_scale(self.data.x, np.concatenate([normal, pool]), low, span),
+            x_train=held(Rows(self.data.x, np.concatenate([normal, pool]), low, span)),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
             classes_train=np.concatenate([believed, self.data.classes[pool]]),
-            x_val=_scale(self.data.x, val, low, span),
+            x_val=held(Rows(self.data.x, val, low, span)),
             classes_val=self.data.classes[val],
-            x_test=_scale(self._x_test, test, low, span),
-            classes_test=self._classes_test[test],
+            x_test=held(Rows(self._x_test, self._test[tested], low, span)),
+            classes_test=self._classes_test[tested],
         )
         self._check_parts(split)
         return split
@@ -313,7 +316,7 @@ class DataHandler:
         if self.data.maximum is not None:
             return np.float32(0), np.float32(self.data.maximum)
         rows = {"all": self._scaling_rows, "normal": normal}[self.rules.scale_on]
-        low, high = self.data.x[rows].min(axis=0), self.data.x[rows].max(axis=0)
+        low, high = extent(Rows(self.data.x, rows))
         return low, np.where(high > low, high - low, np.float32(1))
 
     def _check_parts(self, split: Split) -> None:
@@ -327,11 +330,3 @@ class DataHandler:
                         f"{int((y == 0).sum())} normal rows and {int(y.sum())} anomalies; expected "
                         "at least one of each"
                     )
-
-
-def _scale(x: np.ndarray, rows: np.ndarray, low: np.ndarray, span: np.ndarray) -> np.ndarray:
-    """Scale rows to [0, 1] by the given range, not clipped, float32."""
-    chosen = x[rows].astype(np.float32)
-    chosen -= low
-    chosen /= span
-    return chosen

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,11 @@ from sklearn.base import BaseEstimator
 
 from libs import Metrics, storage
 from libs.errors import UserError
+from libs.rows import Rows, as_rows, blocks
 from libs.training import CHUNK, Training, scored
+
+RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
+"""What can be scored."""
 
 COMPONENTS = {
     "A3": "libs.A3",
@@ -76,8 +81,12 @@ class Detector(BaseEstimator):
     """Known anomalies that a method which uses labels cannot do without."""
 
     # --- what a subclass gives -------------------------------------------------------------------
-    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        """Learn from checked rows; methods that ignore labels see normal rows only."""
+    def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
+        """Learn from checked rows; methods that ignore labels see normal rows only.
+
+        ``x`` is an array or, where it is large, `libs.rows.Rows`: it has a shape, a length, slices
+        and gathers, but is no array.
+        """
         raise NotImplementedError
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
@@ -98,13 +107,14 @@ class Detector(BaseEstimator):
             setattr(self, name, keras.models.load_model(path, compile=False))
 
     # --- what a user calls -----------------------------------------------------------------------
-    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> Self:
+    def fit(self, x: np.ndarray | Rows, y: np.ndarray | None = None) -> Self:
         """Learn from training rows.
 
         Parameters
         ----------
         x : (n, ...) float
-            Rows, scaled as the targets expect them (about [0, 1]).
+            Rows, scaled as the targets expect them (about [0, 1]): an array, a memory-mapped file
+            or `libs.rows.Rows`. More than `libs.rows.HELD_BYTES` are never copied as a whole.
         y : (n,) int, optional
             0 = normal or unlabelled, 1 = known anomaly. Without labels all rows count as normal.
             A method that uses no labels learns from the rows with 0 only.
@@ -118,7 +128,11 @@ class Detector(BaseEstimator):
         UserError
             If rows are not finite numbers, labels are not 0 or 1, or no normal row is there.
         """
-        x = _checked_rows(x)
+        x = _rows(x)
+        first = 0
+        for block in blocks(x):
+            _check_finite(block, first)
+            first += len(block)
         y = np.zeros(len(x), np.int32) if y is None else np.asarray(y).reshape(-1)
         if len(y) != len(x) or not np.isin(y, (0, 1)).all():
             raise UserError(
@@ -135,25 +149,50 @@ class Detector(BaseEstimator):
         self.training_ = self._fit(x, y.astype(np.int32))
         return self
 
-    def decision_matrix(self, x: np.ndarray) -> np.ndarray:
-        """Scores for every label budget at once, float32 (n, budgets); higher is more anomalous.
+    def iter_scores(self, x: RowsOrChunks) -> Iterator[np.ndarray]:
+        """Scores of consecutive rows, block by block, each float32 (m, budgets).
 
-        Columns stand in the order of ``budgets_``; a method without labels has one.
+        Parameters
+        ----------
+        x : (n, ...) float, or an iterator of such chunks
+            An array, a memory-mapped file or `libs.rows.Rows`; of an iterator, one chunk at a time
+            is held.
+
+        Raises
+        ------
+        UserError
+            If there are no rows, or rows of another shape than in training, or values that are not
+            finite; row numbers count through all chunks.
         """
         self._check_fitted()
-        x = _checked_rows(x)
-        if x.shape[1:] != self.input_shape_:
-            raise UserError(
-                f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
-                f"found {x.shape[1:]}"
-            )
-        return self._scores(x).astype(np.float32).reshape(len(x), -1)
+        first = 0
+        for chunk in x if isinstance(x, Iterator) else (x,):
+            rows = _rows(chunk)
+            if rows.shape[1:] != self.input_shape_:
+                raise UserError(
+                    f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
+                    f"found {rows.shape[1:]}"
+                )
+            for block in blocks(rows):
+                _check_finite(block, first)
+                first += len(block)
+                yield self._scores(block).astype(np.float32, copy=False).reshape(len(block), -1)
+        if not first:
+            raise UserError("expected rows to score, found an iterator without chunks")
 
-    def decision_function(self, x: np.ndarray) -> np.ndarray:
+    def decision_matrix(self, x: RowsOrChunks) -> np.ndarray:
+        """Scores for every label budget at once, float32 (n, budgets); higher is more anomalous.
+
+        Columns stand in the order of ``budgets_``; a method without labels has one. ``x`` is as in
+        `iter_scores`; beside the scores themselves, memory does not grow with the rows.
+        """
+        return np.concatenate(list(self.iter_scores(x)))
+
+    def decision_function(self, x: RowsOrChunks) -> np.ndarray:
         """Scores, float32 (n,); higher is more anomalous. Of several budgets the largest."""
         return self.decision_matrix(x)[:, -1]
 
-    def calibrate(self, x: np.ndarray, rate: float = 0.01) -> Self:
+    def calibrate(self, x: RowsOrChunks, rate: float = 0.01) -> Self:
         """Choose ``threshold_`` from rows that no test depends on.
 
         Parameters
@@ -187,11 +226,11 @@ class Detector(BaseEstimator):
             )
         return threshold
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def predict(self, x: RowsOrChunks) -> np.ndarray:
         """1 for an anomaly, 0 otherwise, int (n,): ``decision_function(x) > threshold_``."""
         return (self.decision_function(x) > self.threshold_).astype(int)
 
-    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+    def predict_proba(self, x: RowsOrChunks) -> np.ndarray:
         """Empirical distribution of the calibration scores, float (n, 2).
 
         Column 1 is the share of calibration rows that score at most as high as the row.
@@ -287,19 +326,22 @@ class Detector(BaseEstimator):
 _LIBRARIES = ("keras", "numpy", "sklearn", "tensorflow")
 
 
-def _checked_rows(x: np.ndarray) -> np.ndarray:
-    """Rows as a non-empty, finite numeric array of two or more axes."""
-    x = np.asarray(x)
-    if x.ndim < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
+def _rows(x: np.ndarray | Rows) -> np.ndarray | Rows:
+    """Rows as a non-empty float32 array of two or more axes; large ones as a view."""
+    x = x if isinstance(x, Rows) else np.asarray(x)
+    if len(x.shape) < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
         raise UserError(
             f"expected numeric rows, an array (n, features...) with n > 0; "
             f"found shape {x.shape} of {x.dtype}"
         )
-    x = x.astype(np.float32, copy=False)
-    if not np.isfinite(x).all():
-        row, *column = np.argwhere(~np.isfinite(x))[0].tolist()
+    return as_rows(x)
+
+
+def _check_finite(block: np.ndarray, first: int) -> None:
+    """Raise a UserError that names the first bad value; ``first`` is the block's first row."""
+    if not np.isfinite(block).all():
+        row, *column = np.argwhere(~np.isfinite(block))[0].tolist()
         raise UserError(
-            f"expected finite numbers, found {x[(row, *column)]} in row {row}, column "
+            f"expected finite numbers, found {block[(row, *column)]} in row {first + row}, column "
             f"{column}; remove or impute such values"
         )
-    return x

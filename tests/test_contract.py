@@ -11,7 +11,8 @@ from conftest import DETECTORS, make, toy
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from libs.Detector import Detector, describe, rebuild
+from libs import rows, training
+from libs.Detector import Detector, component, describe, rebuild
 from libs.errors import UserError
 
 pytestmark = pytest.mark.parametrize("name", DETECTORS)
@@ -103,6 +104,39 @@ def test_rows_are_scored_each_by_itself(name, fitted, test_rows):
     alone = np.concatenate([fitted.decision_function(x[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(scores[:5], alone, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(scores, fitted.decision_function(x))
+
+
+def test_rows_that_need_not_fit_into_memory(name, train_rows, test_rows, tmp_path, monkeypatch):
+    """A memory-mapped file is never read as a whole; chunks of rows are scored like all at once."""
+    for file, array in (("train", train_rows[0]), ("test", test_rows[0])):
+        np.save(tmp_path / f"{file}.npy", array)
+    x, x_test = (np.load(tmp_path / f"{f}.npy", mmap_mode="r") for f in ("train", "test"))
+    monkeypatch.setattr(rows, "HELD_BYTES", 100 * x[:1].nbytes)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 70 * x[:1].nbytes)
+    gather = rows.Rows.__getitem__
+
+    def bounded(self, index):
+        found = gather(self, index)
+        assert isinstance(found, rows.Rows) or len(found) < len(train_rows[0]) - 60
+        return found
+
+    monkeypatch.setattr(rows.Rows, "__getitem__", bounded)
+    monkeypatch.setattr(training, "CALL_BYTES", 0)  # one batch a call
+    monkeypatch.setattr(sys.modules[component(name).__module__], "CHUNK", 64, raising=False)
+    detector = make(name, epochs=2).fit(x, train_rows[1])
+    whole = detector.decision_matrix(x_test)
+    assert whole.dtype == np.float32
+    monkeypatch.undo()
+    np.testing.assert_allclose(detector.decision_matrix(test_rows[0]), whole, rtol=1e-4, atol=1e-5)
+    chunks = [test_rows[0][:7], test_rows[0][7:500], test_rows[0][500:]]
+    streamed = detector.decision_matrix(iter(chunks))
+    np.testing.assert_allclose(streamed, whole, rtol=1e-4, atol=1e-5)
+    assert [len(s) for s in detector.iter_scores(iter(chunks))] == [7, 493, 100]
+    chunks[1] = np.where(np.arange(493)[:, None] == 3, np.nan, chunks[1])
+    with pytest.raises(UserError, match=r"found nan in row 10, column \[0\]"):
+        detector.decision_matrix(iter(chunks))
+    with pytest.raises(UserError, match="without chunks"):
+        detector.decision_matrix(iter(()))
 
 
 def test_fit_changes_neither_rows_nor_settings(name, train_rows):

@@ -2,14 +2,16 @@
 
 import gzip
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from libs import datasets
-from libs.datasets import blocks, creditcard, flows, ids, ids2017
+from libs import datasets, rows
+from libs.datasets import blocks, cache, creditcard, ids, ids2017
+from libs.datasets.dataset import DataSet
 from libs.errors import UserError
 
 
@@ -64,7 +66,7 @@ def test_real_creditcard_is_a_sample(raw_data):
     }
 
 
-@pytest.mark.parametrize("rows", [3, 100_000])
+@pytest.mark.parametrize("size", [1000, 2**25])
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -85,8 +87,8 @@ def test_real_creditcard_is_a_sample(raw_data):
         ([""], r"row 1: expected a header"),
     ],
 )
-def test_creditcard_errors_name_the_place(tmp_path, monkeypatch, lines, message, rows):
-    monkeypatch.setattr(blocks, "ROWS", rows)
+def test_creditcard_errors_name_the_place(tmp_path, monkeypatch, lines, message, size):
+    monkeypatch.setattr(blocks, "BYTES", size)
     path = write(tmp_path / creditcard.FILE, lines)
     with pytest.raises(UserError, match=message) as error:
         datasets.load("creditcard", tmp_path)
@@ -131,7 +133,7 @@ DAY = [IDS_HEADER, *map(flow, LABELS)]
 
 def test_ids_layout_with_every_quirk(tmp_path, monkeypatch, caplog):
     """Repeated headers, NaN, Infinity, empty cells, one day with addresses, gzip, CRLF."""
-    monkeypatch.setattr(blocks, "ROWS", 4)
+    monkeypatch.setattr(blocks, "BYTES", 1000)
     caplog.set_level(logging.INFO, "a3")
     quirks = [IDS_HEADER, flow("Benign", "17", 53), IDS_HEADER, IDS_HEADER, flow("Bot", "0")]
     for value in ("Infinity", "NaN", "-Infinity", ""):
@@ -168,7 +170,7 @@ def test_ids_published_rows_include_dropped_ones(tmp_path, monkeypatch):
     assert (data.name, len(data.x)) == ("ids", len(LABELS) - 1)
 
 
-@pytest.mark.parametrize("rows", [3, 100_000])
+@pytest.mark.parametrize("size", [1000, 2**25])
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -185,16 +187,107 @@ def test_ids_published_rows_include_dropped_ones(tmp_path, monkeypatch):
             r"row 7, column 'Tot Bwd Pkts': .*found 'much'",
         ),
         ([*DAY[:5], "80,6,14/02"], r"row 6: expected 80 columns, found 3"),
+        ([*DAY[:5], DAY[5] + ",1", DAY[6][2:], *DAY[7:]], r"row 6: expected 80 .*found 81"),
+        ([*DAY[:5], DAY[5][3:], DAY[6] + ",1", *DAY[7:]], r"row 6: expected 80 .*found 79"),
         (replaced(DAY, 1, 5, "Packets"), r"row 1: .*missing: Tot Bwd Pkts; unknown: Packets"),
         ([IDS_HEADER, IDS_HEADER], r"holds no rows"),
     ],
 )
-def test_ids_errors_name_the_place(tmp_path, monkeypatch, lines, message, rows):
-    monkeypatch.setattr(blocks, "ROWS", rows)
+def test_ids_errors_name_the_place(tmp_path, monkeypatch, lines, message, size):
+    monkeypatch.setattr(blocks, "BYTES", size)
     path = write(tmp_path / "IDS/day.csv", lines)
     with pytest.raises(UserError, match=message) as error:
         datasets.load("ids", tmp_path)
     assert str(path) in str(error.value)
+
+
+@pytest.fixture
+def days(tmp_path, monkeypatch) -> Path:
+    """A folder of two days in several blocks; caches elsewhere lie in its folder ``home``."""
+    monkeypatch.setattr(blocks, "BYTES", 2000)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    write(tmp_path / "IDS/one.csv", [*DAY, IDS_HEADER, *DAY[1:]])
+    write(tmp_path / "IDS/two.csv.gz", replaced(DAY, 2, FLOW_BYTES, "NaN"))
+    return tmp_path
+
+
+def same(a: DataSet, b: DataSet) -> bool:
+    """Whether all that two data sets hold is equal."""
+    arrays = np.array_equal(a.x, b.x) and np.array_equal(a.classes, b.classes)
+    return arrays and (a.name, a.features, a.fingerprint) == (b.name, b.features, b.fingerprint)
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """Make reading a raw file fail."""
+
+    def fail(*args, **options):
+        raise AssertionError("a raw file was read")
+
+    return lambda: monkeypatch.setattr(blocks, "read_blocks", fail)
+
+
+def test_ids_second_start_reads_the_cache(days, unread, caplog):
+    caplog.set_level(logging.INFO, "a3")
+    first = datasets.load("ids", days)
+    kept = sorted(p.name for p in (days / "IDS" / cache.FOLDER).glob("*.parquet"))
+    assert kept == ["one.csv.parquet", "two.csv.gz.parquet"]
+    caplog.clear()
+    unread()
+    assert same(datasets.load("ids", days), first)
+    assert "1 of 15 rows dropped" in caplog.text
+
+
+def test_ids_cache_follows_the_raw_file(days):
+    first = datasets.load("ids", days)
+    write(days / "IDS/one.csv", replaced(DAY, 2, 0, "4444"))
+    second = datasets.load("ids", days)
+    assert (len(first.x), len(second.x)) == (44, 29)
+    assert second.x[0, 0] == 4444
+    assert first.fingerprint != second.fingerprint
+    write(days / "IDS/one.csv", replaced(DAY, 2, 79, "Smurf"))
+    with pytest.raises(UserError, match=r"row 2, column 'Label': unknown label 'Smurf'"):
+        datasets.load("ids", days)
+
+
+@pytest.mark.parametrize("place", [4, 0.3, 0.7, -4, None])
+def test_ids_damaged_cache_is_made_again(days, unread, place):
+    """One byte is changed: in the head, in blocks, in the foot; or half of the file is gone."""
+    first = datasets.load("ids", days)
+    path = days / "IDS" / cache.FOLDER / "one.csv.parquet"
+    content = bytearray(path.read_bytes())
+    if place is None:
+        content = content[: len(content) // 2]
+    else:
+        content[int(place * len(content)) if isinstance(place, float) else place] ^= 255
+    path.write_bytes(content)
+    assert same(datasets.load("ids", days), first)
+    assert same(datasets.load("ids", days), first)
+    unread()
+    assert same(datasets.load("ids", days), first)
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_ids_without_a_place_beside_the_raw_files(days, caplog, home):
+    """The cache goes to the user's folder of caches, and where that fails too, nothing does."""
+    expected = datasets.load("ids", days)
+    shutil.rmtree(days / "IDS" / cache.FOLDER)
+    (days / "IDS" / cache.FOLDER).write_text("in the way")
+    if not home:
+        (days / "home").write_text("in the way")
+    assert same(datasets.load("ids", days), expected)
+    assert same(datasets.load("ids", days), expected)
+    assert "no cache in" in caplog.text
+    assert len(list(days.glob("home/a3/*/*.parquet"))) == (2 if home else 0)
+
+
+def test_ids_larger_than_memory_is_a_mapped_file(days, monkeypatch):
+    expected = datasets.load("ids", days)
+    monkeypatch.setattr(rows, "HELD_BYTES", 1000)
+    mapped = datasets.load("ids", days)
+    assert isinstance(mapped.x, np.memmap)
+    assert same(mapped, expected)
+    assert {p.suffix for p in days.rglob("*") if p.is_file()} == {".csv", ".gz", ".parquet", ""}
 
 
 def flows2017(**changes) -> pd.DataFrame:
@@ -281,10 +374,3 @@ def test_real_ids2017(raw_data):
         "PortScan": 7_411,
         "WebAttacks": 104,
     }
-
-
-def test_joined_keeps_the_order_of_many_blocks():
-    parts = [np.array([str(i) * (1 + i % 3)]) for i in range(200)]
-    expected = np.concatenate(parts)
-    assert np.array_equal(flows.joined(parts), expected)
-    assert parts == []

@@ -43,7 +43,7 @@ LAYERS = [
     ["libs.architecture.", "libs.training.", "libs.results."],
     ["libs.DataHandler.", "libs.runs.", "libs.tables.", "libs.pictures.", "libs.progress."],
     ["libs.datasets.", "libs.Metrics.", "libs.cli.", "libs.runtime."],
-    ["libs.storage."],
+    ["libs.storage.", "libs.rows."],
     ["libs.seeds.", "libs.errors."],
     ["libs."],
 ]

@@ -14,7 +14,7 @@ class DataSet:
     name : str
         Ends in ``-sample`` if the files hold another number of rows than published.
     x, x_test : (n, ...) float32
-        Rows and, if published, the official test rows (else None).
+        Rows and, if published, the official test rows (else None); arrays or memory-mapped files.
     classes, classes_test : (n,) str
         The class of each row.
     features : tuple of str

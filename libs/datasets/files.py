@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,11 @@ def find_file(data_path: str | Path | None, name: str, source: str) -> Path:
 def open_text(path: Path) -> TextIO:
     """Open a plain or gzipped file of text."""
     return (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="")
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open the content of a plain or gzipped file."""
+    return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What the loaders of network flows share: complete rows, one-hot protocols, attack families."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,41 +40,41 @@ class Layout:
         return (*self.numbers, *(f"Protocol={value}" for value in self.protocols))
 
 
-def gather(
-    path: Path, frames: Iterable[pd.DataFrame], layout: Layout
-) -> tuple[list[np.ndarray], list[np.ndarray], int]:
-    """Turn blocks of raw rows into features and classes.
+@dataclass(frozen=True)
+class Block:
+    """Complete rows of a part of a file.
 
-    Rows with NaN or Infinity are dropped, and the log says how many. Every label and protocol is
-    checked first, those of dropped rows too.
-
-    Returns
-    -------
-    x, classes : list of (n, features) float32, list of (n,) str
+    Attributes
+    ----------
+    x : (n, features) float32
+    classes : (n,) str
     read : int
         Rows before any was dropped.
     """
-    x, classes, read = [], [], 0
+
+    x: np.ndarray
+    classes: np.ndarray
+    read: int
+
+
+def cleaned(path: Path, frames: Iterable[pd.DataFrame], layout: Layout) -> Iterator[Block]:
+    """Turn blocks of raw rows into features and classes, without rows with NaN or Infinity.
+
+    Every label and protocol is checked first, those of dropped rows too.
+    """
+    width = len(layout.numbers)
     for frame in frames:
-        numbers = frame[layout.numbers].to_numpy(np.float32)
-        complete = np.isfinite(numbers).all(axis=1)
-        hot = files.one_hot(frame, "Protocol", layout.protocols, path)
-        x.append(np.hstack([numbers, hot])[complete])
-        classes.append(files.mapped(frame, "Label", layout.families, path)[complete])
-        read += len(frame)
-    dropped = read - sum(map(len, x))
-    if dropped:
-        log.info("%s: %d of %d rows dropped: NaN or Infinity", path.name, dropped, read)
-    return x, classes, read
+        x = np.empty((len(frame), len(layout.features)), np.float32, order="F")
+        x[:, :width] = frame[layout.numbers].to_numpy(np.float32)
+        x[:, width:] = files.one_hot(frame, "Protocol", layout.protocols, path)
+        classes = files.mapped(frame, "Label", layout.families, path)
+        complete = np.isfinite(x).all(axis=1)
+        if not complete.all():
+            x, classes = x[complete], classes[complete]
+        yield Block(x, classes, len(frame))
 
 
-def joined(parts: list[np.ndarray]) -> np.ndarray:
-    """Join arrays along the rows; empties the list on the way, so that no row is held twice."""
-    widest = max((part.dtype for part in parts), key=lambda dtype: dtype.itemsize)
-    whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), widest)
-    end = len(whole)
-    while parts:
-        part = parts.pop()
-        whole[end - len(part) : end] = part
-        end -= len(part)
-    return whole
+def log_dropped(path: Path, rows: int, read: int) -> None:
+    """Say how many of the rows that were read are not among those that remain."""
+    if rows < read:
+        log.info("%s: %d of %d rows dropped: NaN or Infinity", path.name, read - rows, read)

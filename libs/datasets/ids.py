@@ -1,12 +1,17 @@
 """CSE-CIC-IDS2018 (Sharafaldin et al., 2018): network flows of ten days, attack families."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from libs import storage
-from libs.datasets import blocks, files, flows, ids2017
+import numpy as np
+
+from libs.datasets import blocks, cache, files, flows, ids2017
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
+from libs.rows import collected
 
 SOURCE = (
     "https://www.unb.ca/cic/datasets/ids-2018.html (aws s3 sync --no-sign-request --region "
@@ -57,12 +62,19 @@ LAYOUT = flows.Layout(
 """The last four unused columns are in the file of one day only."""
 
 
+_RECIPE = hashlib.sha256(f"1 {blocks.BYTES} {LAYOUT}".encode()).hexdigest()
+"""What a cache depends on beside the file; count up the first number when the cleaning changes."""
+
+
 def load(data_path: str | Path | None = None) -> DataSet:
     """Load all files of the folder ``IDS``, plain or gzipped, in the order of their names.
 
     Where there is none, CIC-IDS2017 is loaded in their place, under its own name; see
     `libs.datasets.ids2017`. Rows with NaN or Infinity and repeated headers are dropped. Numbers
     that cannot be, such as negative durations, are kept as published.
+
+    The first start leaves Parquet files, which later ones read; see `libs.datasets.cache`. Rows
+    that take more than `libs.rows.HELD_BYTES` are a memory-mapped file.
 
     Returns
     -------
@@ -80,23 +92,41 @@ def load(data_path: str | Path | None = None) -> DataSet:
             f"{ids2017.SOURCE}, put them there, or name their folder with --data_path or the "
             "environment variable A3_DATA."
         )
-    x, classes, rows = [], [], 0
-    for path in paths:
-        raw = blocks.read_blocks(
-            path, LAYOUT.numbers, ["Protocol", "Label"], LAYOUT.unused, gaps=True
-        )
-        x_file, classes_file, read = flows.gather(path, raw, LAYOUT)
-        x, classes, rows = x + x_file, classes + classes_file, rows + read
-    digests = "".join(storage.sha256(path) for path in paths)
+    days = [cache.kept(path, LAYOUT.features, _RECIPE, partial(_blocks, path)) for path in paths]
+    for path, day in zip(paths, days, strict=True):
+        flows.log_dropped(path, day.rows, day.about["read"])
+    rows = sum(day.rows for day in days)
+    classes: list[np.ndarray] = []
+    x = collected(
+        _noting(chain.from_iterable(day.blocks() for day in days), classes),
+        (rows, len(LAYOUT.features)),
+        cache.folders(paths[0]),
+    )
+    digests = "".join(day.about["sha256"] for day in days)
+    complete = sum(day.about["read"] for day in days) == PUBLISHED_ROWS
     return DataSet(
-        name="ids" if rows == PUBLISHED_ROWS else "ids-sample",
-        x=flows.joined(x),
-        classes=flows.joined(classes),
+        name="ids" if complete else "ids-sample",
+        x=x,
+        classes=np.concatenate(classes),
         x_test=None,
         classes_test=None,
         features=LAYOUT.features,
         fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
     )
+
+
+def _blocks(path: Path) -> Iterator[flows.Block]:
+    """Finished rows of the file of a day; the first look at them names what is wrong."""
+    text = ["Protocol", "Label"]
+    frames = blocks.read_blocks(path, LAYOUT.numbers, text, LAYOUT.unused, gaps=True)
+    return flows.cleaned(path, blocks.ahead(frames), LAYOUT)
+
+
+def _noting(parts: Iterable[flows.Block], classes: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The rows of the blocks, one by one; their classes go into a list."""
+    for part in parts:
+        classes.append(part.classes)
+        yield part.x
 
 
 def _files(data_path: str | Path | None) -> list[Path]:

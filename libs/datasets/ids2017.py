@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from libs import storage
 from libs.datasets import files, flows
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
+from libs.rows import collected
 
 SOURCE = "https://intrusion-detection.distrinet-research.be/CNS2022/CICIDS2017.html"
 FILE = "IDS2017/cicids2017_improved_sample.parquet"
@@ -80,11 +82,13 @@ def load(data_path: str | Path | None = None) -> DataSet:
         WebAttacks, and Attempted where there are such flows. Always a sample.
     """
     path = files.find_file(data_path, FILE, SOURCE)
-    x, classes, _ = flows.gather(path, _blocks(path), LAYOUT)
+    parts = list(flows.cleaned(path, _blocks(path), LAYOUT))
+    rows = sum(len(part.x) for part in parts)
+    flows.log_dropped(path, rows, sum(part.read for part in parts))
     return DataSet(
         name="ids2017-sample",
-        x=flows.joined(x),
-        classes=flows.joined(classes),
+        x=collected((part.x for part in parts), (rows, len(LAYOUT.features))),
+        classes=np.concatenate([part.classes for part in parts]),
         x_test=None,
         classes_test=None,
         features=LAYOUT.features,

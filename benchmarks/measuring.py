@@ -1,0 +1,61 @@
+"""What the benchmarks share: phases with their seconds and peak memory, each task in a process."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def memory(field: str) -> int:
+    """MiB of this process; ``field`` is VmRSS (all) or RssAnon (without the pages of files)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) // 1024
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+@contextmanager
+def phase(name: str, **about) -> Iterator[None]:
+    """Print a JSON line with the seconds and the peak memory of what happens inside."""
+    peaks = {"VmRSS": 0, "RssAnon": 0}
+    done = threading.Event()
+
+    def sample() -> None:
+        while True:
+            for field, peak in peaks.items():
+                peaks[field] = max(peak, memory(field))
+            if done.wait(0.02):
+                return
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds = time.perf_counter() - start
+        done.set()
+        sampler.join()
+        line = {"phase": name} | about | {"seconds": round(seconds, 3)} | peaks
+        print(json.dumps(line), flush=True)
+
+
+def in_own_process(module: str, *arguments: object) -> list[dict]:
+    """Run ``python -m benchmarks.<module> <arguments>``; show and return its JSON lines."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    print(done.stdout, end="", flush=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def table(rows: list[dict]) -> str:
+    """Rows of equal keys as a table in Markdown."""
+    head = list(rows[0])
+    lines = [head, ["---"] * len(head), *([row[key] for key in head] for row in rows)]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -1,0 +1,95 @@
+"""A data set that is not held in memory: trained and scored with bounded memory, in linear time.
+
+Writes a synthetic set in the shape of CSE-CIC-IDS2018 (80 features, 2 % of the rows attacks) to a
+temporary folder, trains the target of do_ids.py for one epoch and A3 on it for one, and scores all
+rows. Every size has a process of its own. Prints seconds and peak memory (MiB) of each phase:
+RssAnon is what the process holds itself, VmRSS counts the pages of files that it looks at too.
+
+    python -m benchmarks.memory [--rows 1000000 2500000 5000000] [--budgets 100]
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import in_own_process, phase, table
+
+FEATURES = 80
+BLOCK = 100_000
+CLASSES = np.array(["Benign", "DoS", "Bot"])
+PARTS = 16
+"""Blocks of rows are drawn from so many mixtures, so that there is something to learn."""
+
+
+def write_rows(path: Path, rows: int) -> np.ndarray:
+    """Write rows × 80 float32 block by block; return the class of each row."""
+    rng = np.random.default_rng(0)
+    whole = np.lib.format.open_memmap(path, "w+", np.float32, (rows, FEATURES))
+    codes = rng.choice(3, rows, p=[0.98, 0.01, 0.01])
+    mixing = rng.normal(size=(PARTS, FEATURES)).astype(np.float32)
+    for start in range(0, rows, BLOCK):
+        own = codes[start : start + BLOCK]
+        latent = rng.standard_normal((len(own), PARTS), np.float32)
+        latent[:, :2] += 4 * (own[:, None] == [1, 2])
+        whole[start : start + BLOCK] = np.exp(latent @ mixing / 4)
+    whole.flush()
+    return CLASSES[codes]
+
+
+def measure(rows: int, budgets: Sequence[int]) -> None:
+    """All phases for one size."""
+    from libs.runtime import start_tensorflow
+
+    start_tensorflow()
+    from baselines import Autoencoder
+    from libs.A3 import A3
+    from libs.DataHandler import DataHandler, Experiment, SplitRules
+    from libs.datasets.dataset import DataSet
+    from libs.protocols.a3 import ALARM
+
+    about = {"rows": rows}
+    with tempfile.TemporaryDirectory() as folder:
+        with phase("write", **about):
+            path = Path(folder) / "x.npy"
+            classes = write_rows(path, rows)
+        x = np.load(path, mmap_mode="r")
+        with phase("split", **about):
+            names = tuple(map(str, range(FEATURES)))
+            handler = DataHandler(
+                DataSet("ids", x, classes, None, None, names, "0"), SplitRules(), 706
+            )
+            split = handler.split(Experiment(("Benign",), ("DoS",), ("Bot",)), max(budgets))
+        target = Autoencoder(dims=(150, 80, 40, 20), epochs=1, batch_size=2048)
+        with phase("target", **about):
+            target.fit(split.x_train, split.y_train)
+        a3 = A3(target=target, budgets=budgets, epochs=1, batch_size=2048, **ALARM)
+        with phase("alarm", **about):
+            a3.fit(split.x_train, split.y_train)
+        with phase("score", **about):
+            scores = a3.decision_matrix(x)
+        assert scores.shape == (rows, len(budgets))
+
+
+def main(sizes: Sequence[int], budgets: Sequence[int]) -> None:
+    """Measure every size in a process of its own."""
+    lines = []
+    for rows in sizes:
+        lines += in_own_process("memory", "--own", "--rows", rows, "--budgets", *budgets)
+    for line in lines:
+        line["µs a row"] = f"{line['seconds'] / line['rows'] * 1e6:.2f}"
+    print(f"\n{table(lines)}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 2_500_000, 5_000_000])
+    parser.add_argument("--budgets", type=int, nargs="+", default=[100])
+    parser.add_argument("--own", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.own:
+        measure(args.rows[0], args.budgets)
+    else:
+        main(args.rows, args.budgets)
