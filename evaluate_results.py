@@ -3,14 +3,18 @@
 
 Prints one table per experiment with the best of each column marked, and writes summary.csv,
 summary.md and summary.tex into the output folder. With --subfolder it reads the files that
-evaluate_models.py left there; summary.csv then holds F1, precision and recall too.
+evaluate_models.py left there; summary.csv then holds F1, precision and recall too. With --readme it
+also puts the tables into a file, between the lines <!-- table DATA_SET PROTOCOL EXPERIMENT --> and
+<!-- /table -->.
 
     python evaluate_results.py                 # all seeds
     python evaluate_results.py 706 3003 3103   # these only
     python evaluate_results.py --subfolder all_results
+    python evaluate_results.py --readme README.md      # make tables
 """
 
 import argparse
+from pathlib import Path
 
 from libs import cli
 
@@ -25,19 +29,22 @@ def main(args: argparse.Namespace) -> int:
     else:
         rows = summary.collect(args.in_path, args.part, args.seeds)
     table = summary.over_seeds(rows)
-    pieces: dict[str, list[str]] = {"md": [], "tex": []}
-    for _, experiment in table.groupby(["data_set", "protocol", "experiment"], sort=False):
+    markdown, latex = {}, {}
+    for place, experiment in table.groupby(["data_set", "protocol", "experiment"], sort=False):
         caption = summary.caption(experiment)
         show(summary.pivot(experiment, "[bold]{}[/]".format), caption)
-        pieces["md"].append(summary.markdown(summary.pivot(experiment, "**{}**".format), caption))
-        bold = summary.pivot(experiment, r"\textbf{{{}}}".format)
-        pieces["tex"].append(summary.latex(bold, caption))
+        markdown[place] = summary.markdown(summary.pivot(experiment, "**{}**".format), caption)
+        latex[place] = summary.latex(summary.pivot(experiment, r"\textbf{{{}}}".format), caption)
     folder = args.out_path / args.subfolder
     with storage.replaced_file(folder / "summary.csv") as path:
         table.to_csv(path, index=False, float_format="%.6g")
-    for suffix, texts in pieces.items():
+    for suffix, texts in {"md": markdown, "tex": latex}.items():
         with storage.replaced_file(folder / f"summary.{suffix}") as path:
-            path.write_text("\n".join(texts))
+            path.write_text("\n".join(texts.values()))
+    if args.readme:
+        filled = summary.filled(args.readme.read_text(), markdown)
+        with storage.replaced_file(args.readme) as path:
+            path.write_text(filled)
     print(f"summary.csv, summary.md and summary.tex in {folder}")
     return 0
 
@@ -47,5 +54,6 @@ if __name__ == "__main__":
     parser.add_argument("seeds", type=int, nargs="*", metavar="SEED", help="default: all")
     parser.add_argument("--part", choices=("val", "test"), default="test")
     parser.add_argument("--subfolder", default="", help="of evaluate_models.py: all_results")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the tables into it, too")
     cli.add_folders(parser, in_path="results", out_path="results")
     raise SystemExit(cli.run(main, parser))

@@ -1,6 +1,7 @@
 """Result files over seeds: mean, standard deviation, count, and tables with the best marked."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -195,6 +196,30 @@ def markdown(shown: pd.DataFrame, caption: str) -> str:
     head = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * len(shown.columns)]
     body = ["| " + " | ".join(map(str, row)) + " |" for row in shown.itertuples(index=False)]
     return "\n".join([f"{caption}.", "", *head, *body, ""])
+
+
+def filled(text: str, tables: Mapping[tuple[str, str, str], str]) -> str:
+    """Put tables into a text, between its lines ``<!-- table ... -->`` and ``<!-- /table -->``.
+
+    Parameters
+    ----------
+    text : str
+    tables : mapping of (data set, protocol, experiment) to str
+
+    Raises
+    ------
+    UserError
+        If the text asks for a table that is not there.
+    """
+
+    def table(match: re.Match) -> str:
+        place = tuple(match[2].split(" ", 2))
+        if place not in tables:
+            known = "; ".join(map(" ".join, tables))
+            raise UserError(f"no results for the table {match[2]!r}; there are: {known}")
+        return f"{match[1]}\n{tables[place]}\n{match[3]}"
+
+    return re.sub(r"(<!-- table (.+?) -->\n).*?(<!-- /table -->)", table, text, flags=re.DOTALL)
 
 
 def latex(shown: pd.DataFrame, caption: str) -> str:

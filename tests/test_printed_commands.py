@@ -23,7 +23,7 @@ python ./evaluate_results.py --subfolder all_results
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    """A folder in which the scripts lie, with data just large enough for 100 known anomalies."""
+    """A folder with the scripts, and data just large enough for 100 known anomalies."""
     folder = tmp_path_factory.mktemp("house")
     for script in ROOT.glob("*.py"):
         (folder / script.name).symlink_to(script)

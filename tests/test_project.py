@@ -142,3 +142,17 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, train_rows):
     exec(code, names)
     assert (tmp_path / "model/manifest.json").is_file()
     assert names["a3"].predict(x[:7]).shape == (7,)
+
+
+def test_the_readmes_tables_are_those_of_the_results(tmp_path):
+    """`make tables` would change nothing: every number comes from the result files."""
+    copy = tmp_path / "README.md"
+    copy.write_text((ROOT / "README.md").read_text())
+    words = ["evaluate_results.py", "--in_path", "results", "--out_path", tmp_path]
+    done = subprocess.run(
+        [sys.executable, *words, "--readme", copy], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert copy.read_text() == (ROOT / "README.md").read_text()
+    for name in ("summary.csv", "summary.md", "summary.tex"):
+        assert (tmp_path / name).read_text() == (ROOT / "results" / name).read_text()
