@@ -35,15 +35,17 @@ def phase(name: str, **about) -> Iterator[None]:
 
     sampler = threading.Thread(target=sample)
     sampler.start()
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     try:
         yield
     finally:
-        seconds = time.perf_counter() - start
+        spent = {
+            "seconds": round(time.perf_counter() - start, 3),
+            "CPU seconds": round(time.process_time() - start_cpu, 3),
+        }
         done.set()
         sampler.join()
-        line = {"phase": name} | about | {"seconds": round(seconds, 3)} | peaks
-        print(json.dumps(line), flush=True)
+        print(json.dumps({"phase": name} | about | spent | peaks), flush=True)
 
 
 def in_own_process(module: str, *arguments: object) -> list[dict]:

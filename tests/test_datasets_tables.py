@@ -189,6 +189,8 @@ def test_ids_published_rows_include_dropped_ones(tmp_path, monkeypatch):
         ([*DAY[:5], "80,6,14/02"], r"row 6: expected 80 columns, found 3"),
         ([*DAY[:5], DAY[5] + ",1", DAY[6][2:], *DAY[7:]], r"row 6: expected 80 .*found 81"),
         ([*DAY[:5], DAY[5][3:], DAY[6] + ",1", *DAY[7:]], r"row 6: expected 80 .*found 79"),
+        ([*DAY[:5], f"1,2,{IDS_HEADER}", *DAY[6:]], r"row 6: expected 80 columns, found 82"),
+        ([*DAY[:5], f"{IDS_HEADER},1", *DAY[6:]], r"row 6: expected 80 columns, found 81"),
         (replaced(DAY, 1, 5, "Packets"), r"row 1: .*missing: Tot Bwd Pkts; unknown: Packets"),
         ([IDS_HEADER, IDS_HEADER], r"holds no rows"),
     ],

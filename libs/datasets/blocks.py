@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,18 +65,22 @@ def read_blocks(
         head = file.readline().strip()
         columns = _told_apart(next(csv.reader([head.decode()]), []))
         _check_header(path, columns, {*numbers, *text}, set(unused))
+        options = (columns, numbers, text, gaps)
         start, found = 2, 0
-        while lines := file.readlines(BYTES):
-            rows = [i for i, line in enumerate(lines) if line.strip() not in (b"", head)]
-            if rows:
-                kept, places = [lines[i] for i in rows], [start + i for i in rows]
-                frame = _fast(kept, columns, numbers, text, gaps)
-                if frame is None:
-                    kept = [line.decode() for line in kept]
-                    _check_widths(path, kept, places, len(columns))
-                    frame = _careful(path, kept, places, columns, numbers, text, gaps)
+        while content := file.read(BYTES) + file.readline():
+            lines = _lines(content)
+            content, places = _without_headers(content, head, start)
+            frame = _fast(content, len(places), *options)
+            if frame is None:  # blank lines, or something is wrong
+                kept = dict(zip(places, io.BytesIO(content), strict=True))
+                kept = {row: line for row, line in kept.items() if line.strip() not in (b"", head)}
+                places = list(kept)
+                frame = _fast(b"".join(kept.values()), len(kept), *options)
+                if frame is None and kept:
+                    frame = _careful(path, kept, *options)
+            if frame is not None:
                 yield frame.set_axis(places)
-            start, found = start + len(lines), found + len(rows)
+            start, found = start + lines, found + len(places)
     if not found:
         raise UserError(f"{path} holds no rows: expected rows of {len(columns)} columns.")
 
@@ -87,13 +91,33 @@ def _told_apart(names: list[str]) -> list[str]:
     return [f"{n}.{names[:i].count(n)}" if n in names[:i] else n for i, n in enumerate(names)]
 
 
+def _lines(content: bytes) -> int:
+    return content.count(b"\n") + (content != b"" and not content.endswith(b"\n"))
+
+
+def _without_headers(content: bytes, head: bytes, start: int) -> tuple[bytes, Sequence[int]]:
+    """Cut repeated headers out of lines; also give the numbers in the file of those that stay."""
+    if head not in content:
+        return content, range(start, start + _lines(content))
+    first, *others = content.split(head)
+    rests = [other.partition(b"\n") for other in others]
+    pieces, places, row = [first, *(rest for _, _, rest in rests)], [], start
+    for piece in pieces:
+        places += range(row, row + _lines(piece))
+        row += _lines(piece) + 1
+    alone = all(not piece or piece.endswith(b"\n") for piece in pieces[:-1])
+    if not alone or any(blank.strip() for blank, _, _ in rests):
+        return content, range(start, start + _lines(content))  # or it stands within a line
+    return b"".join(pieces), places
+
+
 def _fast(
-    lines: list[bytes], columns: list[str], numbers: list[str], text: list[str], gaps: bool
+    content: bytes, lines: int, columns: list[str], numbers: list[str], text: list[str], gaps: bool
 ) -> pd.DataFrame | None:
-    """Parse lines by polars; None if there is anything strange about them."""
-    content = b"".join(lines).replace(b'"', b"")
+    """Parse lines by polars; None if there are none, or anything about them is strange."""
+    content = content.replace(b'"', b"")
     commas = np.count_nonzero(np.frombuffer(content, np.uint8) == ord(","))
-    if commas != len(lines) * (len(columns) - 1):
+    if not lines or commas != lines * (len(columns) - 1):
         return None
     types = dict.fromkeys(columns, pl.String) | dict.fromkeys(numbers, pl.Float32)
     try:
@@ -119,26 +143,25 @@ def _check_header(path: Path, found: list[str], expected: set[str], unused: set[
         )
 
 
-def _check_widths(path: Path, lines: list[str], places: list[int], columns: int) -> None:
-    for line, row in zip(lines, places, strict=True):
-        if line.count(",") != columns - 1:
-            raise UserError(
-                f"{path}, row {row}: expected {columns} columns, found {line.count(',') + 1}. "
-                "Get the file again."
-            )
-
-
 def _careful(
     path: Path,
-    lines: list[str],
-    places: list[int],
+    kept: dict[int, bytes],
     columns: list[str],
     numbers: list[str],
     text: list[str],
     gaps: bool,
 ) -> pd.DataFrame:
-    """Parse lines by pandas; if that fails, a look at them as text finds the bad cell."""
-    content = "".join(lines).replace('"', "")
+    """Parse lines by pandas; if that fails, a look at them as text finds the bad cell.
+
+    ``kept`` holds the lines by their numbers in the file.
+    """
+    for row, line in kept.items():
+        if line.count(b",") != len(columns) - 1:
+            raise UserError(
+                f"{path}, row {row}: expected {len(columns)} columns, found "
+                f"{line.count(b',') + 1}. Get the file again."
+            )
+    content = b"".join(kept.values()).decode().replace('"', "")
     options = {
         "header": None,
         "names": columns,
@@ -157,7 +180,7 @@ def _careful(
     except ValueError:  # text among numbers: where is found below
         good = False
     if not good:
-        frame = pd.read_csv(io.StringIO(content), dtype=str, **options).set_axis(places)
+        frame = pd.read_csv(io.StringIO(content), dtype=str, **options).set_axis(list(kept))
         if gaps:
             frame[numbers] = frame[numbers].mask(frame[numbers].isin([*GAPS, *INFINITE]), "0")
         raise files.bad_cell(frame, numbers, path)
