@@ -34,7 +34,7 @@ OPTIONS = SimpleNamespace(
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     """Every raw file, tiny."""
-    return layouts.write_all(tmp_path_factory.mktemp("raw"), images=40)
+    return layouts.write_all(tmp_path_factory.mktemp("raw"), images=60)
 
 
 @pytest.mark.parametrize(("name", "protocol"), RUNS)
@@ -152,7 +152,7 @@ True --eval_p_pollution True --is_override False --learning_rate .001 --model_pa
 do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0
 do_census.py 110 test --p_contamination 0.01 --n_train_anomalies 0 --n_epochs 1 --learning_rate \
 1e-4 --model_path ./models --is_override False
-do_emnist.py 710 val --increase_normal True --methods IsolationForest
+do_emnist.py 110 val --increase_normal True --methods IsolationForest
 """
 """Lines with the options that the two READMEs name; the epochs are ours."""
 
