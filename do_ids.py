@@ -9,11 +9,16 @@ networks train so many times longer that the alarm network gets 10,000 updates.
 r2ad2 (Schulze et al.; ECML-PKDD 2022): DoS takes no part; dense autoencoder 60-40-20, batches of
 8192. The authors keep only the days without DoS in the folder; here such flows are left out.
 
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each of six days without DoS and DDoS;
+the same four families unknown, with 1 % of pollution, or known. The authors' code also feeds the
+day to the networks, which tells attacks by their date; --keep_class_feature does so.
+
 Where the files of 2018 are not there, CIC-IDS2017 takes their place. Infiltration of 2017 is almost
 all port scans (7,329 of 7,365 flows).
 
     A3_DATA=/where/the/data/is python do_ids.py 706 test
     A3_DATA=/where/the/data/is python do_ids.py 110 test --protocol r2ad2
+    A3_DATA=/where/the/data/is python do_ids.py 110 test --protocol argue
 """
 
 from libs import cli
@@ -58,7 +63,25 @@ def r2ad2(args):
     )
 
 
-PROTOCOLS = {"a3": a3, "r2ad2": r2ad2}
+def argue(args):
+    """Benign flows of several days against four families."""
+    from libs.datasets import ids
+    from libs.protocols.argue import argue_study
+
+    return argue_study(
+        "ids+day" if args.keep_class_feature else "ids",
+        normal_by="day",
+        normal=ids.days(args.data_path),
+        anomalies=("Bot", "BruteForce", "Infiltration", "WebAttacks"),
+        dims=(150, 120, 80, 60, 40, 20),
+        batch_size=8192,
+        clusters=2,
+    )
+
+
+PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))
+    parser = cli.study_parser(__doc__, PROTOCOLS)
+    cli.add_flag(parser, "--keep_class_feature", help="argue: the day is an input as well")
+    raise SystemExit(cli.study_script(parser))

@@ -172,6 +172,12 @@ def ids_lines(each: int) -> list[str]:
     return [",".join(columns), *body]
 
 
+def write_day(folder: Path, day: str, lines: list[str]) -> Path:
+    """A file of CSE-CIC-IDS2018, named as published."""
+    date = "-".join(reversed(day.split("-")))
+    return write(folder / f"IDS/Someday-{date}_TrafficForML_CICFlowMeter.csv", lines)
+
+
 IMAGES = {
     mnist.FILE: range(10),
     fashion_mnist.FILE: range(10),
@@ -187,7 +193,8 @@ def write_all(folder: Path, images: int) -> Path:
     write(folder / doh.FILES[1], doh_lines("Malicious", 200))
     write(folder / url.FILE, url_lines(120))
     write(folder / creditcard.FILE, card_lines(600))
-    write(folder / "IDS/day.csv", ids_lines(90))
+    for day in ids.DAYS:
+        write_day(folder, day, ids_lines(15))
     for path, n in zip(census.FILES, (600, 100), strict=True):
         write(folder / path, census_lines(n))
     for path, n in zip(nslkdd.FILES, (120, 30), strict=True):

@@ -8,7 +8,7 @@ import pytest
 from layouts import replaced, write
 
 from libs import datasets
-from libs.datasets import census, covtype, darknet, doh, mammography, nslkdd, url
+from libs.datasets import census, covtype, darknet, doh, ids, ids2017, mammography, nslkdd, url
 from libs.errors import UserError
 
 
@@ -313,3 +313,42 @@ def test_complete_files_are_no_samples(tmp_path, monkeypatch, name, module, rows
     layouts.write_mammography(tmp_path)
     monkeypatch.setattr(module, "PUBLISHED_ROWS", rows)
     assert datasets.load(name, tmp_path).name == name
+
+
+def test_ids_by_day(tmp_path):
+    """The date in a file's name, as the class of its benign flows or as an input."""
+    late, early = "2018-03-02", "2018-02-14"
+    for day in (early, late):
+        layouts.write_day(tmp_path, day, layouts.ids_lines(1))
+    plain, own = (datasets.load("ids", tmp_path, by) for by in (None, "day"))
+    kept = datasets.load("ids+day", tmp_path, "day")
+    half = len(plain.x) // 2
+    # files stand in the order of their names: 02-03-2018 before 14-02-2018
+    for classes, day in ((own.classes[:half], late), (own.classes[half:], early)):
+        assert list(classes[:4]) == [day, "Bot", day, "BruteForce"]
+    assert (own.classes == kept.classes).all()
+    np.testing.assert_array_equal(own.x, plain.x)
+    assert (own.name, kept.name) == ("ids-sample", "ids+day-sample")
+    assert kept.features[-1] == "day"
+    assert kept.x[:, -1].tolist() == [1] * half + [0] * half
+    np.testing.assert_array_equal(kept.x[:, :-1], plain.x)
+    assert ids.days(tmp_path) == ids.DAYS
+    write(tmp_path / "IDS/today.csv", layouts.ids_lines(1))
+    assert len(datasets.load("ids", tmp_path).x) == 3 * half
+    with pytest.raises(UserError, match=r"today\.csv: expected the date in the file's name"):
+        datasets.load("ids", tmp_path, "day")
+
+
+def test_ids2017_by_day(raw_data):
+    """On the real sample: rows stay the same, benign flows are of five days."""
+    plain, own = (datasets.load("ids2017", raw_data, by) for by in (None, "day"))
+    np.testing.assert_array_equal(own.x, plain.x)
+    attack = plain.classes != "Benign"
+    assert (own.classes[attack] == plain.classes[attack]).all()
+    assert tuple(np.unique(own.classes[~attack])) == ids2017.DAYS
+    kept = datasets.load("ids2017+day", raw_data, "day")
+    assert kept.name == "ids2017+day-sample"
+    day = kept.x[:, kept.features.index("day")]
+    days = np.array(ids2017.DAYS)[day.astype(int)]
+    assert (days[~attack] == own.classes[~attack]).all()
+    assert kept.x.shape[1] == plain.x.shape[1] + 1

@@ -60,7 +60,8 @@ class Block:
 def cleaned(path: Path, frames: Iterable[pd.DataFrame], layout: Layout) -> Iterator[Block]:
     """Turn blocks of raw rows into features and classes, without rows with NaN or Infinity.
 
-    Every label and protocol is checked first, those of dropped rows too.
+    Every label and protocol is checked first, those of dropped rows too. Where the frames have a
+    column ``date``, it is the class of a benign flow.
     """
     width = len(layout.numbers)
     for frame in frames:
@@ -68,6 +69,8 @@ def cleaned(path: Path, frames: Iterable[pd.DataFrame], layout: Layout) -> Itera
         x[:, :width] = frame[layout.numbers].to_numpy(np.float32)
         x[:, width:] = files.one_hot(frame, "Protocol", layout.protocols, path)
         classes = files.mapped(frame, "Label", layout.families, path)
+        if "date" in frame:
+            classes = np.where(classes == "Benign", frame["date"].to_numpy(str), classes)
         complete = np.isfinite(x).all(axis=1)
         if not complete.all():
             x, classes = x[complete], classes[complete]

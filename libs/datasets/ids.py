@@ -1,6 +1,7 @@
 """CSE-CIC-IDS2018 (Sharafaldin et al., 2018): network flows of ten days, attack families."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -66,7 +67,15 @@ _RECIPE = hashlib.sha256(f"1 {blocks.BYTES} {LAYOUT}".encode()).hexdigest()
 """What a cache depends on beside the file; count up the first number when the cleaning changes."""
 
 
-def load(data_path: str | Path | None = None) -> DataSet:
+NORMAL_BY = "day"
+VARIANTS = ("day",)
+DAYS = ("2018-02-14", "2018-02-22", "2018-02-23", "2018-02-28", "2018-03-01", "2018-03-02")
+"""The days without attacks of the families DoS and DDoS; ARGUE's normal classes."""
+
+
+def load(
+    data_path: str | Path | None = None, variant: str = "", normal_by: str | None = None
+) -> DataSet:
     """Load all files of the folder ``IDS``, plain or gzipped, in the order of their names.
 
     Where there is none, CIC-IDS2017 is loaded in their place, under its own name; see
@@ -76,6 +85,10 @@ def load(data_path: str | Path | None = None) -> DataSet:
     The first start leaves Parquet files, which later ones read; see `libs.datasets.cache`. Rows
     that take more than `libs.rows.HELD_BYTES` are a memory-mapped file.
 
+    With normal_by="day" (ARGUE's experts) benign flows are of the class of their file's date, such
+    as 2018-02-14. In the variant "day" the place of that date among all files' is an input as well:
+    it tells attacks by their date.
+
     Returns
     -------
     DataSet
@@ -83,7 +96,7 @@ def load(data_path: str | Path | None = None) -> DataSet:
     """
     paths = _files(data_path)
     if not paths and files.present(data_path, ids2017.FILE):
-        return ids2017.load(data_path)
+        return ids2017.load(data_path, variant, normal_by)
     if not paths:
         folder = files.data_folder(data_path)
         raise UserError(
@@ -95,23 +108,28 @@ def load(data_path: str | Path | None = None) -> DataSet:
     days = [cache.kept(path, LAYOUT.features, _RECIPE, partial(_blocks, path)) for path in paths]
     for path, day in zip(paths, days, strict=True):
         flows.log_dropped(path, day.rows, day.about["read"])
+    dates = [_date(path) for path in paths] if variant or normal_by else []
+    blocks_of = [_dated(day.blocks(), dates, i, variant, normal_by) for i, day in enumerate(days)]
     rows = sum(day.rows for day in days)
+    features = (*LAYOUT.features, variant) if variant else LAYOUT.features
     classes: list[np.ndarray] = []
     x = collected(
-        _noting(chain.from_iterable(day.blocks() for day in days), classes),
-        (rows, len(LAYOUT.features)),
+        _noting(chain.from_iterable(blocks_of), classes),
+        (rows, len(features)),
         cache.folders(paths[0]),
     )
     digests = "".join(day.about["sha256"] for day in days)
     complete = sum(day.about["read"] for day in days) == PUBLISHED_ROWS
+    name = f"ids+{variant}" if variant else "ids"
     return DataSet(
-        name="ids" if complete else "ids-sample",
+        name=name if complete else f"{name}-sample",
         x=x,
         classes=np.concatenate(classes),
         x_test=None,
         classes_test=None,
-        features=LAYOUT.features,
+        features=features,
         fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
+        normal_by=normal_by,
     )
 
 
@@ -127,6 +145,41 @@ def _noting(parts: Iterable[flows.Block], classes: list[np.ndarray]) -> Iterator
     for part in parts:
         classes.append(part.classes)
         yield part.x
+
+
+def days(data_path: str | Path | None = None) -> tuple[str, ...]:
+    """ARGUE's normal classes for the files that `load` takes: `DAYS`, or those of 2017."""
+    instead = not _files(data_path) and files.present(data_path, ids2017.FILE)
+    return ids2017.DAYS if instead else DAYS
+
+
+def _date(path: Path) -> str:
+    """The date in a file's name, such as Wednesday-14-02-2018_TrafficForML_CICFlowMeter.csv."""
+    found = re.search(r"(\d\d)-(\d\d)-(\d{4})", path.name)
+    if not found:
+        raise UserError(
+            f"{path}: expected the date in the file's name, as published: "
+            "Wednesday-14-02-2018_TrafficForML_CICFlowMeter.csv"
+        )
+    return "-".join(reversed(found.groups()))
+
+
+def _dated(
+    parts: Iterable[flows.Block],
+    dates: list[str],
+    file: int,
+    variant: str,
+    normal_by: str | None,
+) -> Iterator[flows.Block]:
+    """The blocks of a file, with the date as a class or its place as a feature, as asked for."""
+    for part in parts:
+        x, classes = part.x, part.classes
+        if variant:
+            place = sorted(dates).index(dates[file])
+            x = np.column_stack([x, np.full(len(x), place, np.float32)])
+        if normal_by:
+            classes = np.where(classes == "Benign", dates[file], classes)
+        yield flows.Block(x, classes, part.read)
 
 
 def _files(data_path: str | Path | None) -> list[Path]:

@@ -1,6 +1,7 @@
 """CIC-IDS2017 (Sharafaldin et al., 2018), corrected by Liu et al. (2022): network flows."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,16 @@ LAYOUT = flows.Layout(
 )
 
 
-def load(data_path: str | Path | None = None) -> DataSet:
+NORMAL_BY = "day"
+VARIANTS = ("day",)
+DAYS = tuple(f"2017-07-0{day}" for day in range(3, 8))
+"""From Monday to Friday; ARGUE's normal classes."""
+_DAY_NUMBERS = {day: str(i) for i, day in enumerate(DAYS)}
+
+
+def load(
+    data_path: str | Path | None = None, variant: str = "", normal_by: str | None = None
+) -> DataSet:
     """Load the flows; there is no official test split.
 
     Columns that are no features, because they name the attackers and the victims of this one
@@ -75,6 +85,9 @@ def load(data_path: str | Path | None = None) -> DataSet:
     there are flows of ICMP, protocol 1. Infiltration is almost all "Infiltration - Portscan"
     (7,329 flows against 36).
 
+    With normal_by="day" (ARGUE's experts) benign flows are of the class of their date. In the
+    variant "day" the days since the first are an input as well: they tell attacks by their date.
+
     Returns
     -------
     DataSet
@@ -82,30 +95,43 @@ def load(data_path: str | Path | None = None) -> DataSet:
         WebAttacks, and Attempted where there are such flows. Always a sample.
     """
     path = files.find_file(data_path, FILE, SOURCE)
-    parts = list(flows.cleaned(path, _blocks(path), LAYOUT))
+    layout = replace(LAYOUT, numbers=[*LAYOUT.numbers, variant]) if variant else LAYOUT
+    frames = _blocks(path, dated=bool(normal_by or variant))
+    if not normal_by:
+        frames = (frame.drop(columns="date", errors="ignore") for frame in frames)
+    parts = list(flows.cleaned(path, frames, layout))
     rows = sum(len(part.x) for part in parts)
     flows.log_dropped(path, rows, sum(part.read for part in parts))
     return DataSet(
-        name="ids2017-sample",
-        x=collected((part.x for part in parts), (rows, len(LAYOUT.features))),
+        name=f"ids2017+{variant}-sample" if variant else "ids2017-sample",
+        x=collected((part.x for part in parts), (rows, len(layout.features))),
         classes=np.concatenate([part.classes for part in parts]),
         x_test=None,
         classes_test=None,
-        features=LAYOUT.features,
+        features=layout.features,
         fingerprint=storage.sha256(path),
+        normal_by=normal_by,
     )
 
 
-def _blocks(path: Path) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a Parquet file in blocks; the index counts its rows from 1."""
-    wanted = [*LAYOUT.numbers, "Protocol", "Label"]
+def _blocks(path: Path, dated: bool) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a Parquet file in blocks; the index counts its rows from 1.
+
+    If ``dated``, with the text ``date`` of each flow, and ``day``, its place among `DAYS`.
+    """
+    wanted = [*LAYOUT.numbers, "Protocol", "Label", *(["Timestamp"] if dated else [])]
     try:
         with pq.ParquetFile(path) as file:
             _check_schema(path, file.schema_arrow)
             start = 1
             for batch in file.iter_batches(ROWS, columns=wanted):
                 frame = batch.to_pandas(ignore_metadata=True).astype({"Protocol": str})
-                yield frame.set_axis(pd.RangeIndex(start, start + len(frame)))
+                frame = frame.set_axis(pd.RangeIndex(start, start + len(frame)))
+                if dated:
+                    frame["date"] = frame["Timestamp"].astype(str).str[:10]
+                    days = files.mapped(frame, "date", _DAY_NUMBERS, path)
+                    frame["day"] = days.astype(np.float32)
+                yield frame
                 start += len(frame)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} is truncated or damaged ({error}). Get the file again.") from error
