@@ -199,21 +199,8 @@ class Detector(BaseEstimator):
             If there are no rows, or rows of another shape than in training, or values that are not
             finite; row numbers count through all chunks.
         """
-        self._check_fitted()
-        first = 0
-        for chunk in x if isinstance(x, Iterator) else (x,):
-            rows = _rows(chunk)
-            if rows.shape[1:] != self.input_shape_:
-                raise UserError(
-                    f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
-                    f"found {rows.shape[1:]}"
-                )
-            for block in blocks(rows):
-                _check_finite(block, first)
-                first += len(block)
-                yield self._scores(block).astype(np.float32, copy=False).reshape(len(block), -1)
-        if not first:
-            raise UserError("expected rows to score, found an iterator without chunks")
+        for block in self._checked_blocks(x):
+            yield self._scores(block).astype(np.float32, copy=False).reshape(len(block), -1)
 
     def decision_matrix(self, x: RowsOrChunks) -> np.ndarray:
         """Scores for every label budget at once, float32 (n, budgets); higher is more anomalous.
@@ -343,6 +330,24 @@ class Detector(BaseEstimator):
             raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
         return self.calibration_scores_[:, -1]
 
+    def _checked_blocks(self, x: RowsOrChunks) -> Iterator[np.ndarray]:
+        """Blocks of rows of the shape that it was trained on; see `iter_scores`."""
+        self._check_fitted()
+        first = 0
+        for chunk in x if isinstance(x, Iterator) else (x,):
+            rows = _rows(chunk)
+            if rows.shape[1:] != self.input_shape_:
+                raise UserError(
+                    f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
+                    f"found {rows.shape[1:]}"
+                )
+            for block in blocks(rows):
+                _check_finite(block, first)
+                first += len(block)
+                yield block
+        if not first:
+            raise UserError("expected rows to score, found an iterator without chunks")
+
     def _fitted(
         self, part: Any, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None
     ) -> Any:
@@ -365,15 +370,6 @@ class Detector(BaseEstimator):
                 f"{known} known anomalies among the rows"
             )
         return budgets
-
-    def _fitted(self, part: Any, x: np.ndarray, y: np.ndarray) -> Any:
-        """A part that is ready for use; a Detector that is not fitted learns from normal rows.
-
-        The caller's own object is never trained.
-        """
-        if isinstance(part, Detector) and not hasattr(part, "training_"):
-            return clone(part).set_params(random_state=self.random_state).fit(x[y == 0])
-        return part
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "training_"):
