@@ -2,11 +2,23 @@
 
 from collections.abc import Sequence
 
-from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
+from baselines import (
+    DAGMM,
+    REPEN,
+    Autoencoder,
+    DevNet,
+    FAnoGAN,
+    GANomaly,
+    IsolationForest,
+    MExCVAE,
+)
 from libs.A3 import A3
 from libs.architecture.anomaly import GaussianNoise
+from libs.ARGUE import ARGUE
+from libs.Cluster import AdversarialClustering
 from libs.DataHandler import Experiment, SplitRules
 from libs.Detector import Detector
+from libs.MultiHeadAutoencoder import MultiHeadAutoencoder
 from libs.study import Cell, Study
 
 RULES = SplitRules(test=0.15, validation=0.05, test_seed=42, scale_on="normal")
@@ -53,7 +65,7 @@ def argue_study(
         data_set,
         RULES,
         [Cell(experiment, **UNSUPERVISED), Cell(experiment, **SEMI_SUPERVISED)],
-        lambda handler: argue_methods(dims, batch_size),
+        lambda handler: argue_methods(dims, batch_size, clusters),
         normal_by,
     )
 
@@ -79,13 +91,15 @@ def argue_increasing(
     )
 
 
-def argue_methods(dims: Sequence[int] | None, batch_size: int) -> dict[str, Detector]:
-    """ARGUE's baselines, unfitted: 500 epochs at 1e-4.
+def argue_methods(
+    dims: Sequence[int] | None, batch_size: int, clusters: int | None = None
+) -> dict[str, Detector]:
+    """ARGUE and the baselines of its paper, unfitted: 500 epochs at 1e-4.
 
     Parameters
     ----------
-    dims, batch_size
-        See `argue_study`.
+    dims, batch_size, clusters
+        See `argue_study`; without ``clusters`` there is no A4RGUE.
     """
     schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-4}
     network = {"network": "conv", "dims": (16, 8, 8)} if dims is None else {"dims": tuple(dims)}
@@ -93,10 +107,24 @@ def argue_methods(dims: Sequence[int] | None, batch_size: int) -> dict[str, Dete
     if dims is None:
         mixture = {"dims": (60, 30, 10, 1), "components": 4}
     autoencoder = Autoencoder(**network, **schedule)
-    return {
+    alarm = {"alarm_dims": ALARM, **schedule}
+    experts = MultiHeadAutoencoder(**network, **schedule)
+    methods = {
         "IsolationForest": IsolationForest(),
         "Autoencoder": autoencoder,
         "DAGMM": DAGMM(**mixture, estimation_dims=(10,), **schedule),
         "DevNet": DevNet(),
-        "A3": A3(autoencoder, GaussianNoise(mean=0.5, std=1.0), alarm_dims=ALARM, **schedule),
+        "FAnoGAN": FAnoGAN(**network, **schedule),
+        "GANomaly": GANomaly(**network, **schedule),
+        "MExCVAE": MExCVAE(**network, **schedule),
+        "REPEN": REPEN(),
+        "A3": A3(autoencoder, GaussianNoise(mean=0.5, std=1.0), **alarm),
+        "MAE": experts,
+        "ARGUE": ARGUE(experts, **alarm),
     }
+    if clusters is not None:
+        slow = schedule | {"learning_rate": 1e-5}
+        found = AdversarialClustering(**network, clusters=clusters, **slow)
+        experts = MultiHeadAutoencoder(**network, clustering=found, **schedule)
+        methods |= {"MAE-0": experts, "A4RGUE": ARGUE(experts, **alarm)}
+    return methods
