@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4
 
 tables: $(VENV)/.installed
 	$(BIN)/python evaluate_results.py --readme README.md

@@ -2,9 +2,10 @@
 """A3's settings on MNIST: a grid over four penalties and the weight of the counter-examples.
 
 As in Sperl, Schulze, Böttinger (ECML-PKDD 2020): digits 0-5 are normal, 6-9 are anomalies, none of
-them is known, and only validation rows are scored. Each of the four penalties (L1 and L2 on the
-first layer's weights; L1 and L2 on the distance of the output from 1) is 0 or .1, the loss weight
-is .1 or 1. Results lie under the protocol a3-parameters.
+them is known, and only validation rows are scored. Each of the four penalties (w1, w2: L1 and L2 on
+the first layer's weights; o1, o2: L1 and L2 on the distance of the output from 1) is 0 or .1, the
+loss weight is .1 or 1. So A3-w1+o2-0.1 has two penalties and the loss weight .1. Results lie under
+the protocol a3-parameters.
 
     python parameter_mnist.py 706 val --n_epochs 5
 """
@@ -13,12 +14,7 @@ from itertools import product
 
 from libs import cli
 
-PENALTIES = ("weights_l1", "weights_l2", "output_l1", "output_l2")
-
-
-def name(values: dict[str, float]) -> str:
-    """Row name of a setting: what is not 0."""
-    return "_".join(["A3", *(f"{key}={value:g}" for key, value in values.items() if value)])
+PENALTIES = {"w1": "weights_l1", "w2": "weights_l2", "o1": "output_l1", "o2": "output_l2"}
 
 
 def parameters(args):
@@ -33,8 +29,10 @@ def parameters(args):
     a3 = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)))
     methods = {"Autoencoder": a3["Autoencoder"]}
     for *penalties, weight in product(*[(0.0, 0.1)] * len(PENALTIES), (0.1, 1.0)):
-        values = dict(zip(PENALTIES, penalties, strict=True)) | {"loss_weight": weight}
-        methods[name(values)] = clone(a3["A3"]).set_params(**values)
+        values = dict(zip(PENALTIES.values(), penalties, strict=True))
+        names = [short for short, name in PENALTIES.items() if values[name]]
+        point = clone(a3["A3"]).set_params(**values, loss_weight=weight)
+        methods[f"A3-{'+'.join(names) or 'none'}-{weight:g}"] = point
     return Study(
         "mnist",
         rules=SplitRules(validation=0.05),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":")
+SHOWN = 14
+"""ROC curves in one picture, those of the highest AUC; more could not be told apart."""
 
 
 def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -52,11 +54,14 @@ def roc_picture(
     with _page(path, 6.4, 5.6) as figure:
         axes = figure.add_subplot()
         styles = _styles(list(curves))
-        for name in sorted(curves, key=lambda n: -aucs[n]):
+        ranked = sorted(curves, key=lambda n: -aucs[n])
+        for name in ranked[:SHOWN]:
             colour, dash = styles[name]
             label = f"{name}  AUC {aucs[name]:.3f}"
             axes.plot(*curves[name], dash, color=colour, linewidth=1.7, label=label)
         axes.plot([0, 1], [0, 1], ":", color="#999999", linewidth=1, label="chance  AUC 0.500")
+        if hidden := ranked[SHOWN:]:
+            axes.plot([], [], " ", label=f"{len(hidden)} more, AUC up to {aucs[hidden[0]]:.3f}")
         axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
         axes.set_xlabel("false-positive rate")
         axes.set_ylabel("true-positive rate")

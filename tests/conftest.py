@@ -87,6 +87,15 @@ def toy(seed: int, normal: int, anomalies: int) -> tuple[np.ndarray, np.ndarray]
     return x, np.repeat([0, 1], [normal, anomalies]).astype(np.int32)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What shares fixtures runs in one process: a file, or the contract tests of one detector."""
+    for item in items:
+        names = getattr(item, "callspec", None)
+        detector = names.params.get("name") if names and "contract" in item.path.name else None
+        item.add_marker(pytest.mark.xdist_group(detector or item.path.name))
+
+
 @pytest.fixture(scope="session")
 def train_rows():
     return toy(1, 400, 60)
