@@ -12,8 +12,9 @@ import pandas as pd
 from sklearn.base import clone
 
 from libs import datasets, storage
+from libs.components import describe
 from libs.DataHandler import DataHandler, Experiment, Split
-from libs.Detector import Detector, describe
+from libs.Detector import Detector
 from libs.errors import UserError
 from libs.operating import write_operating_points
 from libs.results import write_results

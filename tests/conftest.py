@@ -13,7 +13,8 @@ start_tensorflow()
 
 from baselines import Autoencoder, Checkpoints  # noqa: E402
 from libs.Cluster import KMeansClustering  # noqa: E402
-from libs.Detector import COMPONENTS, Detector, component  # noqa: E402
+from libs.components import COMPONENTS, component  # noqa: E402
+from libs.Detector import Detector  # noqa: E402
 from libs.MultiHeadAutoencoder import MultiHeadAutoencoder  # noqa: E402
 
 DETECTORS = [name for name in COMPONENTS if issubclass(component(name), Detector)]

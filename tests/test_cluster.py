@@ -8,7 +8,8 @@ from conftest import make
 from baselines import Autoencoder
 from libs.architecture.adversarial import clustering_autoencoder, critic
 from libs.Cluster import AdversarialClustering, KMeansClustering, MixtureClustering
-from libs.Detector import Detector, component
+from libs.components import component
+from libs.Detector import Detector
 from libs.errors import UserError
 from libs.training import Adam
 

@@ -169,5 +169,5 @@ def test_gradcons_directions_are_mean_gradients(train_rows):
 def test_gradcon_needs_to_know_the_decoder(train_rows):
     with pytest.raises(UserError, match="'dense' has no layers whose names start with 'decoder'"):
         GradCon(network="dense", dims=(8, 4), epochs=1).fit(*train_rows)
-    with pytest.raises(UserError, match="expected one of dense, conv, dropout_dense, dropout_conv"):
+    with pytest.raises(UserError, match="expected one of dense, linear_code, conv"):
         GradCon(network="deep", dims=(8, 4), epochs=1).fit(*train_rows)

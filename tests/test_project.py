@@ -42,6 +42,7 @@ LAYERS = [
     ["libs.Cluster."],
     ["baselines."],
     ["libs.Detector."],
+    ["libs.components."],
     ["libs.operating."],
     ["libs.architecture.", "libs.training.", "libs.results.", "libs.estimators."],
     ["libs.DataHandler.", "libs.runs.", "libs.tables.", "libs.pictures.", "libs.progress."],

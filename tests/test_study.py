@@ -8,8 +8,8 @@ from test_datahandler import data_set, identified
 
 from baselines import DevNet, IsolationForest
 from libs import cli
+from libs.components import COMPONENTS
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.Detector import COMPONENTS
 from libs.ExperimentWrapper import ExperimentWrapper
 from libs.protocols import argue, r2ad2
 from libs.study import Cell, chosen_cells
@@ -147,10 +147,10 @@ class Grouping(IsolationForest):
         self.budgets = budgets
         super().__init__(random_state=random_state)
 
-    def fit(self, x, y=None, classes=None):
+    def _fit(self, x, y, classes):
         Grouping.seen = classes
         self.budgets_ = self.budgets
-        return super().fit(x, y)
+        return super()._fit(x, y)
 
 
 @pytest.fixture

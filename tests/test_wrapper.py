@@ -199,7 +199,7 @@ def test_what_builds_on_a_failed_method_fails_with_its_reason(run, methods):
     target = Autoencoder(network="conv", **QUICK)
     wrapper, table = run(methods | {"Autoencoder": target, "A3": A3(target=target, **QUICK)})
     assert len(wrapper.failures) == 2
-    assert "A3: builds on Autoencoder, which failed: the convolutional" in wrapper.failures[1]
+    assert "A3: builds on Autoencoder, which failed: convolutional" in wrapper.failures[1]
     assert list(table["status"]) == ["error", "error", "error", "ok"]
 
 
