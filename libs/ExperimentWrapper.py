@@ -322,8 +322,7 @@ class Trainer:
                 detector.set_params(**{setting: self._part(value)})
         if detector.uses_labels:
             detector.set_params(budgets=budgets)
-        classes = (self.split.classes_train,) if getattr(detector, "uses_classes", False) else ()
-        detector.fit(self.split.x_train, self.split.y_train, *classes)
+        detector.fit(self.split.x_train, self.split.y_train, self.split.classes_train)
         detector.calibrate(self.split.x_val_normal)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
         detector.save(folder, self._manifest(detector))

@@ -11,6 +11,8 @@ from libs.runtime import start_tensorflow
 
 start_tensorflow()
 
+import keras  # noqa: E402
+
 from baselines import Autoencoder, Checkpoints  # noqa: E402
 from libs.Cluster import KMeansClustering  # noqa: E402
 from libs.components import COMPONENTS, component  # noqa: E402
@@ -95,6 +97,12 @@ def pytest_collection_modifyitems(items):
         names = getattr(item, "callspec", None)
         detector = names.params.get("name") if names and "contract" in item.path.name else None
         item.add_marker(pytest.mark.xdist_group(detector or item.path.name))
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Networks that a test builds by hand start alike, whatever ran before."""
+    keras.utils.set_random_seed(1)
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ def test_images_of_another_size_are_a_clear_error():
 @pytest.mark.parametrize("network", ["dense", "conv"])
 def test_activations_are_those_of_each_decoder_by_itself(network):
     """Stand-alone ReLUs in order, for each expert's decoder on the code of the row."""
-    shape, dims = {"dense": ((6,), (5, 4, 3)), "conv": ((28, 28, 1), (4, 3, 2))}[network]
+    shape, dims = {"dense": ((6,), (9, 8, 7)), "conv": ((28, 28, 1), (4, 3, 2))}[network]
     encoder, decoders = multi_head_autoencoder(network, shape, dims, 0.5, experts=2)
     x = np.random.default_rng(0).random((3, *shape)).astype(np.float32)
     shared, own = (np.asarray(v) for v in expert_activations(encoder, decoders, x))

@@ -126,7 +126,7 @@ def test_dropout_follows_hidden_layers(build):
 def test_saturated_outputs_keep_their_gradient():
     """A wrong output of logit 40 has gradient 1/D; from probabilities it would be 0."""
     model = dropout_dense_autoencoder((4,), (3, 2))
-    model.layers[-3].bias.assign([40.0, -40.0, 0.0, 0.0])
+    model.layers[-3].set_weights([np.zeros((3, 4)), np.array([40.0, -40.0, 0.0, 0.0])])
     x = tf.constant([[0.0, 1.0, 0.5, 0.5]])
     bias = np.asarray(layer_gradients(model, x)[-1].bias)
     np.testing.assert_allclose(bias, [[0.25, -0.25, 0.0, 0.0]], atol=1e-6)
