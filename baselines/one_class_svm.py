@@ -9,7 +9,7 @@ from sklearn import svm
 from libs import estimators
 from libs.Detector import Detector
 from libs.rows import sampled
-from libs.training import Training
+from libs.training import Training, seeded
 
 
 class OneClassSVM(Detector):
@@ -33,7 +33,8 @@ class OneClassSVM(Detector):
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         start = time.perf_counter()
         x = sampled(x, 0)
-        self.svm_ = svm.OneClassSVM(nu=self.nu, gamma=self.gamma).fit(x.reshape(len(x), -1))
+        with seeded(0):  # scikit-learn draws from numpy's global generator
+            self.svm_ = svm.OneClassSVM(nu=self.nu, gamma=self.gamma).fit(x.reshape(len(x), -1))
         return Training(len(x), 1, int(self.svm_.n_iter_), time.perf_counter() - start)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
