@@ -10,9 +10,18 @@ import tensorflow as tf
 from libs.architecture.alarm import side_by_side
 from libs.architecture.bias_free import BIAS_FREE
 from libs.Detector import Detector
-from libs.errors import UserError
+from libs.errors import chosen
 from libs.seeds import derive_seed
-from libs.training import CHUNK, Training, gradient_step, order_of, scored, seeded, train
+from libs.training import (
+    CHUNK,
+    Training,
+    gradient_step,
+    known_ranks,
+    order_of,
+    scored,
+    seeded,
+    train,
+)
 
 LEAST = 0.1
 """Entries of the centre lie at least so far from 0 (authors' code): 0 is too easily reached."""
@@ -80,10 +89,8 @@ class DeepSVDD(Detector):
 
     def _networks(self, shape: Sequence[int]) -> tuple[keras.Model, keras.Model]:
         """Encoder and decoder, the same first weights whenever they are made."""
-        if self.network not in BIAS_FREE:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(BIAS_FREE)}")
         with seeded(derive_seed(self.random_state, "DeepSVDD", "weights")):
-            return BIAS_FREE[self.network](shape, tuple(self.dims), self.dropout)
+            return chosen(BIAS_FREE, "network", self.network)(shape, tuple(self.dims), self.dropout)
 
     def _pretrained(self, x: np.ndarray) -> tuple[list[np.ndarray], Training]:
         """Train the autoencoder on normal rows; the encoder's weights. Sets the centre."""
@@ -183,12 +190,11 @@ class DeepSAD(DeepSVDD):
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         self.budgets_ = self._checked_budgets(int(y.sum()))
-        rank = np.cumsum(y) - 1  # of known anomalies: which one a row is
+        rank = known_ranks(y)
         start, first = self._pretrained(x[y == 0])
         encoders, trainings = [], []
         for budget in self.budgets_:
-            keep = (y == 0) | (rank < budget)
-            encoder, training = self._trained(f"encoder_{budget}", start, x, y, keep)
+            encoder, training = self._trained(f"encoder_{budget}", start, x, y, rank < budget)
             encoders.append(encoder)
             trainings.append(training)
         self.encoder_ = side_by_side(encoders, "encoder")

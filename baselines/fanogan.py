@@ -17,7 +17,7 @@ from libs.architecture.adversarial import (
 )
 from libs.architecture.target import check_image
 from libs.Detector import Detector
-from libs.errors import UserError
+from libs.errors import chosen
 from libs.seeds import derive_seed
 from libs.training import Adam, Step, Training, gradient_step, seeded, train
 
@@ -81,8 +81,6 @@ class FAnoGAN(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        if self.network not in SHAPES:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(SHAPES)}")
         with seeded(derive_seed(self.random_state, "FAnoGAN", "weights")):
             self._build(x.shape[1:])
 
@@ -108,7 +106,7 @@ class FAnoGAN(Detector):
 
     def _build(self, shape: Sequence[int]) -> None:
         """Make the three networks."""
-        trunk, code, decoder = SHAPES[self.network](shape, tuple(self.dims))
+        trunk, code, decoder = chosen(SHAPES, "network", self.network)(shape, tuple(self.dims))
         start = [keras.Input((self.latent,)), layers.Dense(int(np.prod(code)))]
         stack = [*start, layers.Reshape(code), *decoder]
         self.generator_ = keras.Sequential(stack, name="generator")

@@ -10,7 +10,7 @@ from keras import layers
 from libs.architecture.adversarial import chained
 from libs.architecture.target import check_image
 from libs.Detector import Detector
-from libs.errors import UserError
+from libs.errors import chosen
 from libs.seeds import derive_seed
 from libs.training import Adam, Training, seeded, train
 
@@ -77,8 +77,6 @@ class GANomaly(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        if self.network not in NETWORKS:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(NETWORKS)}")
         with seeded(derive_seed(self.random_state, "GANomaly", "weights")):
             self._build(x.shape[1:])
         generator = [*self.encoder_.trainable_variables, *self.decoder_.trainable_variables]
@@ -105,7 +103,9 @@ class GANomaly(Detector):
     def _build(self, shape: Sequence[int]) -> None:
         """Make the four networks."""
         shape = tuple(shape) if self.network == "dense" else (SIDE, SIDE, shape[-1])
-        trunk, head, decoder = NETWORKS[self.network](shape, tuple(self.dims), self.dropout)
+        trunk, head, decoder = chosen(NETWORKS, "network", self.network)(
+            shape, tuple(self.dims), self.dropout
+        )
 
         def encoder(name: str) -> keras.Model:
             stack = [keras.Input(shape), *trunk(), head(self.code), layers.Flatten()]

@@ -10,7 +10,7 @@ from keras import layers
 
 from libs.architecture.target import check_image
 from libs.Detector import Detector
-from libs.errors import UserError
+from libs.errors import chosen
 from libs.seeds import derive_seed
 from libs.training import RMSprop, Training, gradient_step, seeded, train
 
@@ -76,8 +76,6 @@ class MExCVAE(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        if self.network not in SHAPES:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(SHAPES)}")
         with seeded(derive_seed(self.random_state, "MExCVAE", "weights")):
             self._build(x.shape[1:])
         variables = [v for name in self.networks for v in getattr(self, name).trainable_variables]
@@ -92,7 +90,9 @@ class MExCVAE(Detector):
 
     def _build(self, shape: Sequence[int]) -> None:
         """Make the four networks."""
-        encode, decode, width = SHAPES[self.network](shape, tuple(self.dims), self.dropout)
+        encode, decode, width = chosen(SHAPES, "network", self.network)(
+            shape, tuple(self.dims), self.dropout
+        )
         self.expert_1_, self.expert_2_ = (
             _expert(shape, encode, decode, width, f"expert_{k}") for k in (1, 2)
         )

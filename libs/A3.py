@@ -13,7 +13,7 @@ from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, seeded, train
+from libs.training import Training, gradient_step, known_ranks, seeded, train
 
 
 class A3(Detector):
@@ -95,8 +95,7 @@ class A3(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        known = np.flatnonzero(y)
-        self.budgets_ = self._checked_budgets(len(known))
+        self.budgets_ = self._checked_budgets(int(y.sum()))
         target = self._fitted(self.target or Autoencoder(), x, y)
         self.target_ = target.model_ if isinstance(target, Detector) else target
         anomaly = self._fitted(self.anomaly or GaussianNoise(), x, y)
@@ -111,12 +110,9 @@ class A3(Detector):
             value = self._loss(real, generated, rank, anomaly.depends_on_rows)
             return value + self._weight_penalty(alarm.trainable_variables[0].value)
 
-        # rank: which known anomaly a row is; -1 for a normal row, which belongs to every budget
-        rank = np.full(len(x), -1, np.int32)
-        rank[known] = np.arange(len(known))
         training = train(
             gradient_step(loss, alarm.trainable_variables, self.learning_rate),
-            (x, rank),
+            (x, known_ranks(y)),
             batch_size=self.batch_size,
             epochs=self.epochs,
             seed=self.random_state,

@@ -14,7 +14,7 @@ from libs.errors import UserError
 from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, scored, seeded, train
+from libs.training import Adam, Step, Training, known_ranks, scored, seeded, train
 
 GATE_FACTOR = 0.5
 """Learning rate of the gate as a share of the alarm's (authors' code)."""
@@ -98,8 +98,7 @@ class ARGUE(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> Training:
-        known = np.flatnonzero(y)
-        self.budgets_ = self._checked_budgets(len(known))
+        self.budgets_ = self._checked_budgets(int(y.sum()))
         target = self._fitted(self.target or MultiHeadAutoencoder(), x, y, classes)
         self.encoder_, self.decoders_ = target.encoder_, target.decoders_
         self.expert_names_ = target.expert_names_
@@ -108,10 +107,7 @@ class ARGUE(Detector):
         group = np.full(len(x), len(self.expert_names_), np.int32)
         normal_classes = None if classes is None else classes[y == 0]
         group[y == 0] = target.groups(x[y == 0], normal_classes)
-        # rank: which known anomaly a row is; -1 for a normal row, which belongs to every budget
-        rank = np.full(len(x), -1, np.int32)
-        rank[known] = np.arange(len(known))
-        rows, patience = (x, rank, group), None
+        rows, patience = (x, known_ranks(y), group), None
         if self.patience is not None:
             out = np.zeros(len(x), bool)
             out[y == 0] = held_out(group[y == 0], self.random_state)

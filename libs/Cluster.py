@@ -6,17 +6,17 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import skops.io
 import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from baselines.autoencoder import Autoencoder
+from libs import estimators
 from libs.architecture.adversarial import CLUSTERINGS, clustering_autoencoder, critic
 from libs.architecture.target import HiddenActivations
 from libs.Detector import Detector
-from libs.errors import UserError
+from libs.errors import chosen
 from libs.seeds import derive_seed
 from libs.training import CHUNK, Adam, Step, Training, scored, seeded, train
 
@@ -88,8 +88,7 @@ class AdversarialClustering(Clustering):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        if self.network not in CLUSTERINGS:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(CLUSTERINGS)}")
+        chosen(CLUSTERINGS, "network", self.network)
         with seeded(derive_seed(self.random_state, "AdversarialClustering", "weights")):
             self.encoder_, self.decoder_ = clustering_autoencoder(
                 self.network, x.shape[1:], tuple(self.dims), self.code, self.clusters
@@ -168,8 +167,6 @@ class CodeClustering(Clustering):
     """
 
     networks = ("model_",)
-    trusted: frozenset[str] = frozenset()
-    """Types beyond those that skops trusts by itself."""
 
     def __init__(
         self, autoencoder: Autoencoder | None = None, clusters: int = 5, random_state: int = 0
@@ -202,15 +199,11 @@ class CodeClustering(Clustering):
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)
-        skops.io.dump(self.estimator_, folder / "clusters.skops")
+        estimators.save(self.estimator_, folder / "clusters.skops")
 
     def _load(self, folder: Path) -> None:
         super()._load(folder)
-        path = folder / "clusters.skops"
-        foreign = set(skops.io.get_untrusted_types(file=path)) - self.trusted
-        if foreign:
-            raise UserError(f"{path} holds types that no clustering needs: {foreign}")
-        self.estimator_ = skops.io.load(path, trusted=sorted(self.trusted))
+        self.estimator_ = estimators.load(folder / "clusters.skops")
         self._read_code()
 
 

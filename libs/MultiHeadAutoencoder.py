@@ -13,7 +13,7 @@ import tensorflow as tf
 from libs.architecture.experts import PARTS, multi_head_autoencoder
 from libs.Cluster import Clustering
 from libs.Detector import Detector
-from libs.errors import UserError
+from libs.errors import UserError, chosen
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
 from libs.training import Training, gradient_step, scored, seeded, train
@@ -84,8 +84,7 @@ class MultiHeadAutoencoder(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> Training:
-        if self.network not in PARTS:
-            raise UserError(f"network {self.network!r}: expected one of {', '.join(PARTS)}")
+        chosen(PARTS, "network", self.network)
         if len(self.dims) < 2:
             raise UserError(
                 f"dims {self.dims}: expected a hidden width, or more, before the code's"

@@ -13,7 +13,7 @@ from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import RawGradients
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, order_of, scored, seeded, train
+from libs.training import Adam, Step, Training, known_ranks, order_of, scored, seeded, train
 
 SCORED_ROWS = 1024
 """Rows scored at a time: their gradients take 150 MB on NSL-KDD."""
@@ -88,7 +88,7 @@ class R2AD2(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        rank = np.cumsum(y) - 1  # of known anomalies: which one a row is
+        rank = known_ranks(y)
         self.budgets_ = self._checked_budgets(int(y.sum()))
         self.target_ = self._fitted(self.target or Checkpoints(), x, y).model_
         self._gradients = RawGradients(first_copies(self.target_, self.steps))
@@ -103,7 +103,7 @@ class R2AD2(Detector):
                 epochs=self.epochs,
                 seed=self.random_state,
                 name="R2AD2",
-                order=order_of((y == 0) | (rank < budget), self.random_state, "R2AD2"),
+                order=order_of(rank < budget, self.random_state, "R2AD2"),
             )
             trainings.append(training)
         self.alarm_ = side_by_side(alarms, "alarm")

@@ -268,12 +268,9 @@ def train(
     ArithmeticError
         If a loss is not finite.
     """
-
-    def shuffled(epoch: int) -> np.ndarray:
-        return np.random.default_rng(derive_seed(seed, name, epoch)).permutation(len(rows[0]))
-
-    order = order or shuffled
-    n = len(order(0))
+    order = order or order_of(np.ones(len(rows[0]), bool), seed, name)
+    numbers = order(0)
+    n = len(numbers)
     steps = math.ceil(n / batch_size)
     row_bytes = sum(r[:1].nbytes for r in rows)
     per_call = max(1, min(CALL_STEPS, CALL_BYTES // max(1, batch_size * row_bytes))) * batch_size
@@ -281,7 +278,7 @@ def train(
     losses, start = [], time.perf_counter()
     with progress(name, steps * epochs) as advance:
         for epoch in range(epochs):
-            numbers = order(epoch)
+            numbers = order(epoch) if epoch else numbers
             total = 0.0
             for begin in range(0, n, per_call):
                 chosen = numbers[begin : begin + per_call]
@@ -304,6 +301,14 @@ def train(
         patience.restore()
     seconds = time.perf_counter() - start
     return Training(len(rows[0]), len(losses), steps * len(losses), seconds, tuple(losses))
+
+
+def known_ranks(y: np.ndarray) -> np.ndarray:
+    """Which known anomaly each row is, int32 (n,): a label budget of b has the rows below b.
+
+    A normal row, which belongs to every budget, is -1.
+    """
+    return np.where(y == 1, np.cumsum(y) - 1, -1).astype(np.int32)
 
 
 def order_of(keep: np.ndarray, seed: int, name: str) -> Callable[[int], np.ndarray]:
