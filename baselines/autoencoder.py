@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.target import LOSSES, autoencoder
+from libs.architecture.target import LOSSES, autoencoder, row_error
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
@@ -73,5 +73,4 @@ class Autoencoder(Detector):
         )
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        error = tf.square(x - self.model_(x, training=False))
-        return tf.reduce_mean(error, axis=list(range(1, len(x.shape))))
+        return row_error(x, self.model_(x, training=False))

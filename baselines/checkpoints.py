@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.target import autoencoder
+from libs.architecture.target import autoencoder, row_error
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
@@ -113,8 +113,7 @@ class Checkpoints(Detector):
         return keras.Sequential([keras.Input(tuple(shape)), *stack], name=name)
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        error = tf.square(x - copies_of(self.model_)[-1](x, training=False))
-        return tf.reduce_mean(error, axis=list(range(1, len(x.shape))))
+        return row_error(x, copies_of(self.model_)[-1](x, training=False))
 
 
 def copies_of(model: keras.Model) -> list[keras.Model]:

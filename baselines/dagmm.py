@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from libs.Detector import Detector
 from libs.rows import blocks
 from libs.seeds import derive_seed
-from libs.training import CHUNK, Training, gradient_step, seeded, train
+from libs.training import CHUNK, Training, gradient_step, row_graph, seeded, train
 
 log = logging.getLogger("a3")
 
@@ -170,12 +170,12 @@ class DAGMM(Detector):
     def _fit_mixture(self, x: np.ndarray, jitter: float) -> None:
         """Estimate the mixture of all training rows; ``jitter`` is the largest of the training."""
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *x.shape[1:]), tf.float32)])
         def chunk_sums(rows: tf.Tensor) -> Sums:
             z = self._compressed(rows, training=False)[2]
             return sums(z, self._shares(z, training=False))
 
-        parts = [chunk_sums(tf.constant(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)]
+        graph = row_graph(chunk_sums, x.shape[1:])
+        parts = [graph(tf.constant(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)]
         mixture, last = mixture_of([sum(part) for part in zip(*parts, strict=True)])
         self.mixture_ = tuple(np.asarray(v) for v in mixture)
         if not np.isfinite(tf.linalg.cholesky(mixture[2])).all():

@@ -18,6 +18,7 @@ from libs.training import (
     gradient_step,
     known_ranks,
     order_of,
+    row_graph,
     scored,
     seeded,
     train,
@@ -109,8 +110,7 @@ class DeepSVDD(Detector):
             seed=self.random_state,
             name="DeepSVDD autoencoder",
         )
-        rows = tf.TensorSpec((None, *x.shape[1:]), tf.float32)
-        codes = scored(tf.function(encoder, input_signature=[rows]), x, CHUNK)
+        codes = scored(row_graph(encoder, x.shape[1:]), x, CHUNK)
         self.centre_ = centre_of(codes)
         return encoder.get_weights(), training
 

@@ -15,7 +15,7 @@ from libs.architecture.adversarial import (
     dense_decoder,
     dense_trunk,
 )
-from libs.architecture.target import check_image
+from libs.architecture.target import check_image, row_error
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
@@ -153,8 +153,7 @@ class FAnoGAN(Detector):
         latent = self.encoder_(x, training=training)
         restored = tf.sigmoid(self.generator_(latent, training=False))
         features = self.critic_(x)[0] - self.critic_(restored)[0]
-        error = tf.reduce_mean(tf.square(x - restored), axis=list(range(1, len(x.shape))))
-        return error + KAPPA * tf.reduce_mean(tf.square(features), axis=1)
+        return row_error(x, restored) + KAPPA * tf.reduce_mean(tf.square(features), axis=1)
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return self._errors(x, training=False)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from libs.architecture.gradients import layer_gradients, squared_error
-from libs.architecture.target import autoencoder
+from libs.architecture.target import autoencoder, row_error
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
@@ -136,8 +136,7 @@ class GradCon(Detector):
         return scored(self._compiled, x, SCORED_ROWS)
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        error = tf.square(x - self.model_(x, training=False))
-        error = tf.reduce_mean(error, axis=list(range(1, len(x.shape))))
+        error = row_error(x, self.model_(x, training=False))
         gradients = layer_gradients(self.model_, x, squared_error)
         kernels = [g.kernel() for g in gradients if _in_decoder(g.layer)]
         cosines = [

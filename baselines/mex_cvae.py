@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.architecture.target import check_image
+from libs.architecture.target import check_image, row_error
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
@@ -107,7 +107,7 @@ class MExCVAE(Detector):
         experts = [e([rows, noise[i]], training=True) for i, e in enumerate(self._experts())]
         hidden, gate, restored_hidden, restored = self.gate_(rows, training=True)
         loss = 0.3 * sum(_expert_loss(rows, *outputs) for outputs in experts)
-        loss += 0.3 * (0.7 * _error(rows, restored) + 0.3 * _error(hidden, restored_hidden))
+        loss += 0.3 * (0.7 * row_error(rows, restored) + 0.3 * row_error(hidden, restored_hidden))
         towers = self._towers(gate, experts, training=True)
         loss += 0.1 * (0.7 * tf.square(towers[0]) + 0.3 * tf.square(towers[1]))
         return tf.reduce_mean(loss)
@@ -134,15 +134,10 @@ class MExCVAE(Detector):
         experts = [expert([x, silence], training=False) for expert in self._experts()]
         score = 0.0
         for hidden, _, _, restored_hidden, restored, _ in experts:
-            error = 0.6 * _error(x, restored) + 0.4 * _error(hidden, restored_hidden)
+            error = 0.6 * row_error(x, restored) + 0.4 * row_error(hidden, restored_hidden)
             score += 0.4 * error
         towers = self._towers(self.gate_(x, training=False)[1], experts, training=False)
         return score + 0.1 * tf.square(towers[0]) + 0.1 * tf.square(towers[1])
-
-
-def _error(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Mean squared difference of each row, (n,)."""
-    return tf.reduce_mean(tf.square(a - b), axis=list(range(1, len(a.shape))))
 
 
 def _expert_loss(
@@ -157,8 +152,12 @@ def _expert_loss(
     """Loss of one expert for each row, (n,); the divergence is a mean over the code."""
     spread = tf.square(mean - PRIOR_MEAN) + tf.exp(log_variance) - 1.0 - log_variance
     divergence = 0.5 * tf.reduce_mean(spread, axis=1)
-    loss = 0.5 * _error(rows, restored) + 0.3 * _error(hidden, restored_hidden) + 0.2 * divergence
-    return 0.7 * loss + 0.3 * _error(mean, again)
+    loss = (
+        0.5 * row_error(rows, restored)
+        + 0.3 * row_error(hidden, restored_hidden)
+        + 0.2 * divergence
+    )
+    return 0.7 * loss + 0.3 * row_error(mean, again)
 
 
 Encode = Callable[[keras.KerasTensor], keras.KerasTensor]

@@ -11,7 +11,7 @@ from keras import layers
 
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import CHUNK, Adadelta, Training, gradient_step, scored, seeded, train
+from libs.training import CHUNK, Adadelta, Training, gradient_step, row_graph, scored, seeded, train
 
 SUBSAMPLES, SUBSAMPLE_ROWS = 50, 8
 """Of LeSiNN (paper, section 5.1)."""
@@ -74,7 +74,6 @@ class REPEN(Detector):
             stack += [layers.Dense(self.width, activation="relu")]
             self.model_ = keras.Sequential(stack, name="repen")
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *x.shape[1:]), tf.float32)])
         def first_scores(rows: tf.Tensor) -> tf.Tensor:
             return lesinn(rows, tf.constant(self.references_))
 
@@ -91,7 +90,7 @@ class REPEN(Detector):
             epochs=self.epochs,
             seed=self.random_state,
             name="REPEN",
-            order=self._triplets(scored(first_scores, x, CHUNK)),
+            order=self._triplets(scored(row_graph(first_scores, x.shape[1:]), x, CHUNK)),
         )
 
     def _triplets(self, scores: np.ndarray) -> Callable[[int], np.ndarray]:

@@ -15,7 +15,6 @@ ours trains a target and one alarm of four budgets per pair.
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.measuring import in_own_process
 from libs import cli
 
 TARGETS = {
@@ -100,10 +100,8 @@ def compare(args: argparse.Namespace) -> None:
     found = {"plain": [], "ours": []}
     for _ in range(args.repeats):
         for side, rows in found.items():
-            command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            rows.append(json.loads(done.stdout.splitlines()[-1]))
-            print(side, {k: round(v, 2) for k, v in rows[-1].items()}, flush=True)
+            print(side, end=" ", flush=True)
+            rows += in_own_process("training", *sys.argv[1:], "--side", side)
     plain, ours = (
         {key: median(row[key] for row in rows) for key in rows[0]} for rows in found.values()
     )

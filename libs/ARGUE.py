@@ -14,7 +14,7 @@ from libs.errors import UserError
 from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, known_ranks, scored, seeded, train
+from libs.training import Adam, Step, Training, known_ranks, row_graph, scored, seeded, train
 
 GATE_FACTOR = 0.5
 """Learning rate of the gate as a share of the alarm's (authors' code)."""
@@ -226,12 +226,11 @@ class ARGUE(Detector):
             raise UserError(f"expected rows of shape {self.input_shape_}, found {x.shape[1:]}")
         copy = self.budgets_.index(self.budgets_[-1] if budget is None else budget)
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *self.input_shape_), tf.float32)])
         def weights(rows: tf.Tensor) -> tf.Tensor:
             shared = self.encoder_(rows, training=False)[1]
             return tf.nn.softmax(self.gate_(shared, training=False)[:, copy])
 
-        return scored(weights, x, chunk_rows(self.decoders_))
+        return scored(row_graph(weights, self.input_shape_), x, chunk_rows(self.decoders_))
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
         return scored(self._compiled, x, chunk_rows(self.decoders_))

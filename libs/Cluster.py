@@ -1,7 +1,7 @@
 """Clusterings, which divide normal rows among ARGUE's experts where they have no classes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -14,11 +14,11 @@ from sklearn.mixture import GaussianMixture
 from baselines.autoencoder import Autoencoder
 from libs import estimators
 from libs.architecture.adversarial import CLUSTERINGS, clustering_autoencoder, critic
-from libs.architecture.target import HiddenActivations
+from libs.architecture.target import HiddenActivations, row_error
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
-from libs.training import CHUNK, Adam, Step, Training, scored, seeded, train
+from libs.training import CHUNK, Adam, Step, Training, row_graph, scored, seeded, train
 
 CLIP_NORM = 0.01
 """Of the gradients of critics and of the encoder against them (authors' code)."""
@@ -140,12 +140,13 @@ class AdversarialClustering(Clustering):
 
     def affinity(self, x: np.ndarray) -> np.ndarray:
         """Probability of each cluster, float32 (n, clusters)."""
-        return scored(_compiled(lambda rows: self.encoder_(rows, training=False)[1], x), x, CHUNK)
+        return scored(
+            row_graph(lambda rows: self.encoder_(rows, training=False)[1], x.shape[1:]), x, CHUNK
+        )
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         codes = tf.concat(self.encoder_(x, training=False), axis=1)
-        error = tf.square(x - tf.sigmoid(self.decoder_(codes, training=False)))
-        return tf.reduce_mean(error, axis=list(range(1, len(x.shape))))
+        return row_error(x, tf.sigmoid(self.decoder_(codes, training=False)))
 
 
 class CodeClustering(Clustering):
@@ -195,7 +196,9 @@ class CodeClustering(Clustering):
         self._place = slice(sum(widths[:narrowest]), sum(widths[: narrowest + 1]))
 
     def _codes(self, x: np.ndarray) -> np.ndarray:
-        return scored(_compiled(lambda rows: self._activations(rows)[:, self._place], x), x, CHUNK)
+        return scored(
+            row_graph(lambda rows: self._activations(rows)[:, self._place], x.shape[1:]), x, CHUNK
+        )
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)
@@ -239,8 +242,3 @@ class MixtureClustering(CodeClustering):
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
         return -self.estimator_.score_samples(self._codes(x))
-
-
-def _compiled(function: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray) -> Callable:
-    """A graph of ``function`` for rows like ``x``."""
-    return tf.function(function, input_signature=[tf.TensorSpec((None, *x.shape[1:]), tf.float32)])

@@ -16,7 +16,7 @@ from libs import Metrics, storage
 from libs.components import describe, rebuild
 from libs.errors import UserError
 from libs.rows import Rows, as_rows, blocks
-from libs.training import CHUNK, Training, scored
+from libs.training import CHUNK, Training, row_graph, scored
 
 RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
 """What can be scored."""
@@ -259,8 +259,7 @@ class Detector(BaseEstimator):
     @cached_property
     def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
         """`_score` as a graph; `fit` forgets it with the networks that it holds."""
-        rows = tf.TensorSpec((None, *self.input_shape_), tf.float32)
-        return tf.function(self._score, input_signature=[rows])
+        return row_graph(self._score, self.input_shape_)
 
     def _calibration(self) -> np.ndarray:
         """Sorted calibration scores of the column that `decision_function` gives."""

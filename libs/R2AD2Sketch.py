@@ -12,7 +12,7 @@ from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import SketchedGradients
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import CHUNK, Step, Training, gradient_step, scored, seeded, train
+from libs.training import CHUNK, Step, Training, gradient_step, row_graph, scored, seeded, train
 
 FLOOR = 1e-2
 """Least standard deviation of a feature, as a share of the median one."""
@@ -123,8 +123,7 @@ class R2AD2Sketch(Detector):
 
     def _statistics(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and bounded standard deviation of the rows' sketches, chunk by chunk."""
-        rows = tf.TensorSpec((None, *x.shape[1:]), tf.float32)
-        sketch = tf.function(self._sketch, input_signature=[rows])
+        sketch = row_graph(self._sketch, x.shape[1:])
         shift = scored(sketch, x[:CHUNK], CHUNK).mean(axis=0, dtype=np.float64)
         first, second = np.zeros_like(shift), np.zeros_like(shift)
         for i in range(0, len(x), CHUNK):

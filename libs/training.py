@@ -324,6 +324,11 @@ def order_of(keep: np.ndarray, seed: int, name: str) -> Callable[[int], np.ndarr
     return order
 
 
+def row_graph(function: Callable[[tf.Tensor], tf.Tensor], shape: Sequence[int]) -> Callable:
+    """One graph of ``function`` for any number of float32 rows of ``shape``."""
+    return tf.function(function, input_signature=[tf.TensorSpec((None, *shape), tf.float32)])
+
+
 def scored(function: Callable[[tf.Tensor], tf.Tensor], x: np.ndarray, chunk: int) -> np.ndarray:
     """Apply a compiled ``function`` to ``x`` in chunks of rows, into one float32 array."""
     parts = [

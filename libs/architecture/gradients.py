@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from libs.architecture.target import row_error
 from libs.errors import UserError
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -33,8 +34,7 @@ def cross_entropy(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 def squared_error(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Mean squared error of the reconstructions, (n,)."""
-    error = tf.square(x - tf.sigmoid(logits))
-    return tf.reduce_mean(error, axis=list(range(1, len(x.shape))))
+    return row_error(x, tf.sigmoid(logits))
 
 
 class LayerGradient(NamedTuple):

@@ -224,6 +224,11 @@ _ACTIVATIONS = (
 )
 
 
+def row_error(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Mean squared difference of each row of (n, ...), (n,)."""
+    return tf.reduce_mean(tf.square(a - b), axis=list(range(1, len(a.shape))))
+
+
 class HiddenActivations:
     """Hidden activations of any Keras model, flattened and joined in the order of computation.
 

@@ -1,15 +1,12 @@
 """Whole tables under a header, of which rows with gaps are left out."""
 
-import logging
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from libs.datasets import blocks
-
-log = logging.getLogger("a3")
+from libs.datasets import blocks, flows
 
 
 def read_headed(
@@ -40,7 +37,5 @@ def read_headed(
 def complete(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Drop rows with gaps; the log says how many."""
     kept = frame.dropna()
-    if len(kept) < len(frame):
-        dropped = len(frame) - len(kept)
-        log.info("%s: %d of %d rows dropped: NaN or Infinity", path.name, dropped, len(frame))
+    flows.log_dropped(path, len(kept), len(frame))
     return kept
