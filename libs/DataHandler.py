@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import quote
 
 import numpy as np
@@ -43,6 +44,11 @@ class Experiment:
             )
         if not self.normal or not (self.known or self.unknown):
             raise UserError("an experiment needs a normal class and a known or an unknown one")
+
+    @classmethod
+    def of(cls, description: Mapping[str, Sequence[str]]) -> Self:
+        """The experiment that a manifest or a result folder describes."""
+        return cls(**{role: tuple(classes) for role, classes in description.items()})
 
     @property
     def name(self) -> str:
@@ -147,6 +153,22 @@ def view_labels(
     return mask, anomalous[mask].astype(int)
 
 
+def handler_of(data: DataSet, description: Mapping[str, Any]) -> "DataHandler":
+    """The handler whose `DataHandler.describe` a manifest or a result folder holds.
+
+    Raises
+    ------
+    UserError
+        If ``data`` are other rows than those.
+    """
+    if data.fingerprint != description["fingerprint"]:
+        raise UserError(
+            f"the raw files of {data.name} are not those that the models were trained on; "
+            "name the right folder with --data_path"
+        )
+    return DataHandler(data, SplitRules(**description["rules"]), description["seed"])
+
+
 class DataHandler:
     """A data set, split by a run's seed.
 
@@ -248,9 +270,8 @@ class DataHandler:
         """
         self._check_classes(experiment)
         train, classes = self._train, self.data.classes[self._train]
-        normal = train[np.isin(classes, experiment.normal)]
-        polluted = self._polluted(experiment, len(normal), p_contamination)
-        pool = np.setdiff1d(train[np.isin(classes, experiment.known)], polluted)
+        normal = self._passing(experiment, p_contamination)
+        pool = np.setdiff1d(train[np.isin(classes, experiment.known)], normal)
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "known anomalies"))
         pool = rng.permutation(pool)
         if known > len(pool):
@@ -260,23 +281,36 @@ class DataHandler:
                 "lower --n_train_anomalies"
             )
         pool = pool[: max(known, schedule)]
-        normal = np.sort(np.concatenate([normal, polluted]))
         believed = self._believed(experiment, normal, p_contamination)
         low, span = self._scaling(normal)
-        val = np.flatnonzero(np.isin(self._classes_val, self._named(experiment)))
-        test = self._test_rows(experiment)
+        val, classes_val = self.raw_rows(experiment, "val")
+        test, classes_test = self.raw_rows(experiment, "test")
         split = Split(
             experiment=experiment,
             x_train=held(Rows(self.data.x, np.concatenate([normal, pool]), low, span)),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
             classes_train=np.concatenate([believed, self.data.classes[pool]]),
-            x_val=held(Rows(self._x_val, self._val[val], low, span)),
-            classes_val=self._classes_val[val],
-            x_test=held(Rows(self._x_test, self._test[test], low, span)),
-            classes_test=self._classes_test[test],
+            x_val=held(val.scaled(low, span)),
+            classes_val=classes_val,
+            x_test=held(test.scaled(low, span)),
+            classes_test=classes_test,
         )
         self._check_parts(split)
         return split
+
+    def raw_rows(self, experiment: Experiment, part: str) -> tuple[Rows, np.ndarray]:
+        """Rows and classes of ``part``, "val" or "test", as the file has them: not scaled."""
+        if part == "test":
+            chosen = self._test_rows(experiment)
+            return Rows(self._x_test, self._test[chosen]), self._classes_test[chosen]
+        chosen = np.flatnonzero(np.isin(self._classes_val, self._named(experiment)))
+        return Rows(self._x_val, self._val[chosen]), self._classes_val[chosen]
+
+    def scaling(
+        self, experiment: Experiment, p_contamination: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lower end and span of every feature, by which `split` scales."""
+        return self._scaling(self._passing(experiment, p_contamination))
 
     def _test_rows(self, experiment: Experiment) -> np.ndarray:
         """Test rows of an experiment: all, or as many of each kind as the rules say."""
@@ -315,6 +349,11 @@ class DataHandler:
         }
         if left:
             log.info("%s: classes left out (rows): %s", experiment.name, left)
+
+    def _passing(self, experiment: Experiment, p: float) -> np.ndarray:
+        """Training rows that pass for normal, polluted ones included."""
+        normal = self._train[np.isin(self.data.classes[self._train], experiment.normal)]
+        return np.sort(np.concatenate([normal, self._polluted(experiment, len(normal), p)]))
 
     def _polluted(self, experiment: Experiment, normal: int, p: float) -> np.ndarray:
         """Anomalous training rows that are going to be labelled normal."""

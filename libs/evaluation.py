@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from libs import Metrics, datasets
-from libs.DataHandler import DataHandler, Experiment, Split, SplitRules, view_labels
+from libs.DataHandler import Experiment, Split, handler_of, view_labels
 from libs.datasets.dataset import DataSet
 from libs.Detector import Detector
 from libs.errors import UserError
@@ -107,14 +107,8 @@ class Rescorer:
         name, normal_by = key = data["data_set"], data.get("normal_by")
         if key not in self._data:
             self._data[key] = datasets.load(name, self.data_path, normal_by)
-        loaded = self._data[key]
-        if loaded.fingerprint != data["fingerprint"]:
-            raise UserError(
-                f"the raw files of {loaded.name} are not those that the models were trained on; "
-                "name the right folder with --data_path"
-            )
-        handler = DataHandler(loaded, SplitRules(**data["rules"]), data["seed"])
-        experiment = Experiment(**{k: tuple(v) for k, v in about["experiment"].items()})
+        handler = handler_of(self._data[key], data)
+        experiment = Experiment.of(about["experiment"])
         return handler.split(experiment, p_contamination=about["p_contamination"])
 
     def _line(

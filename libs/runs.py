@@ -14,6 +14,9 @@ from libs import storage
 from libs.errors import UserError
 
 log = logging.getLogger("a3")
+DESCRIPTION = "experiment.json"
+"""File in each result folder that says what the numbers beside it were measured on."""
+
 ERROR = "error.json"
 """Lies beside the runs of a method that failed when it was last asked for."""
 

@@ -1,0 +1,229 @@
+"""What lies in results/ and models/. A request names something here, never a path.
+
+Every folder that is opened was found by listing the disk; what a request says is looked up among
+these names.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from libs.DataHandler import Experiment, view_labels
+from libs.errors import UserError
+from libs.runs import DESCRIPTION, row_names
+from libs.storage import MANIFEST
+
+PARTS = ("test", "val")
+KEPT = 8
+"""Result folders whose scores are kept in memory."""
+
+
+class Missing(UserError):
+    """A request names something that is not there."""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Names of the folders that lead to one result folder."""
+
+    data_set: str
+    protocol: str
+    seed: int
+    experiment: str
+    part: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result folder and what its numbers were measured on."""
+
+    place: Place
+    folder: Path
+    about: dict[str, Any]
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """Which classes are normal, known and unknown."""
+        return Experiment.of(self.about["experiment"])
+
+    @cached_property
+    def scores(self) -> dict[str, np.ndarray]:
+        """Scores (n,) of each run, and under "classes" the class of each row."""
+        try:
+            with np.load(self.folder / "scores.npz", allow_pickle=False) as arrays:
+                found = dict(arrays)
+        except Exception as error:
+            raise UserError(
+                f"{self.folder}/scores.npz cannot be read ({type(error).__name__}: {error}); run "
+                "the do_ script or evaluate_models.py again, which writes it anew"
+            ) from error
+        n = len(found.get("classes", ()))
+        strange = [k for k, v in found.items() if v.shape != (n,)]
+        strange += [k for k, v in found.items() if k != "classes" and not np.isfinite(v).all()]
+        if strange or not n:
+            raise UserError(f"{self.folder}/scores.npz is damaged: {', '.join(strange) or 'empty'}")
+        return found
+
+    def run(self, name: str) -> np.ndarray:
+        """Scores of one run."""
+        if name == "classes" or name not in self.scores:
+            raise Missing(f"no scores of a run {name!r} in {self.folder}")
+        return self.scores[name]
+
+    def view(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers of a view, and 1 for each that is an anomaly."""
+        if name not in self.experiment.views:
+            raise Missing(f"no view {name!r} of {self.experiment.name}")
+        mask, y = view_labels(self.experiment, name, self.scores["classes"])
+        return np.flatnonzero(mask), y
+
+
+@dataclass(frozen=True)
+class Model:
+    """One score column of a trained run on disk.
+
+    Attributes
+    ----------
+    name : str
+        ``<data set>/<protocol>/<seed>/<experiment>/<run>``, by which requests call it.
+    folder : Path
+    column : int
+        Which of the run's label budgets.
+    manifest : dict
+    """
+
+    name: str
+    folder: Path
+    column: int
+    manifest: dict[str, Any]
+
+    @property
+    def calibration(self) -> np.ndarray:
+        """Sorted scores of normal validation rows; empty where there are none."""
+        try:
+            with np.load(self.folder / "calibration.npz", allow_pickle=False) as arrays:
+                return arrays["scores"][:, self.column]
+        except (OSError, KeyError, ValueError, IndexError):
+            return np.empty(0, np.float32)
+
+
+class Catalog:
+    """Lists result and model folders.
+
+    Parameters
+    ----------
+    results, models : Path
+    """
+
+    def __init__(self, results: Path, models: Path):
+        self.root = Path(results)
+        self.models_root = Path(models)
+
+    def results(self) -> dict[Place, Path]:
+        """Every result folder."""
+        found = {}
+        for path in _levels(self.root, 5):
+            *_, data_set, protocol, seed, experiment, part = path.parts
+            if part in PARTS and seed.isdecimal() and (path / DESCRIPTION).is_file():
+                found[Place(data_set, protocol, int(seed), experiment, part)] = path
+        return found
+
+    def result(self, place: Place) -> Result:
+        """The result folder of that name.
+
+        Raises
+        ------
+        Missing
+            If there is none.
+        UserError
+            If it is damaged.
+        """
+        folder = self.results().get(place)
+        if folder is None:
+            raise Missing(f"no {place.part} results of {place.experiment} in {self.root}")
+        changed = max(
+            p.stat().st_mtime_ns
+            for p in (folder / DESCRIPTION, folder / "scores.npz")
+            if p.exists()
+        )
+        return _result(place, folder, changed)
+
+    def models(self) -> dict[str, Model]:
+        """Every trained run, by name."""
+        found = {}
+        for folder in _levels(self.models_root, 6):
+            manifest = _manifest(folder / MANIFEST)
+            if manifest is None:
+                continue
+            place = "/".join(folder.parts[-6:-2])
+            names = row_names(folder.parent.name, manifest["budgets"] or ())
+            for column, run in enumerate(names):
+                found[f"{place}/{run}"] = Model(f"{place}/{run}", folder, column, manifest)
+        return found
+
+    def model(self, name: str) -> Model:
+        """The trained run of that name.
+
+        Raises
+        ------
+        Missing
+            If there is none.
+        """
+        found = self.models().get(name)
+        if found is None:
+            raise Missing(f"no model {name} in {self.models_root}; train it with its do_ script")
+        return found
+
+
+def model_name(place: Place, run: str) -> str:
+    """What `Catalog.models` calls the run that gave a result."""
+    return f"{place.data_set}/{place.protocol}/{place.seed}/{place.experiment}/{run}"
+
+
+def _levels(root: Path, depth: int) -> Iterator[Path]:
+    """Folders that many levels below ``root``, hidden and unfinished ones left out."""
+    folders = [root] if root.is_dir() else []
+    for _ in range(depth):
+        folders = [
+            child
+            for folder in folders
+            for child in sorted(folder.iterdir())
+            if not child.name.startswith(".") and child.is_dir()
+        ]
+    return iter(folders)
+
+
+@lru_cache(KEPT)
+def _result(place: Place, folder: Path, changed: int) -> Result:
+    """Read a result folder; ``changed`` is its time of change, so that a new one is read anew."""
+    try:
+        about = json.loads((folder / DESCRIPTION).read_text())
+        result = Result(place, folder, about)
+        result.experiment  # noqa: B018  (reads the classes)
+        about["data"]["fingerprint"], about["p_contamination"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{folder}/{DESCRIPTION} is damaged ({type(error).__name__}: {error}); run the do_ "
+            "script or evaluate_models.py again, which writes it anew"
+        ) from error
+    return result
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """A model's manifest; None where there is none that can be read."""
+    try:
+        return _read_manifest(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@lru_cache(4096)
+def _read_manifest(path: Path, changed: int) -> dict[str, Any]:
+    manifest = json.loads(path.read_text())
+    manifest["budgets"], manifest["run"], manifest["detector"]["class"]
+    return manifest
