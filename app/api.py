@@ -1,26 +1,39 @@
 """The dashboard's addresses. Each hands over to the module that knows the answer."""
 
 from pathlib import Path
-from typing import Annotated
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Body, FastAPI, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from app import figures
 from app.catalog import Catalog, Missing
+from app.explaining import explain
+from app.predict import predict
 from app.rows import RowSource
 from app.schemas import (
+    Expected,
+    Explanation,
     Metrics,
+    ModelQuery,
+    Models,
+    Predicted,
     Results,
     RowDetail,
     RowQuery,
     RowsQuery,
     RunQuery,
+    Scored,
+    ScoredQuery,
     StudyQuery,
     TablePage,
     Threshold,
+    UploadQuery,
 )
+from app.scoring import Scoring, TooManyError, threshold_of
 from app.security import Guard
 from app.settings import Settings
 from libs.errors import UserError
@@ -33,7 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="A3 dashboard", openapi_url=None, docs_url=None, redoc_url=None)
     catalog = Catalog(settings.results, settings.models)
     source = RowSource(settings)
-    app.add_exception_handler(UserError, _explain)
+    scoring = Scoring(settings, source)
+    app.add_exception_handler(UserError, _told)
 
     @app.get("/api/results")
     def results() -> Results:
@@ -61,11 +75,58 @@ def create_app(settings: Settings) -> FastAPI:
     def row(query: Annotated[RowQuery, Query()]) -> RowDetail:
         return source.detail(catalog.result(query.place), query)
 
+    @app.get("/api/explanation")
+    def explanation(query: Annotated[RowQuery, Query()]) -> Explanation:
+        return explain(catalog, source, scoring, catalog.result(query.place), query)
+
+    @app.get("/api/models")
+    def models() -> Models:
+        return Models(
+            root=str(settings.models),
+            upload_bytes=settings.upload_bytes,
+            upload_rows=settings.upload_rows,
+            names=list(catalog.models()),
+        )
+
+    @app.get("/api/expected")
+    def expected(query: Annotated[ModelQuery, Query()]) -> Expected:
+        model = catalog.model(query.model)
+        names = [column.name for column in scoring.encoder(model).schema.inputs]
+        return Expected(names=names, threshold=threshold_of(model), rate=model.manifest["rate"])
+
+    @app.get("/api/example")
+    def example(query: Annotated[ModelQuery, Query()]) -> Response:
+        return _file(scoring.example(catalog.model(query.model)), "example.csv")
+
+    @app.post("/api/score")
+    async def score(request: Request, query: Annotated[UploadQuery, Query()]) -> Scored:
+        with NamedTemporaryFile() as file:
+            async for chunk in request.stream():
+                file.write(chunk)
+            file.flush()
+            model = catalog.model(query.model)
+            return await run_in_threadpool(scoring.score_file, model, file.name, query.name)
+
+    @app.get("/api/scored")
+    def scored(query: Annotated[ScoredQuery, Query()]) -> Response:
+        return _file(scoring.kept(query.id), "scores.csv")
+
+    @app.post("/api/predict")
+    def predicted(args: Annotated[Any, Body()]) -> Predicted:
+        return predict(args, catalog, scoring)
+
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     app.add_middleware(Guard, hosts=settings.hosts, body=settings.upload_bytes)
     return app
 
 
-def _explain(request: Request, error: Exception) -> JSONResponse:
+def _file(text: str, name: str) -> Response:
+    """A CSV file to be kept."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _told(request: Request, error: Exception) -> JSONResponse:
     """Say what a person can put right."""
-    return JSONResponse({"detail": str(error)}, 404 if isinstance(error, Missing) else 422)
+    status = {Missing: 404, TooManyError: 413}.get(type(error), 422)
+    return JSONResponse({"detail": str(error)}, status)

@@ -6,7 +6,7 @@ these names.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,7 @@ class Result:
     place: Place
     folder: Path
     about: dict[str, Any]
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        """Which classes are normal, known and unknown."""
-        return Experiment.of(self.about["experiment"])
+    experiment: Experiment
 
     @cached_property
     def scores(self) -> dict[str, np.ndarray]:
@@ -94,13 +90,22 @@ class Model:
     folder : Path
     column : int
         Which of the run's label budgets.
+    changed : int
+        When the manifest was written, in nanoseconds.
     manifest : dict
     """
 
     name: str
     folder: Path
     column: int
-    manifest: dict[str, Any]
+    changed: int
+    manifest: dict[str, Any] = field(compare=False, repr=False)
+
+    @property
+    def budget(self) -> int | None:
+        """Its label budget; None for a method without labels."""
+        budgets = self.manifest["budgets"]
+        return budgets[self.column] if budgets else None
 
     @property
     def calibration(self) -> np.ndarray:
@@ -157,13 +162,16 @@ class Catalog:
         """Every trained run, by name."""
         found = {}
         for folder in _levels(self.models_root, 6):
-            manifest = _manifest(folder / MANIFEST)
-            if manifest is None:
-                continue
+            path = folder / MANIFEST
+            try:
+                changed = path.stat().st_mtime_ns
+                manifest = _manifest(path, changed)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # unfinished, foreign or damaged
             place = "/".join(folder.parts[-6:-2])
-            names = row_names(folder.parent.name, manifest["budgets"] or ())
-            for column, run in enumerate(names):
-                found[f"{place}/{run}"] = Model(f"{place}/{run}", folder, column, manifest)
+            for column, run in enumerate(row_names(folder.parent.name, manifest["budgets"] or ())):
+                name = f"{place}/{run}"
+                found[name] = Model(name, folder, column, changed, manifest)
         return found
 
     def model(self, name: str) -> Model:
@@ -178,6 +186,20 @@ class Catalog:
         if found is None:
             raise Missing(f"no model {name} in {self.models_root}; train it with its do_ script")
         return found
+
+    def only_model(self) -> Model:
+        """The one that is meant if no name is given.
+
+        Raises
+        ------
+        Missing
+            If there is none, or several.
+        """
+        found = self.models()
+        if len(found) != 1:
+            names = f": {', '.join(list(found)[:4])} …" if found else ""
+            raise Missing(f"model: name one of the {len(found)} in {self.models_root}{names}")
+        return next(iter(found.values()))
 
 
 def model_name(place: Place, run: str) -> str:
@@ -214,16 +236,9 @@ def _result(place: Place, folder: Path, changed: int) -> Result:
     return result
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
-    """A model's manifest; None where there is none that can be read."""
-    try:
-        return _read_manifest(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 @lru_cache(4096)
-def _read_manifest(path: Path, changed: int) -> dict[str, Any]:
+def _manifest(path: Path, changed: int) -> dict[str, Any]:
+    """Read a model's manifest; raises a KeyError if it lacks what is needed here."""
     manifest = json.loads(path.read_text())
-    manifest["budgets"], manifest["run"], manifest["detector"]["class"]
-    return manifest
+    needed = ("budgets", "run", "rate", "input_shape")
+    return {name: manifest[name] for name in needed}

@@ -155,8 +155,8 @@ def thresholds(catalog: Catalog, result: Result, view: str, run: str) -> list[Th
     for rate in RATES:
         value = formulas.threshold_at(calibration, rate) if len(calibration) else math.nan
         if math.isfinite(value):
-            words = f"{rate:.1%} of {len(calibration):,} normal validation rows are above"
-            found.append(Threshold(threshold=value, words=words.replace(".0%", " %")))
+            words = f"{100 * rate:g} % of {len(calibration):,} normal validation rows are above"
+            found.append(Threshold(threshold=value, name=f"FPR {100 * rate:g} %", words=words))
     path = result.folder / f"{view}.thresholds.csv"
     if view in result.experiment.views and path.is_file():
         with open(path, newline="", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
 """The rows behind the scores, in raw units: loaded again from the raw files, without TensorFlow."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from threading import Lock
@@ -55,7 +55,7 @@ class Feature:
         return self.values[int(chosen.argmax())] if chosen.any() else "–"
 
 
-def features_of(names: tuple[str, ...]) -> list[Feature]:
+def features_of(names: Sequence[str]) -> list[Feature]:
     """Features of a data set; columns ``service=http``, ``service=smtp`` are one."""
     groups: dict[str, list[tuple[int, str]]] = {}
     for i, name in enumerate(names):
@@ -93,12 +93,7 @@ class Shown:
     def image(self) -> tuple[int, int] | None:
         """Height and width of a row that is an image of one channel."""
         shape = tuple(n for n in self.raw.shape[1:] if n > 1)
-        if self.data.features or self.data.maximum is None:
-            return None
-        side = math.isqrt(math.prod(shape))
-        if len(shape) == 1 and side**2 == shape[0]:
-            return side, side
-        return shape if len(shape) == 2 else None
+        return shape if len(shape) == 2 and not self.data.features else None
 
     @cached_property
     def features(self) -> list[Feature]:

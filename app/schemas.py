@@ -1,6 +1,6 @@
 """What requests must look like and what answers look like."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -135,6 +135,7 @@ class Threshold(BaseModel):
     """A threshold that did not come from the rows shown."""
 
     threshold: float
+    name: str
     words: str
 
 
@@ -180,46 +181,66 @@ class RowDetail(TableRow):
 
 
 class Contribution(BaseModel):
-    """What a feature adds to a row's score."""
+    """What a feature, a pixel or a layer adds to a row's score."""
 
     name: str
-    value: float | str
+    value: float | str | None
     contribution: float
 
 
 class Explanation(BaseModel):
     """Why a row has its score."""
 
-    score: float
-    baseline: float | None
-    kind: str
+    words: str
     contributions: list[Contribution]
-    """Strongest first; every pixel in order for images."""
     image: tuple[int, int] | None
+    """Height and width, if contributions are those of pixels."""
     layers: list[Contribution]
-    """Share of each layer of the target, for A3."""
+    """Of the target, for A3."""
 
 
-class ModelLine(BaseModel):
-    """A trained run."""
+class ModelQuery(_Strict):
+    """Names a trained run."""
 
-    name: str
-    data_set: str
-    protocol: str
-    seed: int
-    experiment: str
-    run: str
-    detector: str
-    accepts: bool
-    """Whether a table can be scored with it."""
-    note: str
+    model: Name
+
+
+class UploadQuery(ModelQuery):
+    """Names a model and the file that is sent."""
+
+    name: Name
+
+
+class ScoredQuery(_Strict):
+    """Names scores that are kept for download."""
+
+    id: Name
 
 
 class Models(BaseModel):
-    """All trained runs."""
+    """All trained runs, and how much may be sent to them."""
 
     root: str
-    models: list[ModelLine]
+    upload_bytes: int
+    upload_rows: int
+    names: list[str]
+    """data set/protocol/seed/experiment/run"""
+
+
+class Expected(BaseModel):
+    """What a table must look like for a model."""
+
+    names: list[str]
+    threshold: float | None
+    rate: float | None
+
+
+class StrongRow(BaseModel):
+    """A row of an uploaded table; rows count from 1."""
+
+    row: int
+    score: float
+    values: list[str]
 
 
 class Scored(BaseModel):
@@ -229,11 +250,17 @@ class Scored(BaseModel):
     rows: int
     flagged: int | None
     threshold: float | None
-    threshold_words: str
+    rate: float | None
+    columns: list[str]
+    strongest: list[StrongRow]
+
+
+class Predicted(BaseModel):
+    """Scores of records, in their order."""
+
+    model: str
+    threshold: float | None
+    ids: list[str]
     scores: list[float]
-    """Of the strongest rows, with ``numbers``."""
-    numbers: list[int]
-    note: str
-
-
-Json = dict[str, Any]
+    predictions: list[Literal[0, 1]] | None
+    """1 above the threshold; None without one."""
