@@ -225,15 +225,13 @@ def _result(place: Place, folder: Path, changed: int) -> Result:
     """Read a result folder; ``changed`` is its time of change, so that a new one is read anew."""
     try:
         about = json.loads((folder / DESCRIPTION).read_text())
-        result = Result(place, folder, about)
-        result.experiment  # noqa: B018  (reads the classes)
-        about["data"]["fingerprint"], about["p_contamination"]
+        needed = {name: about[name] for name in ("data", "p_contamination", "experiment")}
+        return Result(place, folder, needed, Experiment.of(needed["experiment"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder}/{DESCRIPTION} is damaged ({type(error).__name__}: {error}); run the do_ "
             "script or evaluate_models.py again, which writes it anew"
         ) from error
-    return result
 
 
 @lru_cache(4096)

@@ -357,8 +357,8 @@ def test_names_that_were_allowed(settings):
 )
 def test_only_the_own_page_may_send(client, headers, status):
     for address in ("/api/predict", "/api/score?model=none&name=x"):
-        body = json.dumps({"model": "none", "data": [{"a": 1}]})
-        assert client.post(address, content=body, headers=headers).status_code == status
+        body = {"model": "none", "data": [{"a": 1}]}
+        assert client.post(address, json=body, headers=headers).status_code == status
 
 
 # --- damaged files -------------------------------------------------------------------------------
