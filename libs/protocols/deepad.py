@@ -49,13 +49,16 @@ OFTEN = {"batch_size": 128, "learning_rate": 0.01}
 VAE_NETWORK = {"dims": (15, 7), "code": 2, "dropout": 0.0, "loss": "mse", "epochs": 8} | OFTEN
 """With a divergence that weighs 1, warmed up or not, the code says nothing and the score is the
 distance to the mean."""
+DIVERGENCE_WEIGHT = 0.3
+"""Best of 1, .3, .1, .03, .01 by mean AUC on the labelled validation rows of KDD Cup 1999, seeds 1
+to 5: .932, .946, .941, .940, .936."""
 
 
 def deepad_methods() -> dict[str, Detector]:
     """The detectors at deepad's settings, its mistakes corrected, and two trivial ones."""
     return {
         "Autoencoder": Autoencoder("linear_code", (15, 7, 2), 0.0, loss="mse", epochs=14, **OFTEN),
-        "VAE": VAE(warm_up=0.5, divergence_weight=0.1, **VAE_NETWORK),
+        "VAE": VAE(warm_up=0.5, divergence_weight=DIVERGENCE_WEIGHT, **VAE_NETWORK),
         "BiGAN": BiGAN(),
         "Seq2Seq": Seq2Seq(),
         "PCA": PCA(components=2),
