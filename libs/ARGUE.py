@@ -88,6 +88,7 @@ class ARGUE(Detector):
     networks = ("encoder_", "decoders_", "alarm_", "gate_")
     uses_labels = True
     uses_classes = True
+    gated = True
 
     def __init__(
         self,

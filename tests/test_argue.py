@@ -16,7 +16,8 @@ from libs.Detector import Detector
 from libs.errors import UserError
 from libs.MultiHeadAutoencoder import MultiHeadAutoencoder, equalised
 from libs.patience import held_out
-from libs.results import gate_table, write_gate
+from libs.results import write_gate
+from libs.runs import gate_table
 
 _SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3, "random_state": 3}
 
