@@ -41,6 +41,8 @@ class Detector(Explainable, BaseEstimator):
     uses_classes: ClassVar[bool] = False
     """Whether the classes of the training rows take part in the training. If so, `_fit` takes them
     as its third argument, None where `fit` was given none."""
+    gated: ClassVar[bool] = False
+    """Whether there are ``expert_names_``, and ``gate(x, budget)`` says who answers for a row."""
 
     # --- what a subclass gives -------------------------------------------------------------------
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:

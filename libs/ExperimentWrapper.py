@@ -23,6 +23,7 @@ from libs.runs import (
     ERROR,
     Row,
     StoredRun,
+    gate_table,
     result_rows,
     row_names,
     same_settings,
@@ -212,7 +213,7 @@ class ExperimentWrapper:
                 self.failures.append(trainer.record_failure(name, error))
         target = self.results / folder / self.part
         with storage.locked(target):
-            rows = result_rows(self.models / folder, about, lambda run: run.scores(self.part))
+            rows = result_rows(self.models / folder, about, self.part)
             tables = write_results(target, split, self.part, rows, about)
             points = self._operating_points(target, split, rows, about) if self.operating else {}
         show_experiment(tables, about, target)
@@ -224,7 +225,7 @@ class ExperimentWrapper:
     ) -> dict[str, pd.DataFrame]:
         """Thresholds from validation rows, and what each run does at them."""
         folder = self.models / target.parent.name
-        validation = result_rows(folder, about, lambda run: run.scores("val"))
+        validation = result_rows(folder, about, "val")
         scores = {row.name: row.scores for row in validation if row.scores is not None}
         rows = [row for row in rows if row.name in scores]
         place = (target, split, self.part, rows, scores, about)
@@ -365,7 +366,12 @@ class Trainer:
             missing = [part for part in sorted(parts) if run.scores(part) is None]
             detector = Detector.load(run.folder) if missing else None
             for part in missing:
-                run.write_scores(part, detector.decision_matrix(self.split.rows(part)[0]))
+                x, classes = self.split.rows(part)
+                if detector.gated:
+                    gates = [detector.gate(x, budget) for budget in detector.budgets_]
+                    experts = detector.expert_names_
+                    run.write_gates(part, [gate_table(gate, classes, experts) for gate in gates])
+                run.write_scores(part, detector.decision_matrix(x))
 
     def record_failure(self, name: str, error: Exception) -> str:
         """Leave an error row, and what a developer needs; return the message in one line."""
