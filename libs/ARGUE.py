@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from libs.architecture.anomaly import GaussianNoise, UniformNoise
 from libs.architecture.experts import expert_activations, expert_alarm, gate
+from libs.attribution import GRADIENTS
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
@@ -88,6 +89,7 @@ class ARGUE(Detector):
     networks = ("encoder_", "decoders_", "alarm_", "gate_")
     uses_labels = True
     uses_classes = True
+    explained_by = GRADIENTS
     gated = True
 
     def __init__(
@@ -229,13 +231,13 @@ class ARGUE(Detector):
         -------
         log_gate : (n, budgets, experts + 1) float32
         log_zero, log_one : (n, budgets) float32
-            Their gradient ends at the gate.
+            In training their gradient ends at the gate; an explanation takes it as a whole.
         """
         shared, own = expert_activations(self.encoder_, self.decoders_, x)
         log_gate = tf.nn.log_softmax(tf.cast(self.gate_(shared, training=training), tf.float32))
         verdicts = tf.cast(self.alarm_([shared, own], training=training), tf.float32)
         verdicts = tf.transpose(verdicts, (0, 2, 1))
-        weight = tf.stop_gradient(log_gate)
+        weight = tf.stop_gradient(log_gate) if training else log_gate
         zero = weight[..., :-1] + tf.math.log_sigmoid(-verdicts)
         one = tf.concat([weight[..., :-1] + tf.math.log_sigmoid(verdicts), weight[..., -1:]], -1)
         return log_gate, tf.reduce_logsumexp(zero, axis=-1), tf.reduce_logsumexp(one, axis=-1)
@@ -268,7 +270,7 @@ class ARGUE(Detector):
         self._check_fitted()
         if x.shape[1:] != self.input_shape_:
             raise UserError(f"expected rows of shape {self.input_shape_}, found {x.shape[1:]}")
-        copy = self.budgets_.index(self.budgets_[-1] if budget is None else budget)
+        copy = self._column(budget)
 
         def weights(rows: tf.Tensor) -> tf.Tensor:
             shared = self.encoder_(rows, training=False)[1]
@@ -276,8 +278,8 @@ class ARGUE(Detector):
 
         return scored(row_graph(weights, self.input_shape_), x, chunk_rows(self.decoders_))
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk_rows(self.decoders_))
+    def _at_once(self) -> int:
+        return chunk_rows(self.decoders_)
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return tf.exp(self._verdict(x, training=False)[2])

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from libs import datasets, storage
+from libs.attribution import GRADIENTS
 from libs.components import describe
 from libs.DataHandler import DataHandler, Experiment, Split
 from libs.Detector import Detector
@@ -114,6 +115,9 @@ class ExperimentWrapper:
         Of the products in training, for the methods that have such a setting.
     override : bool
         Train again what is there.
+    reference : bool
+        Keep reference rows with the models whose explanations start from them; see
+        `libs.explain.Explainable.keep_reference`.
     operating : dict, optional
         ``rule`` and ``rate`` of `libs.operating.write_operating_points`, if thresholds shall be
         evaluated too. All runs then score the validation rows as well.
@@ -131,6 +135,7 @@ class ExperimentWrapper:
         learning_rate: float | None = None,
         precision: str = "float32",
         override: bool = False,
+        reference: bool = True,
         operating: dict | None = None,
     ):
         self.handler = handler
@@ -148,6 +153,7 @@ class ExperimentWrapper:
             "precision": precision,
         }
         self.override = override
+        self.reference = reference
         self.operating = operating
         self.failures: list[str] = []
         for folder in (self.models, self.results):
@@ -284,6 +290,8 @@ class Trainer:
         found = [run for run in found if not wanted or set(run.budgets) & set(wanted)]
         for run in found:
             self._check_same(run, detector)
+            if run.manifest.get("reference") and not self.wrapper.reference:
+                log.warning("%s holds reference rows; train it again with --override", run.folder)
         there = {b for run in found for b in run.budgets}
         missing = tuple(b for b in wanted if b not in there)
         return found + ([self._fit(name, detector, missing)] if missing or not found else [])
@@ -325,6 +333,9 @@ class Trainer:
             detector.set_params(budgets=budgets)
         detector.fit(self.split.x_train, self.split.y_train, self.split.classes_train)
         detector.calibrate(self.split.x_val_normal)
+        if self.wrapper.reference and detector.explained_by == GRADIENTS:
+            normal = self.split.x_train[self.split.y_train == 0]
+            detector.keep_reference(normal, self.wrapper.handler.seed)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
         detector.save(folder, self._manifest(detector))
         if self.wrapper.override:

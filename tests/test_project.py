@@ -34,7 +34,7 @@ def test_each_requirement_has_its_line_in_the_readme():
 
 
 LAYERS = [
-    ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "sweep."],
+    ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "explain.", "sweep."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
     ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch.", "libs.ARGUE.", "libs.study."],
@@ -42,6 +42,7 @@ LAYERS = [
     ["libs.Cluster."],
     ["baselines."],
     ["libs.Detector."],
+    ["libs.explain."],
     ["libs.components."],
     ["libs.operating."],
     ["libs.architecture.", "libs.training.", "libs.results.", "libs.estimators."],
@@ -49,7 +50,7 @@ LAYERS = [
     ["libs.patience."],
     ["libs.datasets.", "libs.Metrics."],
     ["libs.cli.", "libs.runtime."],
-    ["libs.storage.", "libs.rows."],
+    ["libs.storage.", "libs.rows.", "libs.attribution."],
     ["libs.seeds.", "libs.errors."],
     ["libs."],
 ]
