@@ -49,6 +49,7 @@ LAYERS = [
     ["libs.patience."],
     ["libs.datasets.", "libs.Metrics."],
     ["libs.cli.", "libs.runtime."],
+    ["libs.tabular."],
     ["libs.storage.", "libs.rows."],
     ["libs.seeds.", "libs.errors."],
     ["libs."],
