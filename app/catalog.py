@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from libs.DataHandler import Experiment, view_labels
 from libs.errors import UserError
+from libs.experiment import Experiment, view_labels
 from libs.runs import DESCRIPTION, row_names
 from libs.storage import MANIFEST
 

@@ -8,7 +8,7 @@ from app.catalog import Catalog, Missing, Result, model_name
 from app.rows import RowSource, Shown
 from app.schemas import Contribution, Explanation, RowQuery
 from app.scoring import Scoring
-from libs.DataHandler import Experiment
+from libs.experiment import Experiment
 
 if TYPE_CHECKING:
     from libs.attribution import Explanation as Found

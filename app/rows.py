@@ -1,20 +1,24 @@
 """The rows behind the scores, in raw units: loaded again from the raw files, without TensorFlow."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.catalog import Missing, Result
 from app.schemas import Column, RowDetail, RowQuery, RowsQuery, TablePage, TableRow
 from app.settings import Settings
-from libs import datasets
-from libs.DataHandler import DataHandler, handler_of
 from libs.errors import UserError
 from libs.rows import Rows
 from libs.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from libs.DataHandler import DataHandler
+    from libs.datasets.dataset import DataSet
 
 LOADED = 2
 """Data sets that are kept in memory."""
@@ -41,9 +45,12 @@ class Feature:
 
     def column(self, raw: Rows) -> np.ndarray:
         """The feature of every row, to sort by."""
-        chosen = raw.base[raw.numbers][:, list(self.columns)] if self.values else None
-        if chosen is None:
-            return np.asarray(raw.base[raw.numbers, self.columns[0]])
+        base, numbers = raw.base, raw.numbers
+        while isinstance(base, Rows):
+            base, numbers = base.base, base.numbers[numbers]
+        chosen = base[numbers[:, None], self.columns]
+        if not self.values:
+            return chosen[:, 0]
         names = np.array([*self.values, ""])
         return names[np.where(chosen.any(axis=1), chosen.argmax(axis=1), len(self.values))]
 
@@ -80,7 +87,7 @@ class Shown:
     result : Result
     """
 
-    def __init__(self, handler: DataHandler, result: Result):
+    def __init__(self, handler: "DataHandler", result: Result):
         self.data = handler.data
         self.raw, classes = handler.raw_rows(result.experiment, result.place.part)
         if not np.array_equal(classes, result.scores["classes"]):
@@ -143,12 +150,9 @@ class RowSource:
     def __init__(self, settings: Settings):
         self.data_path = settings.data_path
         self._lock = Lock()
-        self._load = lru_cache(LOADED)(self._load_anew)
+        self._loaded: OrderedDict[str, DataSet] = OrderedDict()
 
-    def _load_anew(self, name: str, normal_by: str | None) -> datasets.DataSet:
-        return datasets.load(name, self.data_path, normal_by)
-
-    def handler(self, about: dict) -> DataHandler:
+    def handler(self, about: dict) -> "DataHandler":
         """The data of a result folder or a model, split as they were.
 
         Raises
@@ -156,10 +160,19 @@ class RowSource:
         UserError
             If the raw files are missing, or are others.
         """
+        from libs import datasets  # a second
+        from libs.DataHandler import DataHandler, SplitRules
+
         described = about["data"]
+        key = datasets.identity(described)
         with self._lock:  # two requests load a data set once
-            data = self._load(described["data_set"], described.get("normal_by"))
-        return handler_of(data, described)
+            if key not in self._loaded:
+                self._loaded[key] = datasets.reload(described, self.data_path)
+            self._loaded.move_to_end(key)
+            while len(self._loaded) > LOADED:
+                self._loaded.popitem(last=False)
+            data = self._loaded[key]
+        return DataHandler(data, SplitRules(**described["rules"]), described["seed"])
 
     def shown(self, result: Result) -> Shown:
         """The rows of a result folder."""

@@ -2,74 +2,23 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
-from urllib.parse import quote
 
 import numpy as np
 
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
-from libs.rows import Rows, extent, held
+from libs.experiment import Experiment, view_labels
+from libs.rows import Rows, cut, extent, held
 from libs.seeds import derive_seed
+from libs.tabular.encoder import Encoder
+from libs.tabular.schema import Schema
 
 SAMPLE_UPDATES = 10_000
 """At a learning rate of 1e-5, the few updates that a sample gives teach an alarm nothing."""
 
 log = logging.getLogger("a3")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Which classes are normal, which anomalies are known in training, which appear in tests only.
-
-    Raises
-    ------
-    UserError
-        If a class stands in two lists, or no class is normal, or none is anomalous.
-    """
-
-    normal: tuple[str, ...]
-    known: tuple[str, ...]
-    unknown: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        listed = [*self.normal, *self.known, *self.unknown]
-        twice = sorted({c for c in listed if listed.count(c) > 1})
-        if twice:
-            raise UserError(
-                f"overlapping class lists: {', '.join(twice)} is named more than once among normal "
-                f"{self.normal}, known {self.known}, unknown {self.unknown}"
-            )
-        if not self.normal or not (self.known or self.unknown):
-            raise UserError("an experiment needs a normal class and a known or an unknown one")
-
-    @classmethod
-    def of(cls, description: Mapping[str, Sequence[str]]) -> Self:
-        """The experiment that a manifest or a result folder describes."""
-        return cls(**{role: tuple(classes) for role, classes in description.items()})
-
-    @property
-    def name(self) -> str:
-        """A name that is good as a folder's: ``normal_known_DoS+Probe_unknown_R2L+U2R``."""
-        parts = ["+".join(quote(c, safe=" ") for c in self.normal)]
-        for word, classes in (("known", self.known), ("unknown", self.unknown)):
-            if classes:
-                parts += [word, "+".join(quote(c, safe=" ") for c in classes)]
-        return "_".join(parts)
-
-    @property
-    def views(self) -> dict[str, tuple[str, ...]]:
-        """Test views and the classes that are anomalies in them; the normal ones are in each."""
-        views = {
-            "known": self.known,
-            "transfer": self.known + self.unknown,
-            "unknown": self.unknown,
-        }
-        if not self.known or not self.unknown:
-            del views["transfer"]
-        return {view: classes for view, classes in views.items() if classes}
 
 
 @dataclass(frozen=True)
@@ -98,6 +47,10 @@ class SplitRules:
     scale_on: str = "all"
     test_rows: tuple[int, int] | None = None
 
+    def seed_of_test(self, seed: int) -> int:
+        """Seed of the test rows in the run with this seed."""
+        return seed if self.test_seed is None else self.test_seed
+
 
 @dataclass(frozen=True)
 class Split:
@@ -115,6 +68,8 @@ class Split:
     x_val, x_test : (m, ...) float32 array or Rows
         Validation and test rows of all classes of the experiment.
     classes_val, classes_test : (m,) str
+    low, span : float32
+        Of each feature, or one for all: rows are (raw - low) / span.
     """
 
     experiment: Experiment
@@ -125,6 +80,8 @@ class Split:
     classes_val: np.ndarray
     x_test: np.ndarray | Rows
     classes_test: np.ndarray
+    low: np.ndarray
+    span: np.ndarray
 
     def rows(self, part: str) -> tuple[np.ndarray | Rows, np.ndarray]:
         """Rows and classes of ``part``, "val" or "test"."""
@@ -134,39 +91,6 @@ class Split:
     def x_val_normal(self) -> np.ndarray | Rows:
         """Normal validation rows, from which thresholds come."""
         return self.x_val[np.isin(self.classes_val, self.experiment.normal)]
-
-
-def view_labels(
-    experiment: Experiment, view: str, classes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of a view and their labels.
-
-    Returns
-    -------
-    mask : (n,) bool
-        Rows that belong to the view.
-    y : (mask.sum(),) int
-        1 for an anomaly.
-    """
-    anomalous = np.isin(classes, experiment.views[view])
-    mask = anomalous | np.isin(classes, experiment.normal)
-    return mask, anomalous[mask].astype(int)
-
-
-def handler_of(data: DataSet, description: Mapping[str, Any]) -> "DataHandler":
-    """The handler whose `DataHandler.describe` a manifest or a result folder holds.
-
-    Raises
-    ------
-    UserError
-        If ``data`` are other rows than those.
-    """
-    if data.fingerprint != description["fingerprint"]:
-        raise UserError(
-            f"the raw files of {data.name} are not those that the models were trained on; "
-            "name the right folder with --data_path"
-        )
-    return DataHandler(data, SplitRules(**description["rules"]), description["seed"])
 
 
 class DataHandler:
@@ -190,44 +114,42 @@ class DataHandler:
         self.rules = rules
         self.seed = int(seed)
         if data.x_test is None:
-            test_seed = self.seed if rules.test_seed is None else rules.test_seed
-            rest, self._test = self._cut(np.arange(len(data.x)), rules.test, test_seed, "test")
+            test_seed = rules.seed_of_test(self.seed)
+            rest, self._test = cut(np.arange(len(data.x)), rules.test, test_seed, "test")
             self._x_test, self._classes_test = data.x, data.classes[self._test]
         else:
             rest, self._test = np.arange(len(data.x)), np.arange(len(data.x_test))
             self._x_test, self._classes_test = data.x_test, data.classes_test
         if data.x_val is None:
-            self._train, self._val = self._cut(rest, rules.validation, self.seed, "validation")
+            self._train, self._val = cut(rest, rules.validation, self.seed, "validation")
             self._x_val, self._classes_val = data.x, data.classes[self._val]
         else:
             self._train, self._val = rest, np.arange(len(data.x_val))
             self._x_val, self._classes_val = data.x_val, data.classes_val
         self._scaling_rows = rest
 
-    @staticmethod
-    def _cut(rows: np.ndarray, share: float, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a random share off the rows; both parts in the order of the file."""
-        order = np.random.default_rng(derive_seed(seed, name)).permutation(rows)
-        n = round(share * len(rows))
-        if not 0 < n < len(rows):
-            raise UserError(
-                f"empty split: {share:g} of {len(rows)} rows for {name} leaves {n} and "
-                f"{len(rows) - n} rows; expected at least one in each part"
-            )
-        return np.sort(order[n:]), np.sort(order[:n])
-
     def describe(self) -> dict:
         """What decides the rows of every split, for manifests."""
-        return {
+        about = {
             "data_set": self.data.name,
             "fingerprint": self.data.fingerprint,
             "normal_by": self.data.normal_by,
             "rules": dict(vars(self.rules)),
             "seed": self.seed,
         }
+        return about | ({"table": self.data.table} if self.data.table else {})
+
+    def encoder(self, split: Split) -> Encoder | None:
+        """What makes inputs of raw rows as in a split; None where features have no names."""
+        if not self.data.features:
+            return None
+        schema = self.data.schema or Schema.of_numbers(self.data.features)
+        return Encoder(schema, split.low, split.span)
 
     def stretch(self, normal: Sequence[str], epochs: int, batch_size: int) -> int:
-        """How many times longer to train on a sample of a data set; 1 on the complete one.
+        """How many times longer to train on a sample of a data set, or on a table of one's own.
+
+        On a complete data set of a paper it is 1.
 
         Parameters
         ----------
@@ -236,7 +158,7 @@ class DataHandler:
         epochs, batch_size : int
             The paper's, for the complete files.
         """
-        if not self.data.is_sample:
+        if not self.data.is_sample and not self.data.table:
             return 1
         rows = np.isin(self.data.classes[self._train], normal).sum()
         return max(1, math.ceil(SAMPLE_UPDATES / (epochs * math.ceil(rows / batch_size))))
@@ -294,6 +216,8 @@ class DataHandler:
             classes_val=classes_val,
             x_test=held(test.scaled(low, span)),
             classes_test=classes_test,
+            low=low,
+            span=span,
         )
         self._check_parts(split)
         return split
@@ -324,7 +248,7 @@ class DataHandler:
                     f"{wanted[0]} normal and {wanted[1]} anomalous test rows wanted, but "
                     f"{self.data.name} holds {found[0]} and {found[1]}; take another partition"
                 )
-            seed = self.seed if self.rules.test_seed is None else self.rules.test_seed
+            seed = self.rules.seed_of_test(self.seed)
             rng = np.random.default_rng(derive_seed(seed, experiment.name, "test rows"))
             kinds = [rng.permutation(rows)[:n] for rows, n in zip(kinds, wanted, strict=True)]
         return np.sort(np.concatenate(kinds))

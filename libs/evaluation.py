@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from libs import Metrics, datasets
-from libs.DataHandler import Experiment, Split, handler_of, view_labels
+from libs.DataHandler import DataHandler, Split, SplitRules
 from libs.datasets.dataset import DataSet
 from libs.Detector import Detector
 from libs.errors import UserError
+from libs.experiment import Experiment, view_labels
 from libs.results import write_results
 from libs.runs import TRAINED, StoredRun, result_rows, stored_runs
 from libs.storage import locked
@@ -54,7 +55,7 @@ class Rescorer:
         self.data_path = data_path
         self.part = part
         self.results = Path(results)
-        self._data: dict[tuple[str, str | None], DataSet] = {}
+        self._data: dict[str, DataSet] = {}
 
     def rescore(self, folder: Path) -> pd.DataFrame:
         """Score one experiment's runs; write metrics, ROC files and pictures again.
@@ -104,10 +105,10 @@ class Rescorer:
     def _split(self, about: dict) -> Split:
         """The split that the runs were trained on, made again from their manifest."""
         data = about["data"]
-        name, normal_by = key = data["data_set"], data.get("normal_by")
+        key = datasets.identity(data)
         if key not in self._data:
-            self._data[key] = datasets.load(name, self.data_path, normal_by)
-        handler = handler_of(self._data[key], data)
+            self._data[key] = datasets.reload(data, self.data_path)
+        handler = DataHandler(self._data[key], SplitRules(**data["rules"]), data["seed"])
         experiment = Experiment.of(about["experiment"])
         return handler.split(experiment, p_contamination=about["p_contamination"])
 

@@ -1,6 +1,5 @@
 """Every address of the dashboard: right numbers, refused requests, nothing outside its folders."""
 
-import json
 import shutil
 import subprocess
 import sys
