@@ -41,6 +41,7 @@ def main(args: argparse.Namespace) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((LOOPBACK[0], args.port))
+            listening.listen()
         except OSError as error:
             raise UserError(
                 f"port {args.port} of {LOOPBACK[0]}: {error.strerror}; take another with --port"

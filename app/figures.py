@@ -149,6 +149,7 @@ def _evenly(ordered: np.ndarray, n: int) -> np.ndarray:
 
 def thresholds(catalog: Catalog, result: Result, view: str, run: str) -> list[Threshold]:
     """Thresholds that validation rows gave: from the model if it is at hand, else from files."""
+    result.view(view), result.run(run)  # are there
     found = []
     model = catalog.models().get(model_name(result.place, run))
     calibration = model.calibration if model else np.empty(0)
@@ -158,7 +159,7 @@ def thresholds(catalog: Catalog, result: Result, view: str, run: str) -> list[Th
             words = f"{100 * rate:g} % of {len(calibration):,} normal validation rows are above"
             found.append(Threshold(threshold=value, name=f"FPR {100 * rate:g} %", words=words))
     path = result.folder / f"{view}.thresholds.csv"
-    if view in result.experiment.views and path.is_file():
+    if path.is_file():
         with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if (

@@ -1,7 +1,7 @@
 """Scores of records, for `POST /api/predict` and for Cloudera Machine Learning's model endpoint."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -10,6 +10,9 @@ from app.catalog import Catalog
 from app.schemas import Name, Predicted
 from app.scoring import Scoring, threshold_of
 from libs.errors import UserError
+
+if TYPE_CHECKING:
+    from libs.tabular.reading import Block
 
 Cell = Annotated[str, Field(max_length=10_000)] | FiniteFloat | None
 ID = "id"
@@ -73,8 +76,8 @@ def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
     ).model_dump()
 
 
-def _block(records: Sequence[dict[str, Any]]) -> Any:
-    """Records as a block of a table."""
+def _block(records: Sequence[dict[str, Any]]) -> "Block":
+    """Records as a block of a table; they count from 0."""
     import polars as pl
 
     from libs.tabular.reading import Block
@@ -94,7 +97,7 @@ def _block(records: Sequence[dict[str, Any]]) -> Any:
             frame[name] = pl.Series(["" if v is None else str(v) for v in values], dtype=pl.String)
         else:
             frame[name] = pl.Series(values, dtype=pl.Float64)
-    return Block(pl.DataFrame(frame), "data")
+    return Block(pl.DataFrame(frame), "data", range(len(records)))
 
 
 def _plain(error: ValidationError) -> str:

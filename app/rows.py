@@ -1,5 +1,6 @@
 """The rows behind the scores, in raw units: loaded again from the raw files, without TensorFlow."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ class Shown:
 
     def values(self, numbers: np.ndarray) -> list[list[float | str]]:
         """Values of rows of the part; pixels from 0 to 1 for images."""
-        rows = self.raw[numbers].reshape(len(numbers), -1)
+        rows = self.raw[numbers].reshape(len(numbers), math.prod(self.raw.shape[1:]))
         if self.image:
             return (rows / self.data.maximum).round(3).astype(float).tolist()
         return [[feature.read(row) for feature in self.features] for row in rows]

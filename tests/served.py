@@ -18,13 +18,13 @@ PLACE = {
     "data_set": "digits",
     "protocol": "a3",
     "seed": 1,
-    "experiment": "0+1_known_2_unknown_3",
+    "experiment": "0+1+4_known_2_unknown_3",
     "part": "test",
 }
 RUN = PLACE | {"view": "transfer", "run": "A3-n10"}
-MODEL = "digits/a3/1/0+1_known_2_unknown_3/A3-n10"
-EXPERIMENT = Experiment(("0", "1"), ("2",), ("3",))
-RULES = SplitRules(test=0.3, validation=0.15)
+MODEL = "digits/a3/1/0+1+4_known_2_unknown_3/A3-n10"
+EXPERIMENT = Experiment(("0", "1", "4"), ("2",), ("3",))
+RULES = SplitRules(test=0.3, validation=0.35)
 
 
 def handler() -> DataHandler:

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from served import MODEL, PLACE, RUN, copy_result, handler, kept_scores, view, write_digits
+from served import (
+    EXPERIMENT,
+    MODEL,
+    PLACE,
+    RUN,
+    copy_result,
+    handler,
+    kept_scores,
+    view,
+    write_digits,
+)
 from sklearn.metrics import average_precision_score, roc_auc_score
 from test_datasets import LINE
 
@@ -61,7 +71,7 @@ def test_results_are_what_lies_on_the_disk(client, settings):
     listed = ok(client.get("/api/results")).json()["listed"]
     assert len(listed) == len(list(settings.results.glob("*/*/*/*/test/experiment.json"))) == 3
     (first,) = [line for line in listed if {k: line[k] for k in PLACE} == PLACE]
-    assert first["views"]["transfer"] == "0, 1 against 2, 3"
+    assert first["views"]["transfer"] == "0, 1, 4 against 2, 3"
     assert set(first["views"]) == {"known", "transfer", "unknown"}
     assert {line["base"] for line in listed} == {PLACE["experiment"]}
     assert sorted(line["p_contamination"] for line in listed) == [0, 0, 0.05]
@@ -119,7 +129,7 @@ def test_many_scores_are_an_even_choice(settings):
 
 
 def test_thresholds_come_from_validation_rows(client, settings):
-    detector = Detector.load(next(settings.models.glob("digits/a3/1/*/A3/*")))
+    detector = Detector.load(next(settings.models.glob("digits/a3/1/*/A3/[!.]*")))
     found = ok(client.get("/api/thresholds", params=RUN)).json()
     normal = detector.calibration_scores_[:, 1]
     expected = {
@@ -154,7 +164,7 @@ def test_rows_of_a_filter(client, settings, chosen):
 def test_images_are_pixels_from_0_to_1(client, settings):
     found = ok(client.get("/api/rows", params=RUN | {"threshold": 0, "sort": "row", "limit": 3}))
     found = found.json()
-    raw, _ = handler().raw_rows(Experiment(("0", "1"), ("2",), ("3",)), "test")
+    raw, _ = handler().raw_rows(EXPERIMENT, "test")
     assert found["image"] == [8, 8]
     last = len(raw) - 1
     assert [row["row"] for row in found["rows"]] == [last, last - 1, last - 2]
