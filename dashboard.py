@@ -65,12 +65,14 @@ def parser() -> argparse.ArgumentParser:
     add("--results", type=Path, default=Path("results"), help="default: results")
     add("--models", type=Path, default=Path("models"), help="default: models")
     add("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
+    domain = os.environ.get("CDSW_DOMAIN")
     add(
         "--allow_host",
         nargs="+",
-        default=[],
+        default=[f".{domain}"] if domain else [],
         metavar="NAME",
-        help="names beside 127.0.0.1 and localhost by which a browser may call it, behind a proxy",
+        help="names beside 127.0.0.1 and localhost by which users of a proxy call it; .NAME: all "
+        "that end so (default: .$CDSW_DOMAIN)",
     )
     return options
 

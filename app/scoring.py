@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from secrets import token_urlsafe
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,16 +45,16 @@ class Scoring:
 
     Attributes
     ----------
-    working : RLock
+    working : Lock
         Held while a model is loaded or works.
     """
 
     def __init__(self, settings: Settings, source: RowSource):
         self.settings = settings
-        self.working = RLock()
+        self.source = source
+        self.working = Lock()
         self._stored: OrderedDict[str, str] = OrderedDict()
         self._detector = lru_cache(LOADED)(_loaded)
-        self.source = source
         self._encoder = lru_cache(LOADED)(self._encoder_anew)
 
     def detector(self, model: Model) -> "Detector":

@@ -28,7 +28,8 @@ def test_pins_are_the_same_everywhere():
 
 def test_each_requirement_has_its_line_in_the_readme():
     readme = (ROOT / "README.md").read_text()
-    for pin in _pins((ROOT / "requirements.txt").read_text()):
+    extra = re.search(r"^dashboard = (.*)$", (ROOT / "pyproject.toml").read_text(), re.M)
+    for pin in _pins((ROOT / "requirements.txt").read_text()) | _pins(extra[1]):
         assert re.search(rf"^\| {re.escape(pin.split('==')[0])} \|", readme, re.M), pin
 
 
