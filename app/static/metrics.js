@@ -1,5 +1,8 @@
 // Exact numbers from sorted scores. A row is flagged if its score is above the threshold.
 
+/** Whether a score is flagged; compared in float32, as numpy does it with float32 scores. */
+export const isAbove = (score, threshold) => score > Math.fround(threshold);
+
 /** Scores of a view, highest first, with labels (1 = anomaly) in the same order. */
 export class Scores {
   /**
@@ -40,7 +43,7 @@ export class Scores {
     let [low, high] = [0, this.scores.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.scores[middle] > threshold) low = middle + 1;
+      if (isAbove(this.scores[middle], threshold)) low = middle + 1;
       else high = middle;
     }
     return low;

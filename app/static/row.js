@@ -2,6 +2,7 @@
 
 import { Scale } from "./charts.js";
 import { h, json, s, scrolled, short, showError, whole } from "./dom.js";
+import { isAbove } from "./metrics.js";
 import { change } from "./state.js";
 
 const STRONGEST = 15;
@@ -40,7 +41,7 @@ export function detailPanel(root) {
 }
 
 function detail(found, place, threshold) {
-  const flagged = Math.fround(found.score) > threshold ? "flagged" : "not flagged";
+  const flagged = isAbove(found.score, threshold) ? "flagged" : "not flagged";
   const close = () => change({ row: null });
   const result = h("div", { "data-testid": "explanation" });
   const explain = h("button", { type: "button", onclick: () => ask(explain, result, found, place) },

@@ -2,6 +2,7 @@
 
 import { detailPanel, drawImage } from "./row.js";
 import { h, json, scrolled, short, showError, whole } from "./dom.js";
+import { isAbove } from "./metrics.js";
 import { change, current } from "./state.js";
 
 const LIMIT = 25;
@@ -80,7 +81,7 @@ function shown(found, { filter, sort, descending, first, threshold }) {
     return h("th", { scope: "col", "aria-sort": sorted }, button);
   };
   const line = (row) => {
-    const verdict = VERDICTS[`${row.label}${Math.fround(row.score) > Number(threshold)}`];
+    const verdict = VERDICTS[`${row.label}${isAbove(row.score, threshold)}`];
     const open = () => change({ row: row.row });
     const values = found.image
       ? [h("td", null, drawImage(row.values, found.image, 2))]
