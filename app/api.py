@@ -39,11 +39,13 @@ from app.settings import Settings
 from libs.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
+SILENT = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
+"""FastAPI would hand figures to OpenTelemetry, whose environment may name another host."""
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application that serves one folder of results and one of models."""
-    app = FastAPI(title="A3 dashboard", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=SILENT)
     catalog = Catalog(settings.results, settings.models)
     source = RowSource(settings)
     scoring = Scoring(settings, source)

@@ -21,6 +21,8 @@ from libs.storage import MANIFEST
 PARTS = ("test", "val")
 KEPT = 8
 """Result folders whose scores are kept in memory."""
+READ = 4096
+"""Descriptions and manifests that are kept in memory."""
 
 
 class Missing(UserError):
@@ -50,20 +52,14 @@ class Result:
     @cached_property
     def scores(self) -> dict[str, np.ndarray]:
         """Scores (n,) of each run, and under "classes" the class of each row."""
+        path = self.folder / "scores.npz"
         try:
-            with np.load(self.folder / "scores.npz", allow_pickle=False) as arrays:
-                found = dict(arrays)
-        except Exception as error:
+            return _scores(path, path.stat().st_mtime_ns)
+        except Exception as error:  # a damaged archive fails in many ways
             raise UserError(
-                f"{self.folder}/scores.npz cannot be read ({type(error).__name__}: {error}); run "
-                "the do_ script or evaluate_models.py again, which writes it anew"
+                f"{path} cannot be read ({type(error).__name__}: {error}); run the do_ script or "
+                "evaluate_models.py again, which writes it anew"
             ) from error
-        n = len(found.get("classes", ()))
-        strange = [k for k, v in found.items() if v.shape != (n,)]
-        strange += [k for k, v in found.items() if k != "classes" and not np.isfinite(v).all()]
-        if strange or not n:
-            raise UserError(f"{self.folder}/scores.npz is damaged: {', '.join(strange) or 'empty'}")
-        return found
 
     def run(self, name: str) -> np.ndarray:
         """Scores of one run."""
@@ -151,12 +147,7 @@ class Catalog:
         folder = self.results().get(place)
         if folder is None:
             raise Missing(f"no {place.part} results of {place.experiment} in {self.root}")
-        changed = max(
-            p.stat().st_mtime_ns
-            for p in (folder / DESCRIPTION, folder / "scores.npz")
-            if p.exists()
-        )
-        return _result(place, folder, changed)
+        return Result(place, folder, *described(folder))
 
     def models(self) -> dict[str, Model]:
         """Every trained run, by name."""
@@ -220,23 +211,48 @@ def _levels(root: Path, depth: int) -> Iterator[Path]:
     return iter(folders)
 
 
-@lru_cache(KEPT)
-def _result(place: Place, folder: Path, changed: int) -> Result:
-    """Read a result folder; ``changed`` is its time of change, so that a new one is read anew."""
+def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
+    """What the numbers of a result folder were measured on.
+
+    Raises
+    ------
+    UserError
+        If its description is damaged.
+    """
+    path = folder / DESCRIPTION
     try:
-        about = json.loads((folder / DESCRIPTION).read_text())
-        needed = {name: about[name] for name in ("data", "p_contamination", "experiment")}
-        return Result(place, folder, needed, Experiment.of(needed["experiment"]))
+        about = _description(path, path.stat().st_mtime_ns)
+        return about, Experiment.of(about["experiment"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{folder}/{DESCRIPTION} is damaged ({type(error).__name__}: {error}); run the do_ "
-            "script or evaluate_models.py again, which writes it anew"
+            f"{path} is damaged ({type(error).__name__}: {error}); run the do_ script or "
+            "evaluate_models.py again, which writes it anew"
         ) from error
 
 
-@lru_cache(4096)
+@lru_cache(KEPT)
+def _scores(path: Path, changed: int) -> dict[str, np.ndarray]:
+    """Read scores; ``changed`` is the file's time of change, so that a new one is read anew."""
+    with np.load(path, allow_pickle=False) as arrays:
+        found = dict(arrays)
+    n = len(found["classes"])
+    strange = [name for name, values in found.items() if values.shape != (n,)]
+    strange += [k for k, v in found.items() if v.dtype.kind == "f" and not np.isfinite(v).all()]
+    if strange:
+        raise ValueError(f"not {n} finite scores of {', '.join(strange)}")
+    return found
+
+
+@lru_cache(READ)
+def _description(path: Path, changed: int) -> dict[str, Any]:
+    """Read a description; see `_scores`."""
+    about = json.loads(path.read_text())
+    return {name: about[name] for name in ("data", "p_contamination", "experiment")}
+
+
+@lru_cache(READ)
 def _manifest(path: Path, changed: int) -> dict[str, Any]:
     """Read a model's manifest; raises a KeyError if it lacks what is needed here."""
     manifest = json.loads(path.read_text())
-    needed = ("budgets", "run", "rate", "input_shape")
-    return {name: manifest[name] for name in needed}
+    run = {name: manifest["run"][name] for name in ("data", "experiment", "p_contamination")}
+    return {name: manifest[name] for name in ("budgets", "rate", "input_shape")} | {"run": run}

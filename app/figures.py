@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from app.catalog import Catalog, Missing, Place, Result, model_name
+from app.catalog import Catalog, Missing, Place, Result, described, model_name
 from app.schemas import Line, Listed, Metrics, Spread, StudyQuery, Threshold
 from libs import Metrics as formulas
 from libs.errors import UserError
@@ -25,26 +25,20 @@ def listing(catalog: Catalog) -> list[Listed]:
     for place, folder in catalog.results().items():
         line = vars(place) | {"changed": (folder / DESCRIPTION).stat().st_mtime}
         try:
-            result = catalog.result(place)
+            about, experiment = described(folder)
         except UserError as error:
             nothing = {"views": {}, "base": place.experiment, "p_contamination": 0.0}
             listed.append(Listed(**line, **nothing, problem=str(error)))
             continue
-        normal = ", ".join(result.experiment.normal)
-        files = {p.name.removesuffix(".metric.csv") for p in folder.glob("*.metric.csv")}
-        views = {
+        normal = ", ".join(experiment.normal)
+        measured = {p.name.removesuffix(".metric.csv") for p in folder.glob("*.metric.csv")}
+        line["views"] = {
             view: f"{normal} against {', '.join(classes)}"
-            for view, classes in result.experiment.views.items()
-            if view in files
+            for view, classes in experiment.views.items()
+            if view in measured
         }
-        listed.append(
-            Listed(
-                **line,
-                views=views,
-                base=result.experiment.name,
-                p_contamination=result.about["p_contamination"],
-            )
-        )
+        line |= {"base": experiment.name, "p_contamination": about["p_contamination"]}
+        listed.append(Listed(**line))
     return listed
 
 
@@ -162,11 +156,8 @@ def thresholds(catalog: Catalog, result: Result, view: str, run: str) -> list[Th
     if path.is_file():
         with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                if (
-                    row["run"] == run
-                    and row["threshold"]
-                    and math.isfinite(float(row["threshold"]))
-                ):
-                    words = f"chosen by {row['rule']} on validation rows"
-                    found.append(Threshold(threshold=float(row["threshold"]), words=words))
+                value = float(row["threshold"] or "nan")
+                if row["run"] == run and math.isfinite(value):
+                    words = f"the do_ script's threshold by {row['rule']} on validation rows"
+                    found.append(Threshold(threshold=value, name=row["rule"], words=words))
     return found

@@ -20,6 +20,7 @@ from libs.seeds import derive_seed
 if TYPE_CHECKING:
     from libs.DataHandler import DataHandler
     from libs.datasets.dataset import DataSet
+    from libs.tabular.schema import Schema
 
 LOADED = 2
 """Data sets that are kept in memory."""
@@ -79,6 +80,16 @@ def features_of(names: Sequence[str]) -> list[Feature]:
     ]
 
 
+def features_in(schema: "Schema") -> list[Feature]:
+    """Features of a table of one's own."""
+    found, start = [], 0
+    for column in schema.inputs:
+        end = start + len(column.features)
+        found.append(Feature(column.name, tuple(range(start, end)), column.categories))
+        start = end
+    return found
+
+
 class Shown:
     """Rows of one part of an experiment, as the file has them.
 
@@ -106,7 +117,10 @@ class Shown:
     @cached_property
     def features(self) -> list[Feature]:
         """What a row's values are; nothing for images."""
-        return [] if self.image else features_of(self.data.features)
+        if self.image:
+            return []
+        schema = self.data.schema
+        return features_of(self.data.features) if schema is None else features_in(schema)
 
     @property
     def columns(self) -> list[Column]:

@@ -141,6 +141,14 @@ def test_thresholds_come_from_validation_rows(client, settings):
     assert {t["name"]: t["threshold"] for t in found} == expected
 
 
+def test_thresholds_of_a_do_script_are_offered(connections):
+    folder = connections.results.joinpath(*map(str, list(CONNECTIONS.values())[:4]), "test")
+    lines = ["run,rule,threshold,F1", "Noise,FPR,0.25,1", "Noise,F1,,", "Other,F1,0.5,1", ""]
+    (folder / "known.thresholds.csv").write_text("\n".join(lines))
+    found = ok(client_of(connections).get("/api/thresholds", params=CONNECTIONS)).json()
+    assert [(t["name"], t["threshold"]) for t in found] == [("FPR", 0.25)]
+
+
 # --- rows ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("chosen", ["all", "flagged", "false positives", "false negatives"])
 def test_rows_of_a_filter(client, settings, chosen):

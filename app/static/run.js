@@ -17,6 +17,9 @@ const READING =
   "No threshold of validation rows is at hand (the model is not among the models). It starts " +
   "where 1 % of the normal rows shown are above: good for looking, not for reporting.";
 
+const UNLABELLED =
+  "The rows have no labels to compare scores with. The models can score tables: see above.";
+
 /** Returns what shows a state; it gives the threshold shown, or null where there are no scores. */
 export function runPanel(root) {
   const heading = h("h2");
@@ -30,7 +33,7 @@ export function runPanel(root) {
     if (!state.run) {
       key = null;
       heading.textContent = "Scores";
-      body.replaceChildren(h("p", null, "No run has scores for this view."));
+      body.replaceChildren(h("p", null, state.view ? "No run has scores for this view." : UNLABELLED));
       return null;
     }
     const { data_set, protocol, seed, experiment, part, view, run } = state;
