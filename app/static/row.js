@@ -6,6 +6,7 @@ import { isAbove } from "./metrics.js";
 import { change } from "./state.js";
 
 const STRONGEST = 15;
+const FAINT = 1e-6; // beside the strongest contribution
 
 /** An image as a canvas; values from 0 to 1, one after the other. */
 export function drawImage(values, [height, width], zoom, colour = (v) => [255 * v, 255 * v, 255 * v]) {
@@ -97,7 +98,7 @@ async function ask(button, result, found, place) {
   );
   try {
     const explained = await json("/api/explanation", { ...place, row: found.row });
-    result.replaceChildren(...explanation(explained, found));
+    result.replaceChildren(...explanation(explained));
   } catch (error) {
     showError(result, error);
   } finally {
@@ -106,27 +107,29 @@ async function ask(button, result, found, place) {
 }
 
 /** Bars of the strongest features, or a heat map; for A3 the layers that raised the alarm. */
-function explanation(explained, found) {
-  const parts = [h("p", null, explained.words)];
+function explanation(explained) {
+  const most = Math.max(0, ...explained.contributions.map((c) => Math.abs(c.contribution)));
+  const parts = [];
   if (explained.image) {
-    const most = Math.max(1e-12, ...explained.contributions.map((c) => Math.abs(c.contribution)));
-    const heat = explained.contributions.map((c) => c.contribution / most);
-    const colour = (v) => (v > 0 ? [255, 255 - 90 * v, 255 - 255 * v] : [255 + 255 * v, 255 + 140 * v, 255]);
+    const heat = explained.contributions.map((c) => c.contribution / (most || 1));
+    const words = "orange: raises the score; blue: lowers it";
     parts.push(
-      h("figure", { class: "inline" }, drawImage(found.values, found.image, 8),
-        h("figcaption", null, "the row")),
-      h("figure", { class: "inline" }, drawImage(heat, explained.image, 8, colour),
-        h("figcaption", null, "orange: raises the score; blue: lowers it")),
+      h("figure", null, drawImage(heat, explained.image, 8, warmth), h("figcaption", null, words)),
     );
   } else {
     const strongest = explained.contributions
+      .filter((c) => Math.abs(c.contribution) > most * FAINT)
       .toSorted((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
       .slice(0, STRONGEST);
-    parts.push(bars("Contribution of each feature", strongest));
+    parts.push(bars("Contribution of each feature, the strongest", strongest));
   }
   if (explained.layers.length) parts.push(bars("Layers of the target", explained.layers));
-  return parts;
+  return [h("p", null, explained.words), h("div", { class: "side-by-side" }, ...parts)];
 }
+
+/** White at 0, orange at 1, blue at -1. */
+const warmth = (v) =>
+  v > 0 ? [255, 255 - 90 * v, 255 - 255 * v] : [255 + 255 * v, 255 + 140 * v, 255];
 
 /** A table with a bar for each contribution. */
 function bars(title, entries) {
@@ -146,7 +149,7 @@ function bars(title, entries) {
       "tr",
       null,
       h("th", { scope: "row" }, entry.name),
-      h("td", { class: "number" }, short(entry.value)),
+      entry.value === null ? null : h("td", { class: "number" }, short(entry.value)),
       h("td", null, bar(entry.contribution)),
       h("td", { class: "number" }, short(entry.contribution)),
     ),
