@@ -43,8 +43,8 @@ SILENT = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
 """FastAPI would hand figures to OpenTelemetry, whose environment may name another host."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application that serves one folder of results and one of models."""
+def create_app(settings: Settings) -> Guard:
+    """The ASGI application that serves one folder of results and one of models."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=SILENT)
     catalog = Catalog(settings.results, settings.models)
     source = RowSource(settings)
@@ -118,8 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
         return predict(args, catalog, scoring)
 
     app.mount("/", StaticFiles(directory=STATIC, html=True))
-    app.add_middleware(Guard, hosts=settings.hosts, body=settings.upload_bytes)
-    return app
+    return Guard(app, settings.hosts, settings.upload_bytes)  # around answers to errors, too
 
 
 def _file(text: str, name: str) -> Response:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import HTTPException
 
@@ -26,13 +26,16 @@ HEADERS = {
 READING = {"GET", "HEAD"}
 
 
-def host_name(host: str) -> str:
-    """``Host`` without its port."""
-    return (urlsplit(f"//{host}").hostname or "") if host else ""
+def _split(address: str) -> SplitResult:
+    """The parts of an address; of one that is none, empty ones."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 class Guard:
-    """ASGI middleware: Host by name, writing from the same origin only, bodies of limited size.
+    """Around an ASGI application: Host by name, writing from the same origin only, bodies of limited size.
 
     Parameters
     ----------
@@ -76,9 +79,10 @@ class Guard:
     def _refused(self, method: str, headers: dict[str, str]) -> tuple[int, str] | None:
         """Status and message, if the request is not to be answered."""
         host = headers.get("host", "")
-        if not self._known(host_name(host)):
+        name = _split(f"//{host}").hostname or ""
+        if not self._known(name):
             return 421, (
-                f"this dashboard does not answer to the name {host_name(host)[:100]!r}; expected "
+                f"this dashboard does not answer to the name {name[:100]!r}; expected "
                 f"{', '.join(self.hosts)}. Start it with --allow_host NAME to add one"
             )
         if method not in READING and not _same_origin(headers, host):
@@ -101,7 +105,7 @@ def _same_origin(headers: dict[str, str], host: str) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or _split(origin).netloc == host
 
 
 def _with_headers(send: Send) -> Send:
