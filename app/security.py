@@ -35,7 +35,7 @@ def _split(address: str) -> SplitResult:
 
 
 class Guard:
-    """Around an ASGI application: Host by name, writing from the same origin only, bodies of limited size.
+    """Around an ASGI application: known hosts, writing from the own page, bodies of limited size.
 
     Parameters
     ----------
