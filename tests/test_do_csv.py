@@ -47,7 +47,7 @@ def test_labelled(table, tmp_path, capsys):
     assert "dropped: constant" in out
     place = "csv-flows/a3-e1/7/benign+calm_known_dos_unknown_bot"
     metrics = pd.read_csv(tmp_path / "results" / place / "test/transfer.metric.csv", index_col=0)
-    assert list(metrics.index) == ["A3-n5", "A3-n10", "IsolationForest"]
+    assert {"A3-n5", "A3-n10", "Autoencoder", "IsolationForest"} == set(metrics.index)
     assert metrics.loc["IsolationForest", "AUC"] > 0.8
     model = tmp_path / "models" / place / "A3"
     about = read_manifest(model / "n5+10")["run"]["data"]
@@ -108,7 +108,7 @@ def test_protocols(table, tmp_path, protocol, method):
     words = [*LABELS[:-2], "--protocol", protocol, "--methods", method]
     assert start(table, tmp_path, *words) == 0
     (path,) = (tmp_path / "results").glob("*/*/7/*/test/unknown.metric.csv")
-    assert list(pd.read_csv(path)["run"]) == [f"{method}-n0"]
+    assert f"{method}-n0" in set(pd.read_csv(path)["run"])
     assert path.parts[-3] == "benign+calm_unknown_bot+dos"
 
 

@@ -120,7 +120,7 @@ def test_medians_of_a_sample(tmp_path, monkeypatch):
         (gzip.compress(text(ROWS).encode())[:-12], "truncated or damaged"),
         (b"PAR1" + b"\0" * 50, "cannot be read"),
         ("x\n" + "1\n" * 9, "no column is left"),
-        ("x,t\n" + '1,"a\n' * 3, "expected 2 columns"),
+        ("x,t\n" + '1,"a\n' * 3, "t.csv, line 4: a quotation mark is never closed"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, content, message):
@@ -176,7 +176,7 @@ def test_a_quotation_mark_that_is_never_closed(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "PIECE", 100)
     monkeypatch.setattr(reading, "LONGEST", 1000)
     path = write(tmp_path / "t.csv", text(ROWS) + '1,"a,2\n' + text(ROWS) * 9)
-    with pytest.raises(UserError, match="never closed"):
+    with pytest.raises(UserError, match="line 22: a quotation mark is never closed"):
         list(read(path))
 
 
