@@ -103,6 +103,11 @@ OPTIONS = (
     _folder("--model_path", default="models", help="default: models"),
     _folder("--result_path", "--out_path", default="results", help="default: results"),
     _switch("--override", "--is_override", default=False, help="train again what is there"),
+    _switch(
+        "--no_reference",
+        default=False,
+        help="keep no training rows with the models, from which explanations of scores start",
+    ),
 )
 """Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
 SEEDS = {
@@ -194,6 +199,7 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     places = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
     return {name: getattr(args, name) for name in places} | {
         "precision": chosen_precision(args.precision),
+        "reference": not args.no_reference,
         "only": args.methods,
         "choice": {
             "own": _own_experiment(args),

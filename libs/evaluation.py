@@ -89,7 +89,7 @@ class Rescorer:
 
         target = self.results.joinpath(*folder.parts[-4:], self.part)
         with locked(target):
-            rows = result_rows(folder, about, matrix)
+            rows = result_rows(folder, about, self.part, matrix)
             tables = write_results(target, split, self.part, rows, about)
         show_experiment(tables, about, target)
         scores = {row.name: row.scores for row in rows if row.scores is not None}
