@@ -97,6 +97,8 @@ def test_medians_of_a_sample(tmp_path, monkeypatch):
     values = np.random.default_rng(0).normal(5, 1, 3000)
     schema = learned("x\n" + "\n".join(map(str, values)), tmp_path / "t.csv", "median")
     assert schema.columns[0].fill == pytest.approx(np.median(values), abs=0.2)
+    rare = "\n".join(f"{i}," + ("", "1", "3")[(i == 7) + 2 * (i == 9)] for i in range(3000))
+    assert learned("x,y\n" + rare, tmp_path / "t.csv", "median").columns[1].fill in (1, 2, 3)
 
 
 @pytest.mark.parametrize(
