@@ -17,6 +17,7 @@ from libs.components import describe, rebuild
 from libs.errors import UserError
 from libs.explain import Explainable
 from libs.rows import Rows, as_rows, blocks
+from libs.tabular.encoder import Encoder
 from libs.training import Training, row_graph, scored
 
 RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
@@ -205,7 +206,12 @@ class Detector(Explainable, BaseEstimator):
         share = np.searchsorted(scores, self.decision_function(x), side="right") / len(scores)
         return np.stack([1 - share, share], axis=1)
 
-    def save(self, folder: str | Path, run: dict[str, Any] | None = None) -> None:
+    def save(
+        self,
+        folder: str | Path,
+        run: dict[str, Any] | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
         """Write the fitted detector into ``folder``, whole or not at all.
 
         ``.keras`` files, ``.npz`` arrays and ``manifest.json``; nothing in it runs code on load.
@@ -216,12 +222,16 @@ class Detector(Explainable, BaseEstimator):
             Replaced if it exists.
         run : dict, optional
             What the detector was trained on; kept in the manifest.
+        encoder : Encoder, optional
+            What made its rows of raw ones; kept beside it.
         """
         self._check_fitted()
         with storage.replaced_folder(Path(folder)) as temporary:
             self._save(temporary)
             if hasattr(self, "calibration_scores_"):
                 np.savez(temporary / "calibration.npz", scores=self.calibration_scores_)
+            if encoder is not None:
+                encoder.save(temporary)
             manifest = {
                 "detector": describe(self),
                 "input_shape": list(self.input_shape_),

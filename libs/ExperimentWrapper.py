@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
-from libs import datasets, storage
+from libs import storage
 from libs.attribution import GRADIENTS
 from libs.components import describe
 from libs.DataHandler import DataHandler, Experiment, Split
@@ -32,6 +32,7 @@ from libs.runs import (
 )
 from libs.study import Study, chosen_cells
 from libs.summary import show_experiment, show_operating_points
+from libs.tables import show_plain
 
 log = logging.getLogger("a3")
 
@@ -74,7 +75,9 @@ def run_study(
         Exit code: 1 if a method failed.
     """
     cells = chosen_cells(study.cells, **(choice or {}))
-    data = datasets.load(study.data_set, data_path, study.normal_by)
+    data = study.load(data_path, seed)
+    if data.schema:
+        show_plain(data.schema.shown(), f"{data.name}: what the training rows show")
     handler = DataHandler(data, study.rules, seed)
     name = f"{protocol}{study.variant}"
     wrapper = ExperimentWrapper(handler, name, part, operating=study.operating, **places)
@@ -337,7 +340,8 @@ class Trainer:
             normal = self.split.x_train[self.split.y_train == 0]
             detector.keep_reference(normal, self.wrapper.handler.seed)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
-        detector.save(folder, self._manifest(detector))
+        encoder = self.wrapper.handler.encoder(self.split)
+        detector.save(folder, self._manifest(detector), encoder)
         if self.wrapper.override:
             for old in [p for p in folder.parent.iterdir() if p.is_dir() and p != folder]:
                 shutil.rmtree(old)
