@@ -8,8 +8,8 @@ error, to the score itself (base 0). Tables become a csv file with a line for ea
 images a picture with a heat map over each. Of A3 there is a second table: which layers of the
 target raised the alarm.
 
-    python explain.py models/digits/a3/706/*/A3
-    python explain.py models/nslkdd/a3/706/*/A3 --top 100 --out why.csv
+    python explain.py models/digits/a3/706/4+5+6+7+8+9_known_0+1_unknown_2+3/A3
+    python explain.py models/nslkdd/a3/706/normal_known_DoS+Probe_unknown_R2L+U2R/A3 --top 100
 """
 
 import argparse

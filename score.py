@@ -5,8 +5,8 @@ MODEL is a folder below models/, such as models/csv-flows/a3/706/<experiment>/A3
 found by name; those that the training dropped, and the label, may be there or not. A line for each
 row: its number in the file, the score (higher is more anomalous; one column for each label budget)
 and, with --threshold, whether it is flagged; with --explain 5, also the five columns of the table
-that raised the score of a flagged row most, and by how much (see explain.py). Killed at any point, it goes on with the next block of
-rows when it is started again, to the same bytes.
+that raised the score of a flagged row most, and by how much (see explain.py). Killed at any point,
+it goes on with the next block of rows when it is started again, to the same bytes.
 
     python score.py models/csv-flows/a3/706/*/A3 new.csv --out scores.csv --threshold fpr=.01
     zcat new.csv.gz | python score.py MODEL - --out - | head

@@ -147,4 +147,6 @@ class Explained:
             return list(encoder.features), x * encoder.span + encoder.low
         if self.data.features:
             return list(self.data.features), x
-        return ["-".join(map(str, place)) for place in np.ndindex(self.x.shape[1:])], x
+        shape = self.x.shape[1:]  # of images, whose one channel needs no name
+        shape = shape[:-1] if shape[-1] == 1 else shape
+        return ["-".join(map(str, place)) for place in np.ndindex(*shape)], x

@@ -213,12 +213,13 @@ def heat_picture(
     lines = -(-len(images) // columns)
     with _page(path, 2.1 * columns + 0.9, 2.35 * lines + 0.5) as figure:
         panels = figure.subplots(lines, columns, squeeze=False).reshape(-1)
-        for axes in panels:
+        for axes in panels[len(images) :]:
             axes.set_axis_off()
         for axes, image, own, name in zip(panels, images, heat.sum(axis=3), titles, strict=False):
             own = own / max(np.abs(own).max(), np.finfo(np.float32).tiny)
-            axes.imshow(image.mean(axis=2), cmap="gray_r", vmin=0, vmax=1.6)
+            axes.imshow(image.mean(axis=2), cmap="gray_r", vmin=0, vmax=2.2)
             drawn = axes.imshow(own, cmap=colours, vmin=-1, vmax=1, alpha=np.sqrt(np.abs(own)))
+            axes.set(xticks=(), yticks=())
             axes.set_title(name, fontsize=8)
         bar = figure.colorbar(drawn, ax=panels, ticks=(-1, 0, 1), shrink=0.6)
         bar.ax.set_yticklabels(["normal", "0", "anomalous"])

@@ -95,8 +95,8 @@ class Scorer:
         dict of (n,) arrays
             ``score`` (float32; of several label budgets ``score-n5`` and so on), and with a rate
             ``anomaly`` (0 or 1); then ``feature_1`` (str), ``contribution_1`` (float32) and so on,
-            empty where a row is not flagged. The score is infinite where a row is so far from all training rows
-            that the arithmetic of the model overflows.
+            empty where a row is not flagged. The score is infinite where a row is so far from all
+            training rows that the arithmetic of the model overflows.
         """
         x = self.encoder.rows(block)
         scores = self.detector.decision_matrix(x)
@@ -123,7 +123,7 @@ class Scorer:
             names[rows], values[rows] = strong
         columns = {}
         for i in range(self.explained):
-            columns[f"feature_{i + 1}"] = pl.Series(names[:, i], dtype=pl.String)
+            columns[f"feature_{i + 1}"] = pl.Series(names[:, i].tolist(), dtype=pl.String)
             columns[f"contribution_{i + 1}"] = pl.Series(values[:, i]).fill_nan(None)
         return columns
 
