@@ -34,6 +34,7 @@ def test_each_requirement_has_its_line_in_the_readme():
 
 LAYERS = [
     ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "explain.", "score.", "sweep."],
+    ["libs.explaining."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.scoring.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
     ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch.", "libs.ARGUE.", "libs.study."],
