@@ -9,6 +9,7 @@ import pandas as pd
 
 from libs import statistics, storage, summary
 from libs.comparison import FIRST, KINDS, Comparison
+from libs.results import natural
 from libs.tables import decimals, show_plain
 
 PLACES = ["n", "pollution", "data set"]
@@ -20,18 +21,18 @@ INTERVAL = (
 )
 
 
-def names_of_places(comparison: Comparison) -> list[str]:
-    """Name each row of `Comparison.cells`: the data set, numbered where it has several setups."""
-    names = []
-    places = comparison.cells.index
+def place_names(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], str]:
+    """A short name of each data set and setup: numbered where a data set has several setups."""
+    places = sorted({place for c in comparisons for place in c.cells.index})
+    names = {}
     for data_set, setup in places:
+        setups = [other for name, other in places if name == data_set]
         normal = setup.partition("_known_")[0]
-        setups = list(places[places.get_level_values(0) == data_set].get_level_values(1))
-        if normal in FIRST and len(setups) > 1:
-            names.append(FIRST[normal])
+        if len(setups) > 1 and normal in FIRST:
+            names[data_set, setup] = FIRST[normal]
         else:
             number = f" ({setups.index(setup) + 1})" if len(setups) > 1 else ""
-            names.append(f"{data_set}{number}")
+            names[data_set, setup] = f"{data_set}{number}"
     return names
 
 
@@ -58,23 +59,23 @@ def score_table(
     means : {0, 1, 2}
         1: only the rows of means and p; 2: all but these.
     """
-    rows = []
+    rows, names = [], place_names(comparisons)
     for comparison in comparisons:
         budget = comparison.setting.budget
         place = {"n": "–" if budget is None else str(budget)}
         place["pollution"] = f"{comparison.setting.pollution:g}"
         if means != 1:
-            shown = zip(names_of_places(comparison), comparison.cells.iterrows(), strict=True)
-            for name, (_, row) in shown:
-                rows.append(place | {"data set": name} | _scores(row.unstack(0), mark, with_std))
-        if means != 2 and comparison.table.size:
+            for at, row in comparison.cells.iterrows():
+                scores = _scores(row.unstack(0), mark, with_std)
+                rows.append(place | {"data set": names[at]} | scores)
+        if means != 2 and len(comparison.table) > 1:
             alone = pd.DataFrame({"mean": comparison.table.mean(), "std": np.nan, "count": 1})
             rows.append(place | {"data set": "mean"} | _scores(alone, mark, False))
             if comparison.reference and test in PAIRED:
                 rows += [place | row for row in _p_rows(comparison, test)]
-    order = sorted({name: 0 for row in rows for name in row if name not in PLACES})
-    first = list(comparisons[0].cells["mean"])
-    order = first + [name for name in order if name not in first]
+    methods = {name for row in rows for name in row if name not in PLACES}
+    own = [c.own for c in comparisons]
+    order = sorted(methods, key=lambda name: (name not in own, natural(name)))
     table = pd.DataFrame(rows, columns=[*PLACES, *order]).fillna("–")
     return table.drop(columns=[name for name in PLACES[:2] if len(set(table[name])) == 1])
 
@@ -102,6 +103,11 @@ def _p_rows(comparison: Comparison, test: str) -> list[dict[str, str]]:
 
 def caption(comparisons: Sequence[Comparison]) -> str:
     """What a `score_table` shows, in one line."""
+    numbered = [
+        f"{name}: {setup}"
+        for (_, setup), name in place_names(comparisons).items()
+        if name.endswith(")")
+    ]
     setting = comparisons[0].setting
     samples = any("-sample" in name for c in comparisons for name in c.means.index)
     words = [f"{setting.metric} of protocol {setting.protocol}, {KINDS[setting.kind]}"]
@@ -114,7 +120,7 @@ def caption(comparisons: Sequence[Comparison]) -> str:
         words.append("n: known anomalies in training")
     if samples:
         words.append("-sample: only a part of the data is at hand")
-    return "; ".join(words)
+    return "; ".join([*words, *numbered])
 
 
 def pair_table(pairs: pd.DataFrame, blocks: str) -> pd.DataFrame:
@@ -167,12 +173,10 @@ def rank_table(ranks: pd.DataFrame) -> pd.DataFrame:
 
 def sentences(comparison: Comparison) -> list[str]:
     """Friedman's test and what the statistics leave out, in words."""
-    words = []
+    words = comparison.remarks()
     if comparison.table.size:
-        words.append(statistics.friedman_in_words(comparison.table))
-    places = zip(names_of_places(comparison), comparison.cells.index, strict=True)
-    words += [f"{name}: {setup}." for name, (_, setup) in places if name.endswith(")")]
-    return words + comparison.remarks()
+        words.insert(0, statistics.friedman_in_words(comparison.table))
+    return words
 
 
 def title(comparison: Comparison) -> str:

@@ -188,8 +188,8 @@ def _seeds(compared: Sequence[Comparison], protocol: str, data_set: str, experim
             shown = overview.pair_table(pairs, "seeds")
             shown.insert(0, "test", f"{KINDS[setting.kind]}: {setting.metric}")
             frames.append(shown)
-    if not frames:
-        return ""
+    if seeds < 2:
+        return '<p class="mild">One seed: nothing to compare over seeds.</p>' if frames else ""
     about = (
         f"{own} with {largest} known anomalies against the others, in pairs of equal seeds: "
         "two-sided signed-rank test, corrected by Holm within each kind of test and metric. With "
@@ -203,14 +203,14 @@ def _seeds(compared: Sequence[Comparison], protocol: str, data_set: str, experim
 def _over_data_sets(group: Sequence[Comparison], folder: Path) -> Iterator[str]:
     """Tables of one kind and metric over data sets; statistics at the largest label budget."""
     setting = group[0].setting
-    yield f"<h4>{html.escape(f'{KINDS[setting.kind]}: {setting.metric}'.capitalize())}</h4>"
+    yield f"<h4>{setting.metric}, {KINDS[setting.kind]}</h4>"
     scores = overview.score_table(group, "**{}**".format)
     yield _table(scores, overview.caption(group))
     largest = max(c.setting.budget or 0 for c in group)
     for comparison in (c for c in group if (c.setting.budget or 0) == largest):
         words = [f"{overview.title(comparison)}.", *overview.sentences(comparison)]
         yield f"<p>{'<br>'.join(map(html.escape, words))}</p>"
-        if not comparison.table.size:
+        if len(comparison.table) < 2:
             continue
         yield _table(overview.rank_table(comparison.ranks()), f"Average ranks. {overview.INTERVAL}")
         yield _critical_difference(comparison, folder)
