@@ -170,7 +170,7 @@ def _page(path: Path, width: float, height: float) -> Iterator["Figure"]:
     import matplotlib
     from matplotlib.figure import Figure  # half a second that no other command needs
 
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=90, layout="constrained")
     yield figure
     with storage.replaced_file(path.with_name(f"{path.name}.png")) as png:
         figure.savefig(png, format="png", metadata={"Software": None})

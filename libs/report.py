@@ -126,7 +126,8 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
                     ),
                 )
         largest = group[group["budget"].isna() | (group["budget"] == group["budget"].max())]
-        shares = sorted(largest["pollution"].unique())
+        labelled = largest[largest["budget"].notna()]
+        shares = sorted(set((labelled if len(labelled) else largest)["pollution"]))
         if len(shares) > 1:
             yield (
                 f"{data_set}.{protocol}.{setup}.pollutions",
