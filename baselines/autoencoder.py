@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.target import LOSSES, autoencoder, row_error
+from libs.architecture.target import LOSSES, autoencoder
+from libs.attribution import ERRORS
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
@@ -34,6 +35,7 @@ class Autoencoder(Detector):
     """
 
     networks = ("model_",)
+    explained_by = ERRORS
 
     def __init__(
         self,
@@ -72,5 +74,5 @@ class Autoencoder(Detector):
             name="Autoencoder",
         )
 
-    def _score(self, x: tf.Tensor) -> tf.Tensor:
-        return row_error(x, self.model_(x, training=False))
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.square(x - self.model_(x, training=False))

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.target import autoencoder, row_error
+from libs.architecture.target import autoencoder
+from libs.attribution import ERRORS
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
@@ -50,6 +51,7 @@ class Checkpoints(Detector):
     """
 
     networks = ("model_",)
+    explained_by = ERRORS
 
     def __init__(
         self,
@@ -112,8 +114,8 @@ class Checkpoints(Detector):
         stack = autoencoder(self.network, shape, self.dims, self.dropout).layers
         return keras.Sequential([keras.Input(tuple(shape)), *stack], name=name)
 
-    def _score(self, x: tf.Tensor) -> tf.Tensor:
-        return row_error(x, copies_of(self.model_)[-1](x, training=False))
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.square(x - copies_of(self.model_)[-1](x, training=False))
 
 
 def copies_of(model: keras.Model) -> list[keras.Model]:

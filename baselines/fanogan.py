@@ -15,7 +15,8 @@ from libs.architecture.adversarial import (
     dense_decoder,
     dense_trunk,
 )
-from libs.architecture.target import check_image, row_error
+from libs.architecture.parts import check_image
+from libs.architecture.target import row_error
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 from libs.architecture.adversarial import chained
-from libs.architecture.target import check_image
+from libs.architecture.parts import check_image
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed

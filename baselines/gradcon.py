@@ -12,7 +12,7 @@ from libs.architecture.target import autoencoder, row_error
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, scored, seeded, train
+from libs.training import Adam, Step, Training, seeded, train
 
 SCORED_ROWS = 1024
 """Rows scored at a time: the gradients of one kernel take 20 MB on NSL-KDD."""
@@ -132,8 +132,8 @@ class GradCon(Detector):
         with np.load(folder / "directions.npz", allow_pickle=False) as arrays:
             self.directions_ = [arrays[f"arr_{i}"] for i in range(len(arrays))]
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, SCORED_ROWS)
+    def _at_once(self) -> int:
+        return SCORED_ROWS
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         error = row_error(x, self.model_(x, training=False))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from libs.attribution import ERRORS
 from libs.Detector import Detector
 from libs.rows import Rows, blocks
 from libs.training import Training
@@ -18,6 +19,8 @@ class MeanDistance(Detector):
     mean_ : (features,) float32
     """
 
+    explained_by = ERRORS
+
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
         total = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(x))
@@ -25,7 +28,10 @@ class MeanDistance(Detector):
         return Training(len(x), 1, 1, time.perf_counter() - start)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
-        return np.square(x.reshape(len(x), -1) - self.mean_).mean(axis=1)
+        return self._errors(x).reshape(len(x), -1).mean(axis=1)
+
+    def _errors(self, x: np.ndarray) -> np.ndarray:
+        return np.square(x - self.mean_.reshape(x.shape[1:]))
 
     def _save(self, folder: Path) -> None:
         np.savez(folder / "mean.npz", mean=self.mean_)

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.architecture.target import check_image, row_error
+from libs.architecture.parts import check_image
+from libs.architecture.target import row_error
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn import decomposition
 
 from libs import estimators
+from libs.attribution import ERRORS
 from libs.Detector import Detector
 from libs.errors import UserError, chosen
 from libs.rows import sampled
@@ -52,9 +53,18 @@ class PCA(Detector):
     def _scores(self, x: np.ndarray) -> np.ndarray:
         return SCORES[self.score](self, x.reshape(len(x), -1))
 
+    @property
+    def explained_by(self) -> str | None:
+        """Errors, where these are the score."""
+        return ERRORS if self.score == "reconstruction" else None
+
+    def _errors(self, x: np.ndarray) -> np.ndarray:
+        flat = x.reshape(len(x), -1)
+        restored = self.pca_.inverse_transform(self.pca_.transform(flat))
+        return np.square(flat - restored).reshape(x.shape)
+
     def _reconstruction(self, x: np.ndarray) -> np.ndarray:
-        restored = self.pca_.inverse_transform(self.pca_.transform(x))
-        return np.square(x - restored).mean(axis=1)
+        return self._errors(x).mean(axis=1)
 
     def _directions(self, x: np.ndarray) -> np.ndarray:
         vectors = self.pca_.components_.copy()

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from libs.attribution import ERRORS
 from libs.Detector import Detector
 from libs.seeds import derive_seed
 from libs.training import Training, gradient_step, seeded, train
@@ -47,6 +48,7 @@ class Seq2Seq(Detector):
     """
 
     networks = ("encoder_", "decoder_")
+    explained_by = ERRORS
 
     def __init__(
         self,
@@ -107,10 +109,9 @@ class Seq2Seq(Detector):
     def _sequences(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reshape(x, (tf.shape(x)[0], math.prod(x.shape[1:]), 1))
 
-    def _score(self, x: tf.Tensor) -> tf.Tensor:
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
         true = self._sequences(x)
-        said = self._said(true)
-        return tf.reduce_mean(tf.square(true - said)[:, :, 0], axis=1)
+        return tf.reshape(tf.square(true - self._said(true)), tf.shape(x))
 
     def _said(self, true: tf.Tensor) -> tf.Tensor:
         """What the decoder says by itself, (n, features, 1), of all rows at once."""

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from libs.architecture.anomaly import vae
 from libs.architecture.target import LOSSES
+from libs.attribution import ERRORS
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
@@ -51,6 +52,7 @@ class VAE(Detector):
     """
 
     networks = ("encoder_", "decoder_")
+    explained_by = ERRORS
     depends_on_rows = True
 
     def __init__(
@@ -121,10 +123,10 @@ class VAE(Detector):
         noise = tf.random.stateless_normal(tf.shape(mean), seed)
         return self.decoder_(mean + self.anomaly_std * noise, training=False)
 
-    def _score(self, x: tf.Tensor) -> tf.Tensor:
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
         mean, log_variance = self._code(x)
         rng = np.random.default_rng(derive_seed(self.random_state, "VAE", "draws"))
         noise = rng.standard_normal((self.draws, self.code)).astype(np.float32)
         codes = [mean + tf.exp(0.5 * log_variance) * draw for draw in noise] or [mean]
         errors = [tf.square(x - self.decoder_(code, training=False)) for code in codes]
-        return tf.reduce_mean(tf.add_n(errors) / len(errors), axis=list(range(1, len(x.shape))))
+        return tf.add_n(errors) / len(errors)

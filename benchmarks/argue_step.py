@@ -46,9 +46,11 @@ def argue(case: str, experts: int, dropout: float) -> ARGUE:
     return ARGUE(target=target, dropout=dropout, epochs=0).fit(rows, classes=names)
 
 
-def ours(case: str, experts: int, dropout: float) -> Step:
+def ours(case: str, experts: int, dropout: float, precision: str = "float32") -> Step:
     """The step as ARGUE trains; every row is normal."""
-    step = argue(case, experts, dropout)._step()
+    model = argue(case, experts, dropout)
+    model._build(precision)
+    step = model._step()
 
     @tf.function
     def run(seed: tf.Tensor, rows: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
@@ -153,7 +155,7 @@ def timed(step: Step, *arguments: tf.Tensor) -> float:
     return time.perf_counter() - start
 
 
-def compare(case: str, experts: int, pairs: int) -> str:
+def compare(case: str, experts: int, pairs: int, precision: str) -> str:
     """Time both steps in turn; one row of the table."""
     arguments = batch(case, experts)
     losses = []
@@ -161,7 +163,7 @@ def compare(case: str, experts: int, pairs: int) -> str:
         step = build(case, experts, 0.0)
         losses.append([float(step(tf.constant([1, i]), *arguments)) for i in range(2)])
     np.testing.assert_allclose(*losses, rtol=1e-3)
-    steps = [build(case, experts, 0.1) for build in (ours, plain)]
+    steps = [ours(case, experts, 0.1, precision), plain(case, experts, 0.1)]
     seconds = []
     for i in range(pairs + 1):
         seed = tf.constant([2, i])
@@ -169,7 +171,9 @@ def compare(case: str, experts: int, pairs: int) -> str:
     seconds = np.array(seconds[1:])
     fast, slow = np.median(seconds, axis=0)
     ratio = np.median(seconds[:, 1] / seconds[:, 0])
-    return f"| {case} | {experts} | {1e3 * fast:.0f} | {1e3 * slow:.0f} | {ratio:.1f} |"
+    return (
+        f"| {case} | {experts} | {precision} | {1e3 * fast:.0f} | {1e3 * slow:.0f} | {ratio:.1f} |"
+    )
 
 
 def main() -> None:
@@ -178,12 +182,13 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=9, help="timed pairs of steps")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--experts", nargs="+", type=int, default=[5, 13])
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
     arguments = parser.parse_args()
-    print("| step | experts | ours, ms | plain, ms | ratio |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| step | experts | precision | ours, ms | plain, ms | ratio |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for case in arguments.cases:
         for experts in arguments.experts:
-            print(compare(case, experts, arguments.pairs), flush=True)
+            print(compare(case, experts, arguments.pairs, arguments.precision), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """A3: Activation Anomaly Analysis (Sperl, Schulze, Böttinger; ECML-PKDD 2020)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -11,9 +13,19 @@ from baselines.autoencoder import Autoencoder
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations
+from libs.attribution import GRADIENTS, Explanation, integrated_gradients, path_graph
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, known_ranks, seeded, train
+from libs.training import (
+    CHUNK,
+    Training,
+    gradient_step,
+    known_ranks,
+    row_graph,
+    scored,
+    seeded,
+    train,
+)
 
 
 class A3(Detector):
@@ -59,6 +71,7 @@ class A3(Detector):
 
     networks = ("target_", "alarm_")
     uses_labels = True
+    explained_by = GRADIENTS
 
     def __init__(
         self,
@@ -160,7 +173,49 @@ class A3(Detector):
         self._activations = HiddenActivations(self.target_)
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(self.alarm_(self._activations(x), training=False))
+        return self._verdict(self._activations(x))
+
+    def _verdict(self, activations: tf.Tensor) -> tf.Tensor:
+        """What the alarm networks say of activations (n, width), (n, budgets)."""
+        return tf.sigmoid(self.alarm_(activations, training=False))
+
+    def explain_layers(self, x: np.ndarray, budget: int | None = None) -> Explanation:
+        """What each layer of the target contributes to the score of each row.
+
+        Integrated gradients along the straight path between the activations of the reference row
+        that `explain` starts from and those of the row, added up over the units of each layer.
+
+        Parameters
+        ----------
+        x, budget
+            See `explain`.
+
+        Returns
+        -------
+        Explanation
+            ``contributions`` are (n, layers), ``names`` the layers of the target.
+
+        Raises
+        ------
+        UserError
+            If there are no reference rows.
+        """
+        column, layers = self._column(budget), self._activations
+        first = np.cumsum([0, *layers.layer_widths[:-1]])
+        read = row_graph(layers, self.input_shape_)
+        parts = []
+        for block in self._checked_blocks(x):
+            chosen = self._nearest(block)
+            ends = (scored(read, rows, CHUNK) for rows in (block, self.reference_[chosen]))
+            found = integrated_gradients(self._verdict_path, *ends, column)
+            summed = np.add.reduceat(found.contributions, first, axis=1)
+            names = tuple(layers.layer_names)
+            parts.append(replace(found, contributions=summed, reference=chosen, names=names))
+        return Explanation.joined(parts)
+
+    @cached_property
+    def _verdict_path(self) -> Callable:
+        return path_graph(self._verdict, (self._activations.width,))
 
 
 def _mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -9,15 +9,29 @@ import tensorflow as tf
 
 from libs.architecture.anomaly import GaussianNoise, UniformNoise
 from libs.architecture.experts import expert_activations, expert_alarm, gate
+from libs.attribution import GRADIENTS
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, known_ranks, row_graph, scored, seeded, train
+from libs.training import (
+    Adam,
+    Step,
+    Training,
+    added,
+    known_ranks,
+    row_graph,
+    scored,
+    seeded,
+    train,
+)
 
 GATE_FACTOR = 0.5
 """Learning rate of the gate as a share of the alarm's (authors' code)."""
+BLOCK = 256
+"""Rows, and as many generated ones, whose gradients are computed at a time: what the experts'
+networks remember of more does not fit into a processor's cache."""
 
 
 class ARGUE(Detector):
@@ -55,6 +69,9 @@ class ARGUE(Detector):
         Epochs without improvement after which the training ends; see `libs.patience`.
     epochs, batch_size, learning_rate
         Adam; the paper takes 500 epochs at 1e-4. The gate's learning rate is half of it.
+    precision : {"float32", "bfloat16"}
+        Of the products of alarm and gate in training; weights, losses and scores are always
+        float32.
     random_state : int
 
     Attributes
@@ -72,6 +89,8 @@ class ARGUE(Detector):
     networks = ("encoder_", "decoders_", "alarm_", "gate_")
     uses_labels = True
     uses_classes = True
+    explained_by = GRADIENTS
+    gated = True
 
     def __init__(
         self,
@@ -84,6 +103,7 @@ class ARGUE(Detector):
         epochs: int = 500,
         batch_size: int = 256,
         learning_rate: float = 1e-4,
+        precision: str = "float32",
         random_state: int = 0,
     ):
         self.target = target
@@ -95,6 +115,7 @@ class ARGUE(Detector):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.precision = precision
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> Training:
@@ -102,7 +123,7 @@ class ARGUE(Detector):
         target = self._fitted(self.target or MultiHeadAutoencoder(), x, y, classes)
         self.encoder_, self.decoders_ = target.encoder_, target.decoders_
         self.expert_names_ = target.expert_names_
-        self._build()
+        self._build(self.precision)
         # group: the expert of a normal row; a known anomaly belongs to the gate's last output
         group = np.full(len(x), len(self.expert_names_), np.int32)
         normal_classes = None if classes is None else classes[y == 0]
@@ -113,7 +134,7 @@ class ARGUE(Detector):
             out[y == 0] = held_out(group[y == 0], self.random_state)
             patience = self._patience([values[out] for values in rows])
             rows = [values[~out] for values in rows]
-        return train(
+        training = train(
             self._step(),
             rows,
             batch_size=self.batch_size,
@@ -122,62 +143,86 @@ class ARGUE(Detector):
             name="ARGUE",
             patience=patience,
         )
+        learned = self.alarm_.get_weights(), self.gate_.get_weights()
+        self._build("float32")
+        self.alarm_.set_weights(learned[0])
+        self.gate_.set_weights(learned[1])
+        return training
 
-    def _build(self) -> None:
+    def _build(self, precision: str) -> None:
         """Make alarm and gate."""
         width, own_shape = self.encoder_.output_shape[1][1], self.decoders_.output_shape[1][1:]
         dims, copies = tuple(self.alarm_dims), len(self.budgets_)
         seed = derive_seed(self.random_state, "ARGUE", "alarm")
         with seeded(seed):
-            self.alarm_ = expert_alarm(width, own_shape, dims, self.dropout, copies, seed)
+            self.alarm_ = expert_alarm(
+                width, own_shape, dims, self.dropout, copies, seed, precision
+            )
         outputs = len(self.expert_names_) + 1
         seed = derive_seed(self.random_state, "ARGUE", "gate")
         with seeded(seed):
-            self.gate_ = gate(width, outputs, dims, self.dropout, copies, seed)
+            self.gate_ = gate(width, outputs, dims, self.dropout, copies, seed, precision)
 
     def _step(self) -> Step:
         """One update of the alarm and one of the gate; the alarm saw the gate before its update."""
         alarm = Adam(self.alarm_.trainable_variables, self.learning_rate)
         gate = Adam(self.gate_.trainable_variables, GATE_FACTOR * self.learning_rate)
+        anomaly = self.anomaly or GaussianNoise()
 
         def step(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-                tape.watch([*alarm.variables, *gate.variables])
-                losses = self._losses(seed, rows, rank, group)
-            alarm.minimise(losses[0], tape)
-            gate.minimise(losses[1], tape)
-            return tf.add_n(losses)
+            batch = rows, anomaly.generate(rows, seed), rank, group, self._weights(rank)
+            total, of_alarm, of_gate = 0.0, alarm.zeros(), gate.zeros()
+            for first in tf.range(0, tf.shape(rows)[0], BLOCK):
+                with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                    tape.watch([*alarm.variables, *gate.variables])
+                    losses = self._losses(*(part[first : first + BLOCK] for part in batch))
+                of_alarm = added(of_alarm, tape.gradient(losses[0], alarm.variables))
+                of_gate = added(of_gate, tape.gradient(losses[1], gate.variables))
+                total += tf.add_n(losses)
+            alarm.apply(of_alarm)
+            gate.apply(of_gate)
+            return total
 
         return step
 
+    def _weights(self, rank: tf.Tensor) -> tf.Tensor:
+        """Weight of each row of a batch in the losses, (b, 2 * budgets) float32.
+
+        First as a real row, with which a budget averages over its own rows, of which a batch may
+        hold none; then as the generated row beside it.
+        """
+        own = tf.cast(rank[:, None] < tf.constant(self.budgets_)[None, :], tf.float32)
+        share = tf.math.divide_no_nan(own, tf.reduce_sum(own, axis=0))
+        each = tf.ones_like(own) / tf.cast(tf.shape(own)[0], tf.float32)
+        return tf.concat([share, each], axis=1)
+
     def _losses(
-        self, seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor
+        self,
+        rows: tf.Tensor,
+        generated: tf.Tensor,
+        rank: tf.Tensor,
+        group: tf.Tensor,
+        weights: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Losses of alarm and gate on a batch and on as many generated rows, summed over budgets.
+        """What a block adds to the losses of alarm and gate, summed over budgets.
 
         Parameters
         ----------
-        seed : (2,) int32
-        rows : (b, ...) float32
+        rows, generated : (b, ...) float32
         rank, group : (b,) int32
             See `_fit`.
+        weights : (b, 2 * budgets) float32
+            See `_weights`.
         """
         n, experts = tf.shape(rows)[0], len(self.expert_names_)
-        anomaly = self.anomaly or GaussianNoise()
-        both = tf.concat([rows, anomaly.generate(rows, seed)], axis=0)
+        both = tf.concat([rows, generated], axis=0)
         log_gate, log_zero, log_one = self._verdict(both, training=True)
-        own = tf.cast(rank[:, None] < tf.constant(self.budgets_)[None, :], tf.float32)
-
-        def total(values: tf.Tensor) -> tf.Tensor:
-            """Means over a budget's own rows, of which a batch may hold none, and over noise."""
-            real = tf.reduce_sum(own * values[:n], axis=0)
-            real = tf.math.divide_no_nan(real, tf.reduce_sum(own, axis=0))
-            return -tf.reduce_sum(real + tf.reduce_mean(values[n:], axis=0))
-
+        weights = tf.concat(tf.split(weights, 2, axis=1), axis=0)
         right = tf.where(rank[:, None] >= 0, log_one[:n], log_zero[:n])
-        alarm = total(tf.concat([right, log_one[n:]], axis=0))
+        right = tf.concat([right, log_one[n:]], axis=0)
         group = tf.concat([group, tf.fill((n,), experts)], axis=0)
-        return alarm, total(tf.gather(log_gate, group, axis=2, batch_dims=1))
+        believed = tf.gather(log_gate, group, axis=2, batch_dims=1)
+        return -tf.reduce_sum(weights * right), -tf.reduce_sum(weights * believed)
 
     def _verdict(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Logarithms of gate weights, of 1 - score and of score: exact where those are near 0.
@@ -186,12 +231,13 @@ class ARGUE(Detector):
         -------
         log_gate : (n, budgets, experts + 1) float32
         log_zero, log_one : (n, budgets) float32
-            Their gradient ends at the gate.
+            In training their gradient ends at the gate; an explanation takes it as a whole.
         """
         shared, own = expert_activations(self.encoder_, self.decoders_, x)
-        log_gate = tf.nn.log_softmax(self.gate_(shared, training=training))
-        verdicts = tf.transpose(self.alarm_([shared, own], training=training), (0, 2, 1))
-        weight = tf.stop_gradient(log_gate)
+        log_gate = tf.nn.log_softmax(tf.cast(self.gate_(shared, training=training), tf.float32))
+        verdicts = tf.cast(self.alarm_([shared, own], training=training), tf.float32)
+        verdicts = tf.transpose(verdicts, (0, 2, 1))
+        weight = tf.stop_gradient(log_gate) if training else log_gate
         zero = weight[..., :-1] + tf.math.log_sigmoid(-verdicts)
         one = tf.concat([weight[..., :-1] + tf.math.log_sigmoid(verdicts), weight[..., -1:]], -1)
         return log_gate, tf.reduce_logsumexp(zero, axis=-1), tf.reduce_logsumexp(one, axis=-1)
@@ -224,7 +270,7 @@ class ARGUE(Detector):
         self._check_fitted()
         if x.shape[1:] != self.input_shape_:
             raise UserError(f"expected rows of shape {self.input_shape_}, found {x.shape[1:]}")
-        copy = self.budgets_.index(self.budgets_[-1] if budget is None else budget)
+        copy = self._column(budget)
 
         def weights(rows: tf.Tensor) -> tf.Tensor:
             shared = self.encoder_(rows, training=False)[1]
@@ -232,8 +278,8 @@ class ARGUE(Detector):
 
         return scored(row_graph(weights, self.input_shape_), x, chunk_rows(self.decoders_))
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk_rows(self.decoders_))
+    def _at_once(self) -> int:
+        return chunk_rows(self.decoders_)
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return tf.exp(self._verdict(x, training=False)[2])

@@ -14,7 +14,8 @@ from sklearn.mixture import GaussianMixture
 from baselines.autoencoder import Autoencoder
 from libs import estimators
 from libs.architecture.adversarial import CLUSTERINGS, clustering_autoencoder, critic
-from libs.architecture.target import HiddenActivations, row_error
+from libs.architecture.target import HiddenActivations
+from libs.attribution import ERRORS
 from libs.Detector import Detector
 from libs.errors import chosen
 from libs.seeds import derive_seed
@@ -66,6 +67,7 @@ class AdversarialClustering(Clustering):
     """
 
     networks = ("encoder_", "decoder_")
+    explained_by = ERRORS
 
     def __init__(
         self,
@@ -144,9 +146,9 @@ class AdversarialClustering(Clustering):
             row_graph(lambda rows: self.encoder_(rows, training=False)[1], x.shape[1:]), x, CHUNK
         )
 
-    def _score(self, x: tf.Tensor) -> tf.Tensor:
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
         codes = tf.concat(self.encoder_(x, training=False), axis=1)
-        return row_error(x, tf.sigmoid(self.decoder_(codes, training=False)))
+        return tf.square(x - tf.sigmoid(self.decoder_(codes, training=False)))
 
 
 class CodeClustering(Clustering):

@@ -10,8 +10,10 @@ import numpy as np
 
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
-from libs.rows import Rows, extent, held
+from libs.rows import Rows, cut, extent, held
 from libs.seeds import derive_seed
+from libs.tabular.encoder import Encoder
+from libs.tabular.schema import Schema
 
 SAMPLE_UPDATES = 10_000
 """At a learning rate of 1e-5, the few updates that a sample gives teach an alarm nothing."""
@@ -23,14 +25,16 @@ log = logging.getLogger("a3")
 class Experiment:
     """Which classes are normal, which anomalies are known in training, which appear in tests only.
 
+    Without anomalies there are scores, but nothing to measure them by.
+
     Raises
     ------
     UserError
-        If a class stands in two lists, or no class is normal, or none is anomalous.
+        If a class stands in two lists, or no class is normal.
     """
 
     normal: tuple[str, ...]
-    known: tuple[str, ...]
+    known: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -41,8 +45,8 @@ class Experiment:
                 f"overlapping class lists: {', '.join(twice)} is named more than once among normal "
                 f"{self.normal}, known {self.known}, unknown {self.unknown}"
             )
-        if not self.normal or not (self.known or self.unknown):
-            raise UserError("an experiment needs a normal class and a known or an unknown one")
+        if not self.normal:
+            raise UserError("an experiment needs a normal class")
 
     @property
     def name(self) -> str:
@@ -92,6 +96,10 @@ class SplitRules:
     scale_on: str = "all"
     test_rows: tuple[int, int] | None = None
 
+    def seed_of_test(self, seed: int) -> int:
+        """Seed of the test rows in the run with this seed."""
+        return seed if self.test_seed is None else self.test_seed
+
 
 @dataclass(frozen=True)
 class Split:
@@ -109,6 +117,8 @@ class Split:
     x_val, x_test : (m, ...) float32 array or Rows
         Validation and test rows of all classes of the experiment.
     classes_val, classes_test : (m,) str
+    low, span : float32
+        Of each feature, or one for all: rows are (raw - low) / span.
     """
 
     experiment: Experiment
@@ -119,6 +129,8 @@ class Split:
     classes_val: np.ndarray
     x_test: np.ndarray | Rows
     classes_test: np.ndarray
+    low: np.ndarray
+    span: np.ndarray
 
     def rows(self, part: str) -> tuple[np.ndarray | Rows, np.ndarray]:
         """Rows and classes of ``part``, "val" or "test"."""
@@ -168,44 +180,42 @@ class DataHandler:
         self.rules = rules
         self.seed = int(seed)
         if data.x_test is None:
-            test_seed = self.seed if rules.test_seed is None else rules.test_seed
-            rest, self._test = self._cut(np.arange(len(data.x)), rules.test, test_seed, "test")
+            test_seed = rules.seed_of_test(self.seed)
+            rest, self._test = cut(np.arange(len(data.x)), rules.test, test_seed, "test")
             self._x_test, self._classes_test = data.x, data.classes[self._test]
         else:
             rest, self._test = np.arange(len(data.x)), np.arange(len(data.x_test))
             self._x_test, self._classes_test = data.x_test, data.classes_test
         if data.x_val is None:
-            self._train, self._val = self._cut(rest, rules.validation, self.seed, "validation")
+            self._train, self._val = cut(rest, rules.validation, self.seed, "validation")
             self._x_val, self._classes_val = data.x, data.classes[self._val]
         else:
             self._train, self._val = rest, np.arange(len(data.x_val))
             self._x_val, self._classes_val = data.x_val, data.classes_val
         self._scaling_rows = rest
 
-    @staticmethod
-    def _cut(rows: np.ndarray, share: float, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a random share off the rows; both parts in the order of the file."""
-        order = np.random.default_rng(derive_seed(seed, name)).permutation(rows)
-        n = round(share * len(rows))
-        if not 0 < n < len(rows):
-            raise UserError(
-                f"empty split: {share:g} of {len(rows)} rows for {name} leaves {n} and "
-                f"{len(rows) - n} rows; expected at least one in each part"
-            )
-        return np.sort(order[n:]), np.sort(order[:n])
-
     def describe(self) -> dict:
         """What decides the rows of every split, for manifests."""
-        return {
+        about = {
             "data_set": self.data.name,
             "fingerprint": self.data.fingerprint,
             "normal_by": self.data.normal_by,
             "rules": dict(vars(self.rules)),
             "seed": self.seed,
         }
+        return about | ({"table": self.data.table} if self.data.table else {})
+
+    def encoder(self, split: Split) -> Encoder | None:
+        """What makes inputs of raw rows as in a split; None where features have no names."""
+        if not self.data.features:
+            return None
+        schema = self.data.schema or Schema.of_numbers(self.data.features)
+        return Encoder(schema, split.low, split.span)
 
     def stretch(self, normal: Sequence[str], epochs: int, batch_size: int) -> int:
-        """How many times longer to train on a sample of a data set; 1 on the complete one.
+        """How many times longer to train on a sample of a data set, or on a table of one's own.
+
+        On a complete data set of a paper it is 1.
 
         Parameters
         ----------
@@ -214,7 +224,7 @@ class DataHandler:
         epochs, batch_size : int
             The paper's, for the complete files.
         """
-        if not self.data.is_sample:
+        if not self.data.is_sample and not self.data.table:
             return 1
         rows = np.isin(self.data.classes[self._train], normal).sum()
         return max(1, math.ceil(SAMPLE_UPDATES / (epochs * math.ceil(rows / batch_size))))
@@ -274,6 +284,8 @@ class DataHandler:
             classes_val=self._classes_val[val],
             x_test=held(Rows(self._x_test, self._test[test], low, span)),
             classes_test=self._classes_test[test],
+            low=low,
+            span=span,
         )
         self._check_parts(split)
         return split
@@ -290,7 +302,7 @@ class DataHandler:
                     f"{wanted[0]} normal and {wanted[1]} anomalous test rows wanted, but "
                     f"{self.data.name} holds {found[0]} and {found[1]}; take another partition"
                 )
-            seed = self.seed if self.rules.test_seed is None else self.rules.test_seed
+            seed = self.rules.seed_of_test(self.seed)
             rng = np.random.default_rng(derive_seed(seed, experiment.name, "test rows"))
             kinds = [rng.permutation(rows)[:n] for rows, n in zip(kinds, wanted, strict=True)]
         return np.sort(np.concatenate(kinds))

@@ -15,14 +15,16 @@ from sklearn.base import BaseEstimator, clone
 from libs import Metrics, storage
 from libs.components import describe, rebuild
 from libs.errors import UserError
+from libs.explain import Explainable
 from libs.rows import Rows, as_rows, blocks
-from libs.training import CHUNK, Training, row_graph, scored
+from libs.tabular.encoder import Encoder
+from libs.training import Training, row_graph, scored
 
 RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
 """What can be scored."""
 
 
-class Detector(BaseEstimator):
+class Detector(Explainable, BaseEstimator):
     """Base of all methods, a scikit-learn estimator.
 
     A subclass stores its settings in ``__init__`` and gives `_fit` and `_score`. Networks that it
@@ -40,6 +42,8 @@ class Detector(BaseEstimator):
     uses_classes: ClassVar[bool] = False
     """Whether the classes of the training rows take part in the training. If so, `_fit` takes them
     as its third argument, None where `fit` was given none."""
+    gated: ClassVar[bool] = False
+    """Whether there are ``expert_names_``, and ``gate(x, budget)`` says who answers for a row."""
 
     # --- what a subclass gives -------------------------------------------------------------------
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
@@ -51,12 +55,15 @@ class Detector(BaseEstimator):
         raise NotImplementedError
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        """Scores of a chunk of rows, (n,) or, with several label budgets, (n, budgets)."""
-        raise NotImplementedError
+        """Scores of a chunk of rows, (n,) or, with several label budgets, (n, budgets).
+
+        A detector whose score is the mean error of the features gives `_error` instead.
+        """
+        return tf.reduce_mean(self._error(x), axis=list(range(1, len(x.shape))))
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
         """Scores of checked rows; to be replaced where `_score` is no graph of TensorFlow's."""
-        return scored(self._compiled, x, CHUNK)
+        return scored(self._compiled, x, self._at_once())
 
     def _save(self, folder: Path) -> None:
         for name in self.networks:
@@ -116,8 +123,8 @@ class Detector(BaseEstimator):
             classes = None if classes is None else classes[y == 0]
             x, y = x[y == 0], y[y == 0]
         self.input_shape_ = x.shape[1:]
-        for earlier in ("_compiled", "calibration_scores_", "rate_"):  # of an earlier fit
-            self.__dict__.pop(earlier, None)
+        for earlier in [name for name in vars(self) if self._is_of_a_fit(name)]:
+            delattr(self, earlier)
         more = (classes,) if self.uses_classes else ()
         self.training_ = self._fit(x, y.astype(np.int32), *more)
         return self
@@ -199,7 +206,12 @@ class Detector(BaseEstimator):
         share = np.searchsorted(scores, self.decision_function(x), side="right") / len(scores)
         return np.stack([1 - share, share], axis=1)
 
-    def save(self, folder: str | Path, run: dict[str, Any] | None = None) -> None:
+    def save(
+        self,
+        folder: str | Path,
+        run: dict[str, Any] | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
         """Write the fitted detector into ``folder``, whole or not at all.
 
         ``.keras`` files, ``.npz`` arrays and ``manifest.json``; nothing in it runs code on load.
@@ -210,18 +222,23 @@ class Detector(BaseEstimator):
             Replaced if it exists.
         run : dict, optional
             What the detector was trained on; kept in the manifest.
+        encoder : Encoder, optional
+            What made its rows of raw ones; kept beside it.
         """
         self._check_fitted()
         with storage.replaced_folder(Path(folder)) as temporary:
             self._save(temporary)
             if hasattr(self, "calibration_scores_"):
                 np.savez(temporary / "calibration.npz", scores=self.calibration_scores_)
+            if encoder is not None:
+                encoder.save(temporary)
             manifest = {
                 "detector": describe(self),
                 "input_shape": list(self.input_shape_),
                 "training": asdict(self.training_),
                 "budgets": getattr(self, "budgets_", None),
                 "rate": getattr(self, "rate_", None),
+                "reference": self._save_reference(temporary),
                 "versions": {m: importlib.import_module(m).__version__ for m in _LIBRARIES},
                 "run": run or {},
             }
@@ -249,6 +266,7 @@ class Detector(BaseEstimator):
                 detector.rate_ = manifest["rate"]
                 with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
                     detector.calibration_scores_ = arrays["scores"]
+            detector._load_reference(folder, manifest.get("reference"))  # earlier models have none
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             raise UserError(
                 f"{folder} cannot be loaded ({type(error).__name__}: {error}). Remove the folder, "
@@ -260,6 +278,11 @@ class Detector(BaseEstimator):
     def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
         """`_score` as a graph; `fit` forgets it with the networks that it holds."""
         return row_graph(self._score, self.input_shape_)
+
+    def _is_of_a_fit(self, name: str) -> bool:
+        """Whether an attribute belongs to what `fit` learned before: a graph, or a later choice."""
+        later = ("calibration_scores_", "rate_", "reference_", "drawn_")
+        return name in later or isinstance(getattr(type(self), name, None), cached_property)
 
     def _calibration(self) -> np.ndarray:
         """Sorted calibration scores of the column that `decision_function` gives."""

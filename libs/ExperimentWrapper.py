@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
-from libs import datasets, storage
+from libs import storage
+from libs.attribution import GRADIENTS
 from libs.components import describe
 from libs.DataHandler import DataHandler, Experiment, Split
 from libs.Detector import Detector
@@ -22,6 +23,7 @@ from libs.runs import (
     ERROR,
     Row,
     StoredRun,
+    gate_table,
     result_rows,
     row_names,
     same_settings,
@@ -30,6 +32,7 @@ from libs.runs import (
 )
 from libs.study import Study, chosen_cells
 from libs.summary import show_experiment, show_operating_points
+from libs.tables import show_plain
 
 log = logging.getLogger("a3")
 
@@ -72,7 +75,9 @@ def run_study(
         Exit code: 1 if a method failed.
     """
     cells = chosen_cells(study.cells, **(choice or {}))
-    data = datasets.load(study.data_set, data_path, study.normal_by)
+    data = study.load(data_path, seed)
+    if data.schema:
+        show_plain(data.schema.shown(), f"{data.name}: what the training rows show")
     handler = DataHandler(data, study.rules, seed)
     name = f"{protocol}{study.variant}"
     wrapper = ExperimentWrapper(handler, name, part, operating=study.operating, **places)
@@ -113,6 +118,9 @@ class ExperimentWrapper:
         Of the products in training, for the methods that have such a setting.
     override : bool
         Train again what is there.
+    reference : bool
+        Keep reference rows with the models whose explanations start from them; see
+        `libs.explain.Explainable.keep_reference`.
     operating : dict, optional
         ``rule`` and ``rate`` of `libs.operating.write_operating_points`, if thresholds shall be
         evaluated too. All runs then score the validation rows as well.
@@ -130,6 +138,7 @@ class ExperimentWrapper:
         learning_rate: float | None = None,
         precision: str = "float32",
         override: bool = False,
+        reference: bool = True,
         operating: dict | None = None,
     ):
         self.handler = handler
@@ -147,6 +156,7 @@ class ExperimentWrapper:
             "precision": precision,
         }
         self.override = override
+        self.reference = reference
         self.operating = operating
         self.failures: list[str] = []
         for folder in (self.models, self.results):
@@ -206,7 +216,7 @@ class ExperimentWrapper:
                 self.failures.append(trainer.record_failure(name, error))
         target = self.results / folder / self.part
         with storage.locked(target):
-            rows = result_rows(self.models / folder, about, lambda run: run.scores(self.part))
+            rows = result_rows(self.models / folder, about, self.part)
             tables = write_results(target, split, self.part, rows, about)
             points = self._operating_points(target, split, rows, about) if self.operating else {}
         show_experiment(tables, about, target)
@@ -218,7 +228,7 @@ class ExperimentWrapper:
     ) -> dict[str, pd.DataFrame]:
         """Thresholds from validation rows, and what each run does at them."""
         folder = self.models / target.parent.name
-        validation = result_rows(folder, about, lambda run: run.scores("val"))
+        validation = result_rows(folder, about, "val")
         scores = {row.name: row.scores for row in validation if row.scores is not None}
         rows = [row for row in rows if row.name in scores]
         place = (target, split, self.part, rows, scores, about)
@@ -283,6 +293,8 @@ class Trainer:
         found = [run for run in found if not wanted or set(run.budgets) & set(wanted)]
         for run in found:
             self._check_same(run, detector)
+            if run.manifest.get("reference") and not self.wrapper.reference:
+                log.warning("%s holds reference rows; train it again with --override", run.folder)
         there = {b for run in found for b in run.budgets}
         missing = tuple(b for b in wanted if b not in there)
         return found + ([self._fit(name, detector, missing)] if missing or not found else [])
@@ -324,8 +336,12 @@ class Trainer:
             detector.set_params(budgets=budgets)
         detector.fit(self.split.x_train, self.split.y_train, self.split.classes_train)
         detector.calibrate(self.split.x_val_normal)
+        if self.wrapper.reference and detector.explained_by == GRADIENTS:
+            normal = self.split.x_train[self.split.y_train == 0]
+            detector.keep_reference(normal, self.wrapper.handler.seed)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
-        detector.save(folder, self._manifest(detector))
+        encoder = self.wrapper.handler.encoder(self.split)
+        detector.save(folder, self._manifest(detector), encoder)
         if self.wrapper.override:
             for old in [p for p in folder.parent.iterdir() if p.is_dir() and p != folder]:
                 shutil.rmtree(old)
@@ -354,7 +370,12 @@ class Trainer:
             missing = [part for part in sorted(parts) if run.scores(part) is None]
             detector = Detector.load(run.folder) if missing else None
             for part in missing:
-                run.write_scores(part, detector.decision_matrix(self.split.rows(part)[0]))
+                x, classes = self.split.rows(part)
+                if detector.gated:
+                    gates = [detector.gate(x, budget) for budget in detector.budgets_]
+                    experts = detector.expert_names_
+                    run.write_gates(part, [gate_table(gate, classes, experts) for gate in gates])
+                run.write_scores(part, detector.decision_matrix(x))
 
     def record_failure(self, name: str, error: Exception) -> str:
         """Leave an error row, and what a developer needs; return the message in one line."""

@@ -11,12 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from libs.architecture.experts import PARTS, multi_head_autoencoder
+from libs.attribution import ERRORS
 from libs.Cluster import Clustering
 from libs.Detector import Detector
 from libs.errors import UserError, chosen
 from libs.patience import Patience, held_out
 from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, scored, seeded, train
+from libs.training import Training, gradient_step, seeded, train
 
 log = logging.getLogger("a3")
 EXPERTS = "experts.json"
@@ -60,6 +61,7 @@ class MultiHeadAutoencoder(Detector):
 
     networks = ("encoder_", "decoders_")
     uses_classes = True
+    explained_by = ERRORS
 
     def __init__(
         self,
@@ -171,12 +173,13 @@ class MultiHeadAutoencoder(Detector):
         code = self.encoder_(x, training=False)[0]
         return self.decoders_([code] * len(self.expert_names_), training=False)[0]
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, chunk_rows(self.decoders_))
+    def _at_once(self) -> int:
+        return chunk_rows(self.decoders_)
 
-    def _score(self, x: tf.Tensor) -> tf.Tensor:
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
         error = tf.square(x[:, None] - tf.sigmoid(self._logits(x)))
-        return tf.reduce_min(tf.reduce_mean(error, axis=list(range(2, len(error.shape)))), axis=1)
+        best = tf.argmin(tf.reduce_mean(error, axis=list(range(2, len(error.shape)))), axis=1)
+        return tf.gather(error, best, axis=1, batch_dims=1)
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)

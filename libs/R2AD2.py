@@ -11,9 +11,10 @@ from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import sequence_alarm, side_by_side
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import RawGradients
+from libs.attribution import GRADIENTS
 from libs.Detector import Detector
 from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, known_ranks, order_of, scored, seeded, train
+from libs.training import Adam, Step, Training, known_ranks, order_of, seeded, train
 
 SCORED_ROWS = 1024
 """Rows scored at a time: their gradients take 150 MB on NSL-KDD."""
@@ -62,6 +63,7 @@ class R2AD2(Detector):
 
     networks = ("target_", "alarm_")
     uses_labels = True
+    explained_by = GRADIENTS
 
     def __init__(
         self,
@@ -149,8 +151,8 @@ class R2AD2(Detector):
         super()._load(folder)
         self._gradients = RawGradients(first_copies(self.target_, self.steps))
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return scored(self._compiled, x, SCORED_ROWS)
+    def _at_once(self) -> int:
+        return SCORED_ROWS
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(self.alarm_(self._gradients(x), training=False))

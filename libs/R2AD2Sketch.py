@@ -10,6 +10,7 @@ from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import SketchedGradients
+from libs.attribution import GRADIENTS
 from libs.Detector import Detector
 from libs.seeds import derive_seed
 from libs.training import CHUNK, Step, Training, gradient_step, row_graph, scored, seeded, train
@@ -64,6 +65,7 @@ class R2AD2Sketch(Detector):
 
     networks = ("target_", "alarm_")
     uses_labels = True
+    explained_by = GRADIENTS
 
     def __init__(
         self,

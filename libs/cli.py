@@ -16,7 +16,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
     if _count(text) == 0:
         raise argparse.ArgumentTypeError("expected a number of 1 or more, found 0")
     return int(text)
@@ -90,7 +91,7 @@ OPTIONS = (
         )
         for role in ("normal", "known", "unknown")
     ),
-    _option("--n_epochs", type=_positive, metavar="N", help="of every network (default: its own)"),
+    _option("--n_epochs", type=positive, metavar="N", help="of every network (default: its own)"),
     _option("--learning_rate", type=_rate, metavar="X", help="likewise"),
     _option(
         "--precision",
@@ -102,6 +103,11 @@ OPTIONS = (
     _folder("--model_path", default="models", help="default: models"),
     _folder("--result_path", "--out_path", default="results", help="default: results"),
     _switch("--override", "--is_override", default=False, help="train again what is there"),
+    _switch(
+        "--no_reference",
+        default=False,
+        help="keep no training rows with the models, from which explanations of scores start",
+    ),
 )
 """Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
 SEEDS = {
@@ -121,7 +127,10 @@ def plain_parser(doc: str) -> argparse.ArgumentParser:
 
 
 def study_parser(
-    doc: str, protocols: Mapping[str, Callable[..., Any]], parts: Sequence[str] = ("val", "test")
+    doc: str,
+    protocols: Mapping[str, Callable[..., Any]],
+    parts: Sequence[str] = ("val", "test"),
+    files: bool = False,
 ) -> argparse.ArgumentParser:
     """Options that all do_ scripts share.
 
@@ -133,9 +142,13 @@ def study_parser(
         Under each protocol's name the function that makes the script's Study from the command line.
     parts : sequence of str
         Which rows may be scored.
+    files : bool
+        Whether the first arguments are files.
     """
     parser = plain_parser(doc)
     add = parser.add_argument
+    if files:
+        add("files", nargs="+", type=Path, metavar="FILE", help="CSV (also .gz) or Parquet")
     seeds = "; ".join(f"{name} {SEEDS[name]}" for name in protocols)
     add("seed", type=int, metavar="SEED", help=f"seed of the run; the papers': {seeds}")
     add("part", choices=parts, help="rows to score; thresholds always come from val")
@@ -188,6 +201,7 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     places = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
     return {name: getattr(args, name) for name in places} | {
         "precision": chosen_precision(args.precision),
+        "reference": not args.no_reference,
         "only": args.methods,
         "choice": {
             "own": _own_experiment(args),
@@ -209,6 +223,8 @@ def _own_experiment(args: argparse.Namespace) -> Any:
         return None
     if not classes[0]:
         raise UserError("--known and --unknown need --normal beside them: the normal classes")
+    if not classes[1] and not classes[2]:
+        raise UserError("--normal needs --known or --unknown beside it: the anomalous classes")
     return Experiment(*classes)
 
 

@@ -1,5 +1,6 @@
 """Scoring saved runs again, without any training."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ class Rescorer:
         self.data_path = data_path
         self.part = part
         self.results = Path(results)
-        self._data: dict[tuple[str, str | None], DataSet] = {}
+        self._data: dict[str, DataSet] = {}
 
     def rescore(self, folder: Path) -> pd.DataFrame:
         """Score one experiment's runs; write metrics, ROC files and pictures again.
@@ -88,7 +89,7 @@ class Rescorer:
 
         target = self.results.joinpath(*folder.parts[-4:], self.part)
         with locked(target):
-            rows = result_rows(folder, about, matrix)
+            rows = result_rows(folder, about, self.part, matrix)
             tables = write_results(target, split, self.part, rows, about)
         show_experiment(tables, about, target)
         scores = {row.name: row.scores for row in rows if row.scores is not None}
@@ -104,16 +105,11 @@ class Rescorer:
     def _split(self, about: dict) -> Split:
         """The split that the runs were trained on, made again from their manifest."""
         data = about["data"]
-        name, normal_by = key = data["data_set"], data.get("normal_by")
+        own = (data["rules"], data["seed"], data["table"]) if data.get("table") else None
+        key = json.dumps([data["data_set"], data["fingerprint"], data.get("normal_by"), own])
         if key not in self._data:
-            self._data[key] = datasets.load(name, self.data_path, normal_by)
-        loaded = self._data[key]
-        if loaded.fingerprint != data["fingerprint"]:
-            raise UserError(
-                f"the raw files of {loaded.name} are not those that the models were trained on; "
-                "name the right folder with --data_path"
-            )
-        handler = DataHandler(loaded, SplitRules(**data["rules"]), data["seed"])
+            self._data[key] = datasets.reload(data, self.data_path)
+        handler = DataHandler(self._data[key], SplitRules(**data["rules"]), data["seed"])
         experiment = Experiment(**{k: tuple(v) for k, v in about["experiment"].items()})
         return handler.split(experiment, p_contamination=about["p_contamination"])
 

@@ -170,7 +170,7 @@ def gate_picture(path: Path, table: pd.DataFrame, title: str) -> None:
     path : Path
         PNG file.
     table : DataFrame
-        See `libs.results.gate_table`.
+        See `libs.runs.gate_table`.
     title : str
     """
     rows, columns = table.shape

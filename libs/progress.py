@@ -9,8 +9,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """Yield ``advance(steps, note)`` for a bar of ``total`` steps named ``label``."""
+def progress(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+    """Yield ``advance(steps, note)`` for a bar of ``total`` steps named ``label``.
+
+    Without a total there is no time left.
+    """
     console = Console(file=sys.stderr)
     columns = (
         TextColumn("{task.description}"),

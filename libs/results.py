@@ -1,6 +1,5 @@
 """Runs to result files: metrics, ROC points, ROC pictures and scores, one folder per experiment."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,21 +35,6 @@ def metric_table(mask: np.ndarray, y: np.ndarray, runs: list[Row]) -> pd.DataFra
     for column in ("rows", "epochs", "updates"):
         table[column] = table[column].astype("Int64")
     return table.rename_axis("run")
-
-
-def gate_table(weights: np.ndarray, classes: np.ndarray, experts: Sequence[str]) -> pd.DataFrame:
-    """Mean weights that ARGUE's gate gives, one row per class.
-
-    Parameters
-    ----------
-    weights : (n, experts + 1) float
-        See `libs.ARGUE.ARGUE.gate`.
-    classes : (n,) str
-    experts : sequence of str
-        ``expert_names_``; the last column is "anomaly".
-    """
-    table = pd.DataFrame(weights, columns=[*experts, "anomaly"])
-    return table.groupby(pd.Index(classes, name="class")).mean()
 
 
 def write_gate(path: Path, table: pd.DataFrame, title: str) -> None:
@@ -90,6 +74,11 @@ def write_results(
     with storage.replaced_file(folder / "scores.npz") as path, open(path, "wb") as file:
         arrays = {row.name: row.scores for row in scored}
         np.savez_compressed(file, classes=classes.astype("U"), **arrays)
+    data = about["data"]
+    for row in rows:
+        if row.gate is not None:
+            title = f"{row.name} on {data['data_set']}, seed {data['seed']}"
+            write_gate(folder / row.name, row.gate, title)
     for view in experiment.views:
         mask, y = view_labels(experiment, view, classes)
         if y.all() or not y.any():
@@ -104,7 +93,6 @@ def write_results(
         with storage.replaced_file(folder / f"{view}.roc.csv") as path:
             pd.DataFrame(columns).to_csv(path, float_format="%.5g", index=False)
         with storage.replaced_file(folder / f"{view}.roc.png") as path:
-            data = about["data"]
             title = f"{data['data_set']}, {view} classes, seed {data['seed']}"
             aucs = tables[view]["AUC"].to_dict()
             roc_picture(path, curves, aucs, title, describe_view(experiment, view))

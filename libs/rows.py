@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from libs.errors import UserError
 from libs.seeds import derive_seed
 
 BLOCK_BYTES = 64 * 2**20
@@ -63,13 +64,35 @@ class Rows:
         if isinstance(index, np.ndarray) and index.dtype == bool:
             return Rows(self.base, chosen, self.low, self.span)
         rows = np.asarray(self.base[chosen]).astype(np.float32, copy=False)
-        if self.low is not None:
-            rows -= self.low
-            rows /= self.span
-        return rows
+        return rows if self.low is None else scaled(rows, self.low, self.span)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or np.float32, copy=False)
+
+
+def scaled(rows: np.ndarray, low: np.ndarray, span: np.ndarray) -> np.ndarray:
+    """``(rows - low) / span``, in place."""
+    rows -= low
+    rows /= span
+    return rows
+
+
+def cut(rows: np.ndarray, share: float, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a random share off the numbers of rows; both parts in the order of the file.
+
+    Raises
+    ------
+    UserError
+        If one of the parts would be empty.
+    """
+    order = np.random.default_rng(derive_seed(seed, name)).permutation(rows)
+    n = round(share * len(rows))
+    if not 0 < n < len(rows):
+        raise UserError(
+            f"empty split: {share:g} of {len(rows)} rows for {name} leaves {n} and "
+            f"{len(rows) - n} rows; expected at least one in each part"
+        )
+    return np.sort(order[n:]), np.sort(order[:n])
 
 
 def as_rows(x: np.ndarray | Rows) -> np.ndarray | Rows:

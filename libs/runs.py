@@ -9,6 +9,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 
 from libs import storage
 from libs.errors import UserError
@@ -37,6 +38,8 @@ class Row:
         Number of label budgets that the training, and its seconds, served.
     error : str
         Why the method failed.
+    gate : DataFrame, optional
+        See `gate_table`.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Row:
     training: dict[str, Any] = field(default_factory=dict)
     jointly: int = 1
     error: str = ""
+    gate: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,42 @@ class StoredRun:
         except (OSError, EOFError, ValueError, KeyError, BadZipFile):
             return None
 
-    def rows(self, matrix: np.ndarray) -> list[Row]:
-        """Result rows of a score matrix."""
+    def write_gates(self, part: str, tables: Sequence[pd.DataFrame]) -> None:
+        """Keep what the gates answer for ``part``, one table for each score column."""
+        values = [table.to_dict(orient="split") for table in tables]
+        storage.write_json(self.folder / f"gates-{part}.json", values)
+
+    def gates(self, part: str) -> list[pd.DataFrame | None]:
+        """The kept tables of `write_gates`; None for each score column of a run without gates."""
+        try:
+            values = json.loads((self.folder / f"gates-{part}.json").read_text())
+        except FileNotFoundError:
+            return [None] * len(self.names)
+        return [pd.DataFrame(**value).rename_axis("class") for value in values]
+
+    def rows(self, matrix: np.ndarray, part: str) -> list[Row]:
+        """Result rows of a score matrix of ``part``."""
+        columns = zip(self.names, matrix.T, self.gates(part), strict=True)
         training = self.manifest["training"]
         return [
-            Row(name, column, training, len(self.names))
-            for name, column in zip(self.names, matrix.T, strict=True)
+            Row(name, scores, training, len(self.names), gate=gate)
+            for name, scores, gate in columns
         ]
+
+
+def gate_table(weights: np.ndarray, classes: np.ndarray, experts: Sequence[str]) -> pd.DataFrame:
+    """Mean weights that a gate gives to its experts, one row per class.
+
+    Parameters
+    ----------
+    weights : (n, experts + 1) float
+        See `libs.ARGUE.ARGUE.gate`.
+    classes : (n,) str
+    experts : sequence of str
+        ``expert_names_``; the last column is "anomaly".
+    """
+    table = pd.DataFrame(weights, columns=[*experts, "anomaly"])
+    return table.groupby(pd.Index(classes, name="class")).mean()
 
 
 def row_names(method: str, budgets: Sequence[int]) -> list[str]:
@@ -132,7 +165,8 @@ def write_failure(method_folder: Path, names: Sequence[str], error: str) -> None
 def result_rows(
     experiment_folder: Path,
     about: dict[str, Any],
-    matrix: Callable[[StoredRun], np.ndarray | None],
+    part: str,
+    matrix: Callable[[StoredRun], np.ndarray | None] | None = None,
 ) -> list[Row]:
     """Rows of everything that lies in an experiment's folder.
 
@@ -141,9 +175,12 @@ def result_rows(
     experiment_folder : Path
     about : dict
         What the numbers are measured on; runs that were made on something else are left out.
-    matrix : callable
-        Gives a run's score matrix, or None to leave the run out.
+    part : {"val", "test"}
+        The rows that were scored.
+    matrix : callable, optional
+        Gives a run's score matrix, or None to leave the run out. Default: the kept one.
     """
+    matrix = matrix or (lambda run: run.scores(part))
     rows: dict[str, Row] = {}
     for folder in sorted(p for p in experiment_folder.iterdir() if p.is_dir()):
         failure = _failure(folder)
@@ -157,7 +194,7 @@ def result_rows(
                 log.warning("%s is left out: %s", run.folder, "; ".join(differences))
             scores = None if differences else matrix(run)
             if scores is not None:
-                rows |= {row.name: row for row in run.rows(scores)}
+                rows |= {row.name: row for row in run.rows(scores, part)}
         if failure:
             rows |= {name: Row(name, error=failure["error"]) for name in failure["names"]}
     return list(rows.values())

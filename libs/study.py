@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from libs import datasets
 from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.datasets.dataset import DataSet
+from libs.datasets.own import OwnTable
 from libs.Detector import Detector
 
 
@@ -34,8 +38,8 @@ class Study:
 
     Attributes
     ----------
-    data_set : str
-        See `libs.datasets.load`.
+    data_set : str or OwnTable
+        A name, see `libs.datasets.load`, or a table of one's own.
     rules : SplitRules
     cells : sequence of Cell
         In the order in which they run. The first cell of each experiment is the protocol's choice
@@ -52,7 +56,7 @@ class Study:
         See `libs.ExperimentWrapper.ExperimentWrapper`.
     """
 
-    data_set: str
+    data_set: str | OwnTable
     rules: SplitRules
     cells: Sequence[Cell]
     methods: Callable[[DataHandler], Mapping[str, Detector]]
@@ -60,6 +64,12 @@ class Study:
     variant: str = ""
     spare: tuple[str, ...] = ()
     operating: dict | None = None
+
+    def load(self, data_path: str | Path | None, seed: int) -> DataSet:
+        """The data, for the seed of a run."""
+        if isinstance(self.data_set, OwnTable):
+            return self.data_set.load(self.rules.test, self.rules.seed_of_test(seed))
+        return datasets.load(self.data_set, data_path, self.normal_by)
 
 
 def chosen_cells(

@@ -200,7 +200,7 @@ def show_experiment(tables: Mapping[str, pd.DataFrame], about: dict, folder: Pat
         Where the result files lie.
     """
     if not tables:
-        print(f"no view of {folder} holds both normal rows and anomalies: nothing to show")
+        print(f"no view of {folder} holds both normal rows and anomalies: scores, but no metrics")
         return
     place = {"data_set": about["data"]["data_set"], "protocol": about["protocol"]}
     place |= {"experiment": folder.parent.name}

@@ -97,7 +97,14 @@ class Adam:
 
     def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tf.Tensor]:
         """Move the variables one step against the gradient of ``loss``, and give the gradient."""
-        gradients = tape.gradient(loss, self.variables)
+        return self.apply(tape.gradient(loss, self.variables))
+
+    def zeros(self) -> list[tf.Tensor]:
+        """A gradient to add others to."""
+        return [tf.zeros_like(v) for v in self.variables]
+
+    def apply(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Move the variables one step against ``gradients``, clipped first, and give these."""
         if self.clip_norm is not None:
             gradients = tf.clip_by_global_norm(gradients, self.clip_norm)[0]
         beta1, beta2 = self.powers
@@ -117,6 +124,11 @@ class Adam:
         beta1.assign(beta1 * self.beta_1)
         beta2.assign(beta2 * 0.999)
         return gradients
+
+
+def added(a: Sequence[tf.Tensor], b: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Two gradients added up."""
+    return [first + second for first, second in zip(a, b, strict=True)]
 
 
 class RMSprop:

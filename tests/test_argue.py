@@ -9,13 +9,15 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from libs.architecture.experts import expert_activations, expert_alarm, gate, multi_head_autoencoder
+from libs.architecture.target import HiddenActivations, autoencoder
 from libs.ARGUE import ARGUE
 from libs.Cluster import Clustering
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.MultiHeadAutoencoder import MultiHeadAutoencoder, equalised
 from libs.patience import held_out
-from libs.results import gate_table, write_gate
+from libs.results import write_gate
+from libs.runs import gate_table
 
 _SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3, "random_state": 3}
 
@@ -58,6 +60,7 @@ def fitted(target, rows):
 def test_dense_widths():
     """CovType: 590 activations, the code's ReLU not among them."""
     dims = (90, 75, 60, 45, 25, 15)
+    assert HiddenActivations(autoencoder("argue_dense", (54,), dims, 0.1)).width == 590
     encoder, decoders = multi_head_autoencoder("dense", (54,), dims, 0.1, experts=4)
     assert [tuple(o.shape) for o in encoder.outputs] == [(None, 15), (None, 295)]
     assert [tuple(o.shape) for o in decoders.outputs] == [(None, 4, 54), (None, 4, 295)]
@@ -66,6 +69,7 @@ def test_dense_widths():
 @pytest.mark.parametrize("experts", [1, 3])
 def test_conv_widths_and_parameters(experts):
     """Alarm input 3,656 + 3,776 = 7,432; 1,904 and 2,481 parameters."""
+    assert HiddenActivations(autoencoder("argue_conv", (28, 28, 1), (16, 8, 8), 0.1)).width == 7432
     encoder, decoders = multi_head_autoencoder("conv", (28, 28, 1), (16, 8, 8), 0.1, experts)
     assert encoder.output_shape[1] == (None, 3656)
     assert decoders.output_shape == [(None, experts, 28, 28, 1), (None, experts, 3776)]
@@ -264,8 +268,11 @@ def _plain_losses(argue, rows, noise, label, group):
     return tuple(sum(float(np.mean(part)) for part in loss) for loss in (alarm, gate_loss))
 
 
-def test_losses_equal_the_plain_computation(target, rows):
-    """To 1e-5, before training and after it."""
+_FIRST, _OTHERS = slice(40), slice(40, None)
+
+
+def test_losses_of_blocks_equal_the_plain_computation(target, rows):
+    """To 1e-5, before training and after it; those of blocks add up."""
     x, y, classes = rows
     for epochs in (0, 5):
         argue = small_argue(target=target, dropout=0.0, epochs=epochs).fit(x, y, classes)
@@ -274,12 +281,10 @@ def test_losses_equal_the_plain_computation(target, rows):
         rank = np.where(y, np.arange(len(x)) - 300, -1)[chosen]
         seed = tf.constant([1, 2])
         noise = np.asarray(tf.random.stateless_normal((64, 20), seed, 0.5, 1.0))
-        found = argue._losses(
-            seed,
-            tf.constant(x[chosen]),
-            tf.constant(rank, tf.int32),
-            tf.constant(group, tf.int32),
-        )
+        rank = tf.constant(rank, tf.int32)
+        batch = x[chosen], noise, rank, tf.constant(group, tf.int32), argue._weights(rank)
+        parts = [argue._losses(*(part[rows] for part in batch)) for rows in (_FIRST, _OTHERS)]
+        found = np.sum(parts, axis=0)
         label = y[chosen].astype(np.float32)
         assert 0 < label.mean() < 1
         expected = _plain_losses(argue, x[chosen], noise, label, group)
@@ -293,7 +298,7 @@ def test_each_loss_moves_its_own_network(target, rows):
     rank = tf.constant(np.where(y, np.arange(len(x)) - 300, -1), tf.int32)
     group = tf.constant(np.searchsorted(["a", "b", "c", "odd"], classes), tf.int32)
     with tf.GradientTape(persistent=True) as tape:
-        alarm, gate_loss = argue._losses(tf.constant([1, 2]), tf.constant(x), rank, group)
+        alarm, gate_loss = argue._losses(x, np.flip(x), rank, group, argue._weights(rank))
     networks = {name: getattr(argue, name).trainable_variables for name in argue.networks}
     for loss, own in ((alarm, "alarm_"), (gate_loss, "gate_")):
         for name in ("alarm_", "gate_"):
@@ -305,6 +310,24 @@ def test_each_loss_moves_its_own_network(target, rows):
     after = [v.numpy() for n in target.networks for v in getattr(target, n).trainable_variables]
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_blocks_change_nothing_but_roundings(target, rows, monkeypatch):
+    """A batch at once, and in blocks of which the last is smaller."""
+    from libs import ARGUE as module
+
+    whole = small_argue(target=target, dropout=0.0, epochs=3, budgets=(5, 60)).fit(*rows)
+    monkeypatch.setattr(module, "BLOCK", 13)
+    blocks = clone(whole).fit(*rows)
+    np.testing.assert_allclose(*(d.decision_matrix(rows[0]) for d in (whole, blocks)), atol=1e-4)
+
+
+def test_bfloat16_learns_the_same(target, rows):
+    """Weights and scores are float32; AUC as with float32 products."""
+    x, y, classes = rows
+    fitted = small_argue(target=target, precision="bfloat16").fit(x, y, classes)
+    assert {w.dtype for w in fitted.alarm_.weights + fitted.gate_.weights} == {"float32"}
+    assert roc_auc_score(y, fitted.decision_function(x)) > 0.95
 
 
 def test_the_gate_learns_half_as_fast(target, rows, monkeypatch):

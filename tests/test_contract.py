@@ -1,5 +1,6 @@
 """What every detector must do. Parametrised over the table of components: a new one is included."""
 
+import copy
 import json
 import random
 import subprocess
@@ -12,6 +13,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from libs import MultiHeadAutoencoder, rows, training
+from libs.attribution import GRADIENTS
 from libs.components import describe, rebuild
 from libs.Detector import Detector
 from libs.errors import UserError
@@ -230,3 +232,52 @@ def test_bad_rows_are_clear_errors(name, fitted, train_rows):
         make(name).fit(x, np.ones(len(x), int))
     with pytest.raises(UserError, match="numeric rows"):
         make(name).fit(np.array([["a", "b"]]))
+
+
+def test_explanations_add_up(name, fitted, train_rows, test_rows, tmp_path):
+    """Contributions sum to the score, or to its difference from a reference row's."""
+    x = test_rows[0][280:320]
+    fitted = copy.copy(fitted)
+    if fitted.explained_by is None:
+        with pytest.raises(UserError, match="cannot be told apart by features"):
+            fitted.explain(x)
+        return
+    if fitted.explained_by == GRADIENTS:
+        with pytest.raises(UserError, match="Call keep_reference"):
+            fitted.explain(x)
+        fitted.keep_reference(train_rows[0][train_rows[1] == 0], seed=5)
+        assert fitted.reference_.shape == (256, 20)
+    found = fitted.explain(x)
+    assert found.contributions.shape == x.shape
+    assert found.contributions.dtype == np.float32
+    assert np.isfinite(found.contributions).all()
+    scores = fitted.decision_function(x)
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-4, atol=1e-5)
+    if found.reference is not None:
+        base = fitted.decision_function(fitted.reference_[found.reference])
+        np.testing.assert_allclose(found.base, base, rtol=1e-4, atol=1e-5)
+    total = found.contributions.sum(axis=1)
+    np.testing.assert_allclose(total, found.scores - found.base, rtol=1e-4, atol=1e-5)
+    order = np.argsort(-found.contributions, axis=1)
+    assert len(np.unique(order, axis=0)) > 10
+    again = fitted.explain(x)
+    np.testing.assert_array_equal(again.contributions, found.contributions)
+    fitted.save(tmp_path / "model")
+    loaded = Detector.load(tmp_path / "model").explain(x)
+    np.testing.assert_array_equal(loaded.contributions, found.contributions)
+    with pytest.raises(UserError, match="label budget 7: expected one of"):
+        fitted.explain(x, budget=7)
+
+
+def test_the_only_anomalous_feature_contributes_most(name, fitted):
+    """Known anomalies, and new rows, differ from normal ones in one feature only."""
+    if fitted.explained_by is None:
+        pytest.skip("explains nothing")
+    x, y = toy(1, 400, 60)
+    x[400:], new = toy(2, 60, 0)[0], toy(3, 40, 0)[0]
+    x[400:, 7] += 0.6
+    new[:, 7] += 0.6
+    if fitted.explained_by == GRADIENTS:
+        fitted = make(name).fit(x, y).keep_reference(x[:400])
+    strongest = fitted.explain(new).contributions.argmax(axis=1)
+    assert np.mean(strongest == 7) > 0.8

@@ -18,7 +18,7 @@ def _split(n: int) -> Split:
     x = np.zeros((2 * n, 2), np.float32)
     y = np.zeros(2 * n, np.int32)
     experiment = Experiment(("a",), (), ("b",))
-    return Split(experiment, x, y, classes, x, classes, x, classes)
+    return Split(experiment, x, y, classes, x, classes, x, classes, np.float32(0), np.float32(1))
 
 
 @pytest.fixture

@@ -261,6 +261,21 @@ def test_a_full_disk_is_a_clear_error(tmp_path, train_rows, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_gates_answers_are_results(run):
+    """A table and a picture for every label budget: weights of the experts, by class."""
+    argue = make("ARGUE", epochs=2).set_params(target__clustering=None)
+    run({"MAE": argue.target, "ARGUE": argue})
+    folder = run.results / "test"
+    for name in ("ARGUE-n5", "ARGUE-n20"):
+        table = pd.read_csv(folder / f"{name}.gate.csv", index_col="class", dtype={"class": str})
+        assert list(table.index) == ["0", "1", "2", "3"]
+        assert list(table.columns) == ["0", "1", "anomaly"]
+        np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-3)
+        assert (folder / f"{name}.gate.png").read_bytes().startswith(b"\x89PNG")
+    first, second = (pd.read_csv(folder / f"ARGUE-n{n}.gate.csv") for n in (5, 20))
+    assert not first.equals(second)
+
+
 def test_unknown_method(run):
     with pytest.raises(UserError, match="unknown method A4; expected some of Autoencoder"):
         run(only=["A4"])

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from libs.architecture.target import check_image
+from libs.architecture.parts import check_image
 
 Layers = list[layers.Layer]
 

@@ -5,17 +5,16 @@ or grouped convolutions. The alarm network, which all experts share and which ta
 the time, sees the experts of all rows in one product.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.architecture.target import check_image
-
-Part = tuple[keras.KerasTensor, list[keras.KerasTensor]]
-"""What an encoder or a decoder gives: its output and its hidden activations."""
+from libs.architecture.alarm import POLICIES
+from libs.architecture.parts import PARTS, joined
+from libs.errors import chosen
 
 
 def multi_head_autoencoder(
@@ -49,63 +48,13 @@ def multi_head_autoencoder(
     encode, decode = PARTS[network]
     rows = keras.Input(tuple(shape))
     code, hidden = encode(rows, dims, dropout)
-    encoder = keras.Model(rows, [code, _joined(hidden)], name="encoder")
+    encoder = keras.Model(rows, [code, joined(hidden)], name="encoder")
     codes = [keras.Input(code.shape[1:]) for _ in range(experts)]
     parts = [decode(code, shape, dims, dropout) for code in codes]
-    logits = layers.Reshape((experts, *shape))(_joined([output for output, _ in parts]))
-    hidden = _joined([h for _, hidden in parts for h in hidden])
+    logits = layers.Reshape((experts, *shape))(joined([output for output, _ in parts]))
+    hidden = joined([h for _, hidden in parts for h in hidden])
     hidden = layers.Reshape((experts, hidden.shape[1] // experts))(hidden)
     return encoder, keras.Model(codes, [logits, hidden], name="decoders")
-
-
-def _joined(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
-    """Flatten and concatenate: (n, width)."""
-    flat = [layers.Flatten()(t) for t in tensors]
-    return layers.Concatenate(axis=1)(flat) if len(flat) > 1 else flat[0]
-
-
-def _dense_encoder(x: keras.KerasTensor, dims: Sequence[int], dropout: float) -> Part:
-    x, hidden = layers.Flatten()(x), []
-    for width in dims[:-1]:
-        hidden.append(layers.ReLU()(layers.Dense(width)(x)))
-        x = layers.Dropout(dropout)(hidden[-1])
-    return layers.Dense(dims[-1], activation="relu")(x), hidden
-
-
-def _dense_decoder(
-    x: keras.KerasTensor, shape: Sequence[int], dims: Sequence[int], dropout: float
-) -> Part:
-    hidden = []
-    for width in reversed(dims[:-1]):
-        hidden.append(layers.ReLU()(layers.Dense(width)(x)))
-        x = layers.Dropout(dropout)(hidden[-1])
-    return layers.Dense(int(np.prod(shape)))(x), hidden
-
-
-def _conv_encoder(x: keras.KerasTensor, dims: Sequence[int], dropout: float) -> Part:
-    check_image(x.shape[1:])
-    hidden = []
-    for filters in dims:
-        x = layers.Conv2D(filters, 3, padding="same")(x)
-        hidden.append(layers.ReLU()(layers.MaxPooling2D(2, padding="same")(x)))
-        x = layers.SpatialDropout2D(dropout)(hidden[-1])
-    return x, hidden
-
-
-def _conv_decoder(
-    x: keras.KerasTensor, shape: Sequence[int], dims: Sequence[int], dropout: float
-) -> Part:
-    hidden = []
-    for filters, padding in zip(reversed(dims), ("same", "same", "valid"), strict=True):
-        hidden.append(layers.ReLU()(layers.Conv2D(filters, 3, padding=padding)(x)))
-        x = layers.SpatialDropout2D(dropout)(layers.UpSampling2D(2)(hidden[-1]))
-    return layers.Conv2D(shape[-1], 3, padding="same")(x), hidden
-
-
-PARTS: dict[str, tuple[Callable[..., Part], Callable[..., Part]]] = {
-    "dense": (_dense_encoder, _dense_decoder),
-    "conv": (_conv_encoder, _conv_decoder),
-}
 
 
 def expert_activations(
@@ -130,6 +79,7 @@ def expert_alarm(
     dropout: float,
     copies: int,
     seed: int,
+    precision: str = "float32",
 ) -> keras.Model:
     """The alarm network that all experts share, once per label budget.
 
@@ -149,20 +99,25 @@ def expert_alarm(
         Number of networks, one per label budget.
     seed : int
         Decides weights and dropout, for one copy as for many.
+    precision : {"float32", "bfloat16"}
+        Of products and outputs; the weights are float32.
 
     Returns
     -------
     keras.Model
         (n, width) and (n, experts, decoder width) to logits (n, experts, copies).
     """
+    dtype = chosen(POLICIES, "precision", precision)
     experts, own_width = own_shape
     shared, own = keras.Input((width,)), keras.Input((experts, own_width))
-    first = layers.Dense(copies * dims[0], name="shared")
-    rest = layers.Dense(copies * dims[0], use_bias=False, name="own")
-    hidden = layers.Add()([layers.Reshape((1, copies * dims[0]))(first(shared)), rest(own)])
-    hidden = layers.Reshape((experts, copies, dims[0]))(hidden)
-    logits = _parallel_rest(hidden, dims, dropout, 1, seed)
-    alarm = keras.Model([shared, own], layers.Reshape((experts, copies))(logits), name="alarm")
+    first = layers.Dense(copies * dims[0], name="shared", dtype=dtype)
+    rest = layers.Dense(copies * dims[0], use_bias=False, name="own", dtype=dtype)
+    for_all = layers.Reshape((1, copies * dims[0]), dtype=dtype)(first(shared))
+    hidden = layers.Add(dtype=dtype)([for_all, rest(own)])
+    hidden = layers.Reshape((experts, copies, dims[0]), dtype=dtype)(hidden)
+    logits = _parallel_rest(hidden, dims, dropout, 1, seed, dtype)
+    logits = layers.Reshape((experts, copies), dtype=dtype)(logits)
+    alarm = keras.Model([shared, own], logits, name="alarm")
     kernel = _glorot((width + own_width, dims[0]), seed)
     first.set_weights([np.tile(kernel[:width], (1, copies)), np.zeros(copies * dims[0])])
     rest.set_weights([np.tile(kernel[width:], (1, copies))])
@@ -170,7 +125,13 @@ def expert_alarm(
 
 
 def gate(
-    width: int, outputs: int, dims: Sequence[int], dropout: float, copies: int, seed: int
+    width: int,
+    outputs: int,
+    dims: Sequence[int],
+    dropout: float,
+    copies: int,
+    seed: int,
+    precision: str = "float32",
 ) -> keras.Model:
     """The gate, once per label budget: which expert is responsible, the last being "anomaly".
 
@@ -180,7 +141,7 @@ def gate(
         Activations of the encoder.
     outputs : int
         Number of experts + 1.
-    dims, dropout, copies, seed
+    dims, dropout, copies, seed, precision
         As in `expert_alarm`.
 
     Returns
@@ -188,28 +149,37 @@ def gate(
     keras.Model
         (n, width) to logits (n, copies, outputs).
     """
+    dtype = chosen(POLICIES, "precision", precision)
     shared = keras.Input((width,))
-    first = layers.Dense(copies * dims[0], name="shared")
-    hidden = layers.Reshape((copies, dims[0]))(first(shared))
-    model = keras.Model(shared, _parallel_rest(hidden, dims, dropout, outputs, seed), name="gate")
+    first = layers.Dense(copies * dims[0], name="shared", dtype=dtype)
+    hidden = layers.Reshape((copies, dims[0]), dtype=dtype)(first(shared))
+    logits = _parallel_rest(hidden, dims, dropout, outputs, seed, dtype)
+    model = keras.Model(shared, logits, name="gate")
     kernel = _glorot((width, dims[0]), seed)
     first.set_weights([np.tile(kernel, (1, copies)), np.zeros(copies * dims[0])])
     return model
 
 
 def _parallel_rest(
-    hidden: keras.KerasTensor, dims: Sequence[int], dropout: float, outputs: int, seed: int
+    hidden: keras.KerasTensor,
+    dims: Sequence[int],
+    dropout: float,
+    outputs: int,
+    seed: int,
+    dtype: str,
 ) -> keras.KerasTensor:
     """All layers after the first kernel: (n, ..., copies, dims[0]) to (n, ..., copies, outputs)."""
     *others, copies, width = hidden.shape[1:]
     for i, units in enumerate([*dims[1:], outputs], start=1):
         shape = (None, *others, 1, width)
-        hidden = layers.ReLU()(hidden)
-        hidden = layers.Dropout(dropout, noise_shape=shape, seed=seed + i)(hidden)
+        hidden = layers.ReLU(dtype=dtype)(hidden)
+        drop = layers.Dropout(dropout, noise_shape=shape, seed=seed + i, dtype=dtype)
+        hidden = drop(hidden)
         dense = layers.EinsumDense(
             "neci,cio->neco" if others else "nci,cio->nco",
             (*[None] * len(others), copies, units),
             bias_axes="co",
+            dtype=dtype,
         )
         hidden, kernel = dense(hidden), _glorot((width, units), seed + i)
         dense.set_weights([np.tile(kernel, (copies, 1, 1)), np.zeros((copies, units))])

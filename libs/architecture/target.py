@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from libs.architecture.parts import check_image, joined_autoencoder
 from libs.errors import UserError, chosen
 
 
@@ -146,15 +147,6 @@ def dropout_conv_autoencoder(
     return keras.Sequential(stack, name="dropout_conv_autoencoder")
 
 
-def check_image(shape: Sequence[int]) -> None:
-    """Raise a UserError unless rows are images that the convolutional networks fit."""
-    if tuple(shape[:2]) != (28, 28) or len(shape) != 3:
-        raise UserError(
-            f"convolutional networks take rows of shape (28, 28, channels), found {tuple(shape)}; "
-            "use network='dense'"
-        )
-
-
 def digit_classifier() -> keras.Model:
     """Classifier of 28 x 28 digits: Keras' "simple MNIST convnet", its ReLUs after the pooling.
 
@@ -192,6 +184,8 @@ AUTOENCODERS: dict[str, Callable[..., keras.Model]] = {
     "conv": conv_autoencoder,
     "dropout_dense": dropout_dense_autoencoder,
     "dropout_conv": dropout_conv_autoencoder,
+    "argue_dense": partial(joined_autoencoder, "dense"),
+    "argue_conv": partial(joined_autoencoder, "conv"),
 }
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     # Keras finds the logits behind a sigmoid: saturated outputs keep their gradient

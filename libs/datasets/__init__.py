@@ -2,8 +2,10 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 from libs.datasets.dataset import DataSet
+from libs.datasets.own import OwnTable
 from libs.errors import UserError
 
 DATA_SETS = (
@@ -65,3 +67,32 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
             f"{stem} has no classes of normal rows by {normal_by!r}; expected {column or 'none'}"
         )
     return module.load(data_path, *variant, normal_by=normal_by)
+
+
+def reload(about: dict[str, Any], data_path: str | Path | None = None) -> DataSet:
+    """Load again what a manifest describes, from where it lay.
+
+    Parameters
+    ----------
+    about : dict
+        See `libs.DataHandler.DataHandler.describe`.
+    data_path : path, optional
+        See `load`.
+
+    Raises
+    ------
+    UserError
+        If the files are not there any more, or other ones.
+    """
+    if about.get("table"):
+        share, seed = about["rules"]["test"], about["rules"]["test_seed"]
+        seed = about["seed"] if seed is None else seed
+        data = OwnTable.described(about["table"], data_path).load(share, seed)
+    else:
+        data = load(about["data_set"], data_path, about.get("normal_by"))
+    if data.fingerprint != about["fingerprint"]:
+        raise UserError(
+            f"the raw files of {data.name} are not those that the models were trained on; "
+            "name the right folder with --data_path"
+        )
+    return data

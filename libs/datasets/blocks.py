@@ -5,6 +5,7 @@ import io
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,14 @@ import polars as pl
 from libs.datasets import files
 from libs.errors import UserError
 
+T = TypeVar("T")
 BYTES = 32 * 2**20
 """Size of one block: the lines that it takes to fill it."""
 GAPS = ["", "NaN", "nan"]
 INFINITE = ["Infinity", "-Infinity", "inf", "-inf"]
 
 
-def ahead(items: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items; a thread makes the next one while the caller works on the last."""
     thread = ThreadPoolExecutor(1)
     try:

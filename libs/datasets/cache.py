@@ -15,6 +15,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -103,7 +104,6 @@ def kept(raw: Path, features: tuple[str, ...], recipe: str, source: Source) -> K
     for path in places:
         if found := _opened(path, raw_now, source):
             return found
-    about = raw_now | {"sha256": storage.sha256(raw)}
     for path in places:
         try:
             with storage.locked(path.parent):
@@ -111,13 +111,13 @@ def kept(raw: Path, features: tuple[str, ...], recipe: str, source: Source) -> K
                     return found
                 log.info("%s: kept in %s for the next start", raw.name, path)
                 with storage.replaced_file(path) as temporary:
-                    _write(temporary, features, about, source())
+                    _write(temporary, features, raw, raw_now, source())
         except storage.WriteError as error:
             log.warning("no cache in %s: %s", path.parent, error.__cause__)
             continue
         return _opened(path, raw_now, source)
     memory = pa.BufferOutputStream()
-    _write(memory, features, about, source())
+    _write(memory, features, raw, raw_now, source())
     file = pq.ParquetFile(memory.getvalue())
     return Kept(None, file, _about(file), source)
 
@@ -137,21 +137,33 @@ def _opened(path: Path, raw_now: dict[str, Any], source: Source) -> Kept | None:
 
 
 def _write(
-    sink: Path | pa.NativeFile, features: tuple[str, ...], about: dict, blocks: Iterator[Block]
+    sink: Path | pa.NativeFile,
+    features: tuple[str, ...],
+    raw: Path,
+    raw_now: dict[str, Any],
+    blocks: Iterator[Block],
 ) -> None:
-    """Write blocks, each a row group unless it is empty, and what they were made from."""
+    """Write blocks, each a row group unless it is empty, and what they were made from.
+
+    A thread takes the SHA-256 of the raw file meanwhile.
+    """
     text = pa.dictionary(pa.int32(), pa.string())
     schema = pa.schema([*((name, pa.float32()) for name in features), (CLASS, text)])
     options = {"compression": "lz4", "write_statistics": False, "write_page_checksum": True}
     read = 0
-    with pq.ParquetWriter(sink, schema, use_dictionary=[CLASS], **options) as writer:
+    with (
+        ThreadPoolExecutor(1) as thread,
+        pq.ParquetWriter(sink, schema, use_dictionary=[CLASS], **options) as writer,
+    ):
+        digest = thread.submit(storage.sha256, raw)
         for block in blocks:
             classes = pa.array(block.classes).dictionary_encode().cast(text)
             columns = [*(pa.array(column) for column in block.x.T), classes]
             if len(block.x):
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema), len(block.x))
             read += block.read
-        writer.add_key_value_metadata({KEY: json.dumps(about | {"read": read})})
+        about = raw_now | {"sha256": digest.result(), "read": read}
+        writer.add_key_value_metadata({KEY: json.dumps(about)})
 
 
 def _block(table: pa.Table) -> Block:

@@ -1,8 +1,12 @@
 """What every loader returns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from libs.rows import Rows
+from libs.tabular.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,8 @@ class DataSet:
     name : str
         Ends in ``-sample`` if the files hold another number of rows than published.
     x, x_test : (n, ...) float32
-        Rows and, if published, the official test rows (else None); arrays or memory-mapped files.
+        Rows and, if published, the official test rows (else None); arrays, memory-mapped files or
+        views of them.
     classes, classes_test : (n,) str
         The class of each row.
     features : tuple of str
@@ -27,12 +32,16 @@ class DataSet:
         The column whose values are the classes of the normal rows; see `libs.datasets.load`.
     x_val, classes_val : (m, ...) float32 and (m,) str, optional
         Validation rows of their own; else a part of ``x`` is held out.
+    schema : Schema, optional
+        How raw columns became features, where that was learned from the rows.
+    table : dict, optional
+        Of a user's own table, what `libs.datasets.own.OwnTable` describes.
     """
 
     name: str
-    x: np.ndarray
+    x: np.ndarray | Rows
     classes: np.ndarray
-    x_test: np.ndarray | None
+    x_test: np.ndarray | Rows | None
     classes_test: np.ndarray | None
     features: tuple[str, ...]
     fingerprint: str
@@ -40,6 +49,8 @@ class DataSet:
     normal_by: str | None = None
     x_val: np.ndarray | None = None
     classes_val: np.ndarray | None = None
+    schema: Schema | None = None
+    table: dict[str, Any] | None = None
 
     @property
     def is_sample(self) -> bool:

@@ -102,11 +102,12 @@ def argue_methods(
         See `argue_study`; without ``clusters`` there is no A4RGUE.
     """
     schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-4}
-    network = {"network": "conv", "dims": (16, 8, 8)} if dims is None else {"dims": tuple(dims)}
-    mixture = {"dims": (12, 4, 1), "components": 2}
+    kind, mixture = "dense", {"dims": (12, 4, 1), "components": 2}
     if dims is None:
-        mixture = {"dims": (60, 30, 10, 1), "components": 4}
-    autoencoder = Autoencoder(**network, **schedule)
+        kind, mixture = "conv", {"dims": (60, 30, 10, 1), "components": 4}
+        dims = (16, 8, 8)
+    network = {"network": kind, "dims": tuple(dims)}
+    autoencoder = Autoencoder(f"argue_{kind}", tuple(dims), **schedule)
     alarm = {"alarm_dims": ALARM, **schedule}
     experts = MultiHeadAutoencoder(**network, **schedule)
     methods = {

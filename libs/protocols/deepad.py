@@ -45,17 +45,25 @@ def deepad_study(
     )
 
 
-OFTEN = {"batch_size": 128, "learning_rate": 0.01}
-VAE_NETWORK = {"dims": (15, 7), "code": 2, "dropout": 0.0, "loss": "mse", "epochs": 8} | OFTEN
+SMALL = {"dropout": 0.0, "loss": "mse", "batch_size": 128}
+AUTOENCODER = {"network": "linear_code", "dims": (15, 7, 2), "epochs": 14} | SMALL
+STEADY_RATE = 1e-3
+"""deepad's is .01. With that, 3 of 12 autoencoders rank the labelled validation rows of KDD Cup
+1999 worse than chance or far below the others (AUC .39, .43, .86 against .93 to .95; seeds 101 to
+112), though their losses are the same; with 1e-3 none does (.93 to .95)."""
+VAE_NETWORK = {"dims": (15, 7), "code": 2, "epochs": 8, "learning_rate": 0.01} | SMALL
 """With a divergence that weighs 1, warmed up or not, the code says nothing and the score is the
 distance to the mean."""
+DIVERGENCE_WEIGHT = 0.3
+"""Best of 1, .3, .1, .03, .01 by mean AUC on the labelled validation rows of KDD Cup 1999, seeds 1
+to 5: .932, .946, .941, .940, .936."""
 
 
 def deepad_methods() -> dict[str, Detector]:
     """The detectors at deepad's settings, its mistakes corrected, and two trivial ones."""
     return {
-        "Autoencoder": Autoencoder("linear_code", (15, 7, 2), 0.0, loss="mse", epochs=14, **OFTEN),
-        "VAE": VAE(warm_up=0.5, divergence_weight=0.1, **VAE_NETWORK),
+        "Autoencoder": Autoencoder(**AUTOENCODER, learning_rate=STEADY_RATE),
+        "VAE": VAE(warm_up=0.5, divergence_weight=DIVERGENCE_WEIGHT, **VAE_NETWORK),
         "BiGAN": BiGAN(),
         "Seq2Seq": Seq2Seq(),
         "PCA": PCA(components=2),
@@ -69,6 +77,7 @@ def published_methods() -> dict[str, Detector]:
     """What deepad's published figures came from, where that is another method."""
     steps = {"epochs": 15, "batches": 1, "batch_size": 256, "learning_rate": 0.01, "beta_1": 0.9}
     return {
+        "Autoencoder-fast": Autoencoder(**AUTOENCODER, learning_rate=0.01),
         "VAE-sampled": VAE(draws=1, **VAE_NETWORK),
         "BiGAN-untrained": BiGAN(weight=0.0, **steps),
         "Seq2Seq-given": Seq2Seq(given_first=True),

@@ -1,0 +1,48 @@
+#!/usr/bin/env python
+"""Score files of any size with a saved model, in constant memory.
+
+MODEL is a folder below models/, such as models/csv-flows/a3/706/<experiment>/A3. Its columns are
+found by name; those that the training dropped, and the label, may be there or not. A line for each
+row: its number in the file, the score (higher is more anomalous; one column for each label budget)
+and, with --threshold, whether it is flagged. Killed at any point, it goes on with the next block of
+rows when it is started again, to the same bytes.
+
+    python score.py models/csv-flows/a3/706/*/A3 new.csv --out scores.csv --threshold fpr=.01
+    zcat new.csv.gz | python score.py MODEL - --out - | head
+"""
+
+import argparse
+import sys
+
+from libs import cli
+
+
+def rate(text: str) -> float:
+    """The share in ``fpr=.01``."""
+    name, _, value = text.partition("=")
+    if name != "fpr":
+        raise argparse.ArgumentTypeError(f"expected fpr=SHARE, such as fpr=.01; found {text!r}")
+    return cli.share(value)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Score all files."""
+    from libs.scoring import Scorer, score_files
+
+    rows = score_files(Scorer(args.model, args.threshold), args.files, args.out)
+    print(f"{rows:,} rows scored: {args.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    parser = cli.plain_parser(__doc__)
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="the folder of a saved model")
+    add("files", nargs="+", metavar="FILE", help="CSV (also .gz) or Parquet; -: standard input")
+    add("--out", required=True, help="a .csv or .parquet file; -: CSV to standard output")
+    add(
+        "--threshold",
+        type=rate,
+        metavar="fpr=SHARE",
+        help="flag rows; so few of the normal validation rows would be",
+    )
+    raise SystemExit(cli.experiment_script(main, parser))
