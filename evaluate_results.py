@@ -20,8 +20,12 @@ the papers of R2-AD2 and ARGUE, into comparison.csv, .pairs.csv, .md and .tex.
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from libs import cli
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COMPARING = {
     "protocol": "protocol",
@@ -40,14 +44,19 @@ SHOWING = ("metric_name", "is_transfer", "show_stddev", "mean_only")
 def main(args: argparse.Namespace) -> int:
     """Collect; then the tables over seeds, or methods against each other."""
     from libs import summary
+    from libs.errors import UserError
 
+    asked = [name for name in (*COMPARING, *SHOWING) if getattr(args, name)]
+    comparing = bool(asked) or not args.transpose
+    if sum([bool(args.subfolder), comparing, args.report]) > 1 or (comparing and args.readme):
+        raise UserError(
+            "--subfolder goes with --readme alone, and the options from --protocol on with none of "
+            "--subfolder, --readme and --report: start the script twice"
+        )
     if args.subfolder:
-        rows = summary.collect_rescored(args.in_path / args.subfolder, args.seeds)
-    else:
-        rows = summary.collect(results_folder(args), args.part, args.seeds)
-    if any(getattr(args, name) for name in (*COMPARING, *SHOWING)) or not args.transpose:
-        return compare(rows, args)
-    return summarise(rows, args)
+        return summarise(summary.collect_rescored(args.in_path / args.subfolder, args.seeds), args)
+    rows = summary.collect(results_folder(args), args.part, args.seeds)
+    return compare(rows, args) if comparing else summarise(rows, args)
 
 
 def results_folder(args: argparse.Namespace) -> Path:
@@ -56,9 +65,9 @@ def results_folder(args: argparse.Namespace) -> Path:
     return args.model_path if beside else args.in_path
 
 
-def summarise(rows, args: argparse.Namespace) -> int:
+def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     """Tables over seeds: show, write."""
-    from libs import storage, summary
+    from libs import comparison, overview, storage, summary
     from libs.tables import show
 
     table = summary.over_seeds(rows)
@@ -72,6 +81,10 @@ def summarise(rows, args: argparse.Namespace) -> int:
     storage.write_text(folder / "summary.csv", table.to_csv(index=False, float_format="%.6g"))
     for suffix, texts in {"md": markdown, "tex": latex}.items():
         storage.write_text(folder / f"summary.{suffix}", "\n".join(texts.values()))
+    if args.readme and not args.subfolder:
+        choice = comparison.Choice(kinds=tuple(comparison.KINDS))
+        compared = comparison.comparisons(comparison.selected(rows, choice)[0], choice)
+        markdown |= overview.for_readme(list(compared))
     if args.readme:
         storage.write_text(args.readme, summary.filled(args.readme.read_text(), markdown))
     print(f"summary.csv, summary.md and summary.tex in {folder}")
@@ -82,16 +95,10 @@ def summarise(rows, args: argparse.Namespace) -> int:
     return 0
 
 
-def compare(rows, args: argparse.Namespace) -> int:
+def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     """The papers' tables and their statistics: show, write."""
     from libs import comparison, overview
-    from libs.errors import UserError
 
-    if args.subfolder or args.report or args.readme:
-        raise UserError(
-            "--subfolder, --report and --readme go with none of the options from "
-            "--protocol on: start the script twice"
-        )
     chosen = {ours: getattr(args, name) or () for name, ours in COMPARING.items()}
     choice = comparison.Choice(
         **{name: value for name, value in chosen.items() if value},

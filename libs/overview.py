@@ -92,6 +92,13 @@ def _scores(row: pd.DataFrame, mark: Callable[[str], str], with_std: bool) -> di
     return cells
 
 
+def _by_method(table: pd.DataFrame) -> pd.DataFrame:
+    """A `score_table` with methods in rows."""
+    places = table[[name for name in PLACES if name in table]].agg(" / ".join, axis=1)
+    turned = table.drop(columns=PLACES, errors="ignore").set_axis(places).T
+    return turned.rename_axis("method").reset_index()
+
+
 def _p_rows(comparison: Comparison, test: str) -> list[dict[str, str]]:
     pairs = comparison.pairs(test)
     shown = {"p, Nemenyi": "p"} if test == "nemenyi" else {"p": "p", "p, Holm": "corrected"}
@@ -233,6 +240,30 @@ def by_table(comparisons: Sequence[Comparison]) -> Iterator[list[Comparison]]:
         yield list(group)
 
 
+def for_readme(comparisons: Sequence[Comparison]) -> dict[tuple[str, str, str], str]:
+    """Tables at the largest label budget, with p and words, for `libs.summary.filled`.
+
+    Their places read ``<!-- table comparison PROTOCOL KIND METRIC -->``.
+    """
+    texts = {}
+    for group in by_table(comparisons):
+        largest = max(c.setting.budget or 0 for c in group)
+        shown = [c for c in group if (c.setting.budget or 0) == largest]
+        words = [line for c in shown for line in sentences(c)]
+        words += [
+            line
+            for c in shown
+            if c.reference
+            for line in verdicts(c.pairs("wilcoxon"), "data sets")
+        ]
+        table = score_table(shown, "**{}**".format, test="wilcoxon")
+        listed = "\n".join(f"- {line}" for line in words)
+        setting = group[0].setting
+        place = ("comparison", setting.protocol, f"{setting.kind} {setting.metric}")
+        texts[place] = f"{summary.markdown(table, caption(shown))}\n{listed}\n"
+    return texts
+
+
 def write(
     comparisons: Sequence[Comparison],
     folder: Path,
@@ -256,19 +287,13 @@ def write(
     """
     markdown, latex = [], []
     for group in by_table(comparisons):
-        about = caption(group)
-
-        def shown(mark: str, group: list[Comparison] = group) -> pd.DataFrame:
+        about, tables = caption(group), []
+        for mark in ("[bold]{}[/]", "**{}**", r"\textbf{{{}}}"):
             table = score_table(group, mark.format, test=test, with_std=with_std, means=means)
-            if not by_method:
-                return table
-            places = table[[name for name in PLACES if name in table]].agg(" / ".join, axis=1)
-            turned = table.drop(columns=PLACES, errors="ignore").set_axis(places).T
-            return turned.rename_axis("method").reset_index()
-
-        show_plain(shown("[bold]{}[/]"), about, wide=True)
-        markdown.append(summary.markdown(shown("**{}**"), about))
-        latex.append(summary.latex(shown(r"\textbf{{{}}}"), about))
+            tables.append(_by_method(table) if by_method else table)
+        show_plain(tables[0], about, wide=True)
+        markdown.append(summary.markdown(tables[1], about))
+        latex.append(summary.latex(tables[2], about))
         for comparison in group:
             words = [f"{title(comparison)}.", *sentences(comparison)]
             if test in PAIRED and comparison.reference:

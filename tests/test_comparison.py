@@ -237,8 +237,13 @@ def test_intervals_take_seeds_in_pairs(tmp_path):
 def test_nothing_left(house, monkeypatch, capsys, tmp_path):
     assert evaluate(house, "--n_anomalies 7 --methods DevNet", monkeypatch) == 2
     assert "no results are left by these options" in capsys.readouterr().err
-    assert evaluate(house, "--n_anomalies 5 --report", monkeypatch) == 2
-    assert "start the script twice" in capsys.readouterr().err
+    for words in (
+        "--n_anomalies 5 --report",
+        "--subfolder s --report",
+        "--subfolder s --mean_only 1",
+    ):
+        assert evaluate(house, words, monkeypatch) == 2
+        assert "start the script twice" in capsys.readouterr().err
     with pytest.raises(UserError, match="no results are left"):
         selected(summary.collect(house / "results", "test", ()), Choice(protocol="a3"))
 
