@@ -35,10 +35,9 @@ COMPARING = {
     "p_pollution": "pollutions",
     "is_ablation": "ablation",
     "first_experiment": "first_experiment",
-    "p_name": "test",
 }
 """Options that choose what is compared, and what `libs.comparison.Choice` calls them."""
-SHOWING = ("metric_name", "is_transfer", "show_stddev", "mean_only")
+SHOWING = ("metric_name", "is_transfer", "p_name", "show_stddev", "mean_only")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -110,7 +109,7 @@ def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     overview.write(
         list(comparison.comparisons(found, choice)),
         args.out_path,
-        test=choice.test,
+        test=args.p_name or "",
         with_std=args.show_stddev,
         means=args.mean_only,
         by_method=not args.transpose,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
 DASHES = ((7, 2), (2, 2), (7, 2, 2, 2), (1, 1.5), (12, 3))
 """Of methods that are not swept."""
 

@@ -52,7 +52,6 @@ class Choice:
         R2-AD2 with one to four checkpoints, instead of the methods.
     first_experiment : bool
         ARGUE's experiment 1 instead of the others.
-    test : {"", "wilcoxon", "nemenyi", "friedman"}
     """
 
     protocol: str = ""
@@ -64,7 +63,6 @@ class Choice:
     metrics: Sequence[str] = ("AUC", "AP")
     ablation: bool = False
     first_experiment: bool = False
-    test: str = ""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def score_table(
             for at, row in comparison.cells.iterrows():
                 scores = _scores(row.unstack(0), mark, with_std)
                 rows.append(place | {"data set": names[at]} | scores)
-        if means != 2 and len(comparison.table) > 1:
+        if means != 2 and len(comparison.table) > (means != 1):
             alone = pd.DataFrame({"mean": comparison.table.mean(), "std": np.nan, "count": 1})
             rows.append(place | {"data set": "mean"} | _scores(alone, mark, False))
             if comparison.reference and test in PAIRED:
@@ -94,7 +94,8 @@ def _scores(row: pd.DataFrame, mark: Callable[[str], str], with_std: bool) -> di
 
 def _by_method(table: pd.DataFrame) -> pd.DataFrame:
     """A `score_table` with methods in rows."""
-    places = table[[name for name in PLACES if name in table]].agg(" / ".join, axis=1)
+    shown = table[[name for name in PLACES if name in table]]
+    places = [" / ".join(row) for row in shown.to_numpy()]
     turned = table.drop(columns=PLACES, errors="ignore").set_axis(places).T
     return turned.rename_axis("method").reset_index()
 
@@ -108,7 +109,7 @@ def _p_rows(comparison: Comparison, test: str) -> list[dict[str, str]]:
     ]
 
 
-def caption(comparisons: Sequence[Comparison]) -> str:
+def caption(comparisons: Sequence[Comparison], with_std: bool = True) -> str:
     """What a `score_table` shows, in one line."""
     numbered = [
         f"{name}: {setup}"
@@ -122,7 +123,8 @@ def caption(comparisons: Sequence[Comparison]) -> str:
         words[0] += f", {setting.budget} known anomalies in training"
     if len({c.setting.pollution for c in comparisons}) == 1:
         words[0] += f", pollution {setting.pollution:g}"
-    words.append("mean over seeds, ± standard deviation where there is one")
+    spread = ", ± standard deviation where there is one" if with_std else ""
+    words.append(f"mean over seeds{spread}")
     if len({c.setting.budget for c in comparisons}) > 1:
         words.append("n: known anomalies in training")
     if samples:
@@ -287,7 +289,7 @@ def write(
     """
     markdown, latex = [], []
     for group in by_table(comparisons):
-        about, tables = caption(group), []
+        about, tables = caption(group, with_std), []
         for mark in ("[bold]{}[/]", "**{}**", r"\textbf{{{}}}"):
             table = score_table(group, mark.format, test=test, with_std=with_std, means=means)
             tables.append(_by_method(table) if by_method else table)

@@ -171,6 +171,11 @@ def crew(backend: str, jobs: int = 1, scheduler: str = "", threads: int = 0) -> 
     if backend == "loky":
         yield Crew("loky", {"": jobs}, threads)
         return
+    if backend != "dask" or not scheduler:
+        raise UserError(
+            f"backend {backend!r}, scheduler {scheduler!r}: expected loky, or dask and an address "
+            "such as tcp://10.0.0.1:8786"
+        )
     try:
         from distributed import Client, KilledWorker
     except ImportError as error:
@@ -204,7 +209,7 @@ def run_all(cells: Sequence[Cell], crew: Crew, place: Place) -> list[Outcome]:
     UserError
         If workers die again and again.
     """
-    place.logs.mkdir(parents=True, exist_ok=True)
+    storage.check_writable(place.logs)
     for cell in cells:
         if (_ended(cell, place.logs) or {}).get("reason"):  # a new start is a new try
             _note(cell, place.logs).unlink(missing_ok=True)

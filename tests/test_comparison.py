@@ -26,6 +26,7 @@ COMMANDS = """
 110 210 310 410 510 --p_pollution 0.0 --n_anomalies 5 100 --p_name nemenyi --metric_name AP
 110 210 310 410 510 --p_pollution 0.0 0.1 --n_anomalies 100 --mean_only 1
 110 210 310 410 510 --exp_name kdd --metric_name AUC
+110 210 310 410 510 --exp_name doh --metric_name AUC --n_anomalies 100 --mean_only 1 --transpose 0
 110 210 310 410 510 --p_pollution 0.0 --n_anomalies 100 --is_transfer 1 --mean_only 2
 110 210 310 410 510 --p_pollution 0.0 --n_anomalies 100 --is_ablation 1 --transpose 1
 110 210 310 410 510 610 710 --p_pollution 0.01 --n_anomalies 0 --model_path ./models

@@ -169,6 +169,12 @@ def test_no_scheduler(monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("words", [("dask",), ("spark", 1, "tcp://127.0.0.1:9")])
+def test_wrong_backend(words):
+    with pytest.raises(UserError, match="expected loky, or dask"), sweeping.crew(*words):
+        pass
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A dask scheduler and two workers on loopback."""
