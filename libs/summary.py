@@ -9,7 +9,8 @@ import pandas as pd
 
 from libs.errors import UserError
 from libs.operating import RULES
-from libs.results import DESCRIPTION, natural
+from libs.results import natural
+from libs.runs import DESCRIPTION
 from libs.tables import decimals, show, show_plain
 
 GROUP = ["data_set", "protocol", "experiment", "view", "run"]

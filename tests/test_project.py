@@ -28,16 +28,28 @@ def test_pins_are_the_same_everywhere():
 
 def test_each_requirement_has_its_line_in_the_readme():
     readme = (ROOT / "README.md").read_text()
-    for pin in _pins((ROOT / "requirements.txt").read_text()):
+    extra = re.search(r"^dashboard = (.*)$", (ROOT / "pyproject.toml").read_text(), re.M)
+    for pin in _pins((ROOT / "requirements.txt").read_text()) | _pins(extra[1]):
         assert re.search(rf"^\| {re.escape(pin.split('==')[0])} \|", readme, re.M), pin
 
 
 LAYERS = [
-    ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "explain.", "score.", "sweep."],
+    [
+        "do_",
+        "keras_mnist",
+        "parameter_mnist",
+        "evaluate_",
+        "explain.",
+        "score.",
+        "sweep.",
+        "dashboard.",
+        "cml.",
+    ],
     ["libs.explaining."],
     ["libs.report."],
     ["libs.overview."],
     ["libs.comparison."],
+    ["app."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.scoring.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
     ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch.", "libs.ARGUE.", "libs.study."],
@@ -55,6 +67,7 @@ LAYERS = [
     ["libs.cli.", "libs.runtime.", "libs.claims."],
     ["libs.tabular."],
     ["libs.storage.", "libs.rows.", "libs.attribution."],
+    ["libs.experiment."],
     ["libs.seeds.", "libs.errors."],
     ["libs."],
 ]
