@@ -16,7 +16,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest -n auto --maxprocesses 4
 
 tables: $(VENV)/.installed
-	$(BIN)/python evaluate_results.py --readme README.md
+	$(BIN)/python evaluate_results.py --readme README.md --report
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found %s; name one: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

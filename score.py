@@ -4,8 +4,9 @@
 MODEL is a folder below models/, such as models/csv-flows/a3/706/<experiment>/A3. Its columns are
 found by name; those that the training dropped, and the label, may be there or not. A line for each
 row: its number in the file, the score (higher is more anomalous; one column for each label budget)
-and, with --threshold, whether it is flagged. Killed at any point, it goes on with the next block of
-rows when it is started again, to the same bytes.
+and, with --threshold, whether it is flagged; with --explain 5, also the five columns of the table
+that raised the score of a flagged row most, and by how much (see explain.py). Killed at any point,
+it goes on with the next block of rows when it is started again, to the same bytes.
 
     python score.py models/csv-flows/a3/706/*/A3 new.csv --out scores.csv --threshold fpr=.01
     zcat new.csv.gz | python score.py MODEL - --out - | head
@@ -29,7 +30,8 @@ def main(args: argparse.Namespace) -> None:
     """Score all files."""
     from libs.scoring import Scorer, score_files
 
-    rows = score_files(Scorer(args.model, args.threshold), args.files, args.out)
+    scorer = Scorer(args.model, args.threshold, args.explain)
+    rows = score_files(scorer, args.files, args.out)
     print(f"{rows:,} rows scored: {args.out}", file=sys.stderr)
 
 
@@ -44,5 +46,12 @@ if __name__ == "__main__":
         type=rate,
         metavar="fpr=SHARE",
         help="flag rows; so few of the normal validation rows would be",
+    )
+    add(
+        "--explain",
+        type=cli.positive,
+        default=0,
+        metavar="N",
+        help="name the N strongest columns of each flagged row (threshold: the model's own)",
     )
     raise SystemExit(cli.experiment_script(main, parser))

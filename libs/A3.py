@@ -200,7 +200,7 @@ class A3(Detector):
         UserError
             If there are no reference rows.
         """
-        column, layers = self._column(budget), self._activations
+        column, layers = self.column_of(budget), self._activations
         first = np.cumsum([0, *layers.layer_widths[:-1]])
         read = row_graph(layers, self.input_shape_)
         parts = []

@@ -270,7 +270,7 @@ class ARGUE(Detector):
         self._check_fitted()
         if x.shape[1:] != self.input_shape_:
             raise UserError(f"expected rows of shape {self.input_shape_}, found {x.shape[1:]}")
-        copy = self._column(budget)
+        copy = self.column_of(budget)
 
         def weights(rows: tf.Tensor) -> tf.Tensor:
             shared = self.encoder_(rows, training=False)[1]

@@ -38,9 +38,9 @@ class Explanation:
         Score of the reference row; 0 for errors.
     reference : (n,) int64, optional
         Number of the reference row that a path starts at; None for errors.
-    spread : (n,) float32, optional
-        How much of the score's changes along the path the gradients left over; see `path_graph`.
-        None for errors.
+    missed : (n,) float32, optional
+        How much of the score's changes along the path gradients missed, and was then shared out;
+        see `path_graph`. None for errors.
     names : tuple of str, optional
         Of the layers.
     """
@@ -50,7 +50,7 @@ class Explanation:
     scores: np.ndarray
     base: np.ndarray
     reference: np.ndarray | None = None
-    spread: np.ndarray | None = None
+    missed: np.ndarray | None = None
     names: tuple[str, ...] | None = None
 
     @classmethod
@@ -61,7 +61,7 @@ class Explanation:
             arrays = [getattr(part, name) for part in parts]
             return None if arrays[0] is None else np.concatenate(arrays)
 
-        arrays = ("contributions", "scores", "base", "reference", "spread")
+        arrays = ("contributions", "scores", "base", "reference", "missed")
         return cls(parts[0].method, *map(whole, arrays), parts[0].names)
 
 
@@ -87,10 +87,10 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
     the path is flat elsewhere: so points are moved, twice, until path and changes of the score are
     shared out evenly among them; between two of them the trapezoidal rule is taken.
 
-    What that leaves over between two points, of the change of the score there, goes to the features
-    in proportion to the absolute values of their contributions there. Of smooth scores little is
-    left. R2-AD2's features, gradients of networks of ReLUs, jump where a unit switches on, which no
-    derivative sees: what is left over there may be as much as the score's difference.
+    What that misses of the score's change between two points is shared out among the features in
+    proportion to the absolute values of their contributions there. Of smooth scores little is
+    missed. R2-AD2's features, gradients of networks of ReLUs, jump where a unit switches on, which
+    no derivative sees: there, as much may be missed as the score's difference.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
     -------
     callable
         Rows (n, ...), reference rows (n, ...) and the number of a score's column to contributions
-        (n, ...), scores at both ends (n,) and what was left over, as a sum of absolute values (n,).
+        (n, ...), scores at both ends (n,) and what was missed, as a sum of absolute values (n,).
     """
     rows = tf.TensorSpec((None, *shape), tf.float32)
     wide = (-1, *[1] * len(shape))
@@ -134,12 +134,12 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
         gradients = tf.reshape(gradients, (n, points, int(np.prod(shape))))
         way = tf.reshape(x - start, (n, 1, int(np.prod(shape))))
         parts = _steps(at)[..., None] * 0.5 * (gradients[:, 1:] + gradients[:, :-1]) * way
-        left = _steps(found) - tf.reduce_sum(parts, axis=2)
+        missed = _steps(found) - tf.reduce_sum(parts, axis=2)
         weights = tf.abs(parts) + FAINT * tf.abs(way)
         weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=2, keepdims=True))
-        total = tf.reduce_sum(parts + left[..., None] * weights, axis=1)
+        total = tf.reduce_sum(parts + missed[..., None] * weights, axis=1)
         ends = found[:, -1], found[:, 0]
-        return tf.reshape(total, tf.shape(x)), *ends, tf.reduce_sum(tf.abs(left), axis=1)
+        return tf.reshape(total, tf.shape(x)), *ends, tf.reduce_sum(tf.abs(missed), axis=1)
 
     return explained
 
@@ -202,8 +202,8 @@ def integrated_gradients(
         [np.asarray(part) for part in graph(x[i : i + rows], start[i : i + rows], column)]
         for i in range(0, len(x), rows)
     ]
-    contributions, scores, base, spread = map(np.concatenate, zip(*parts, strict=True))
-    return Explanation(GRADIENTS, contributions, scores, base, spread=spread)
+    contributions, scores, base, missed = map(np.concatenate, zip(*parts, strict=True))
+    return Explanation(GRADIENTS, contributions, scores, base, missed=missed)
 
 
 def strongest(

@@ -108,9 +108,7 @@ class Rescorer:
         key = datasets.identity(data)
         if key not in self._data:
             self._data[key] = datasets.reload(data, self.data_path)
-        handler = DataHandler(self._data[key], SplitRules(**data["rules"]), data["seed"])
-        experiment = Experiment.of(about["experiment"])
-        return handler.split(experiment, p_contamination=about["p_contamination"])
+        return split_again(about, self._data[key])
 
     def _line(
         self,
@@ -136,6 +134,13 @@ class Rescorer:
                 f"{len(normal)} normal validation rows are too few for {', '.join(empty)}"
             )
         return line
+
+
+def split_again(about: dict, data: DataSet) -> Split:
+    """The split that a run was trained on, but for known anomalies, from its manifest's ``run``."""
+    handler = DataHandler(data, SplitRules(**about["data"]["rules"]), about["data"]["seed"])
+    experiment = Experiment.of(about["experiment"])
+    return handler.split(experiment, p_contamination=about["p_contamination"])
 
 
 PLACE = ("data_set", "protocol", "seed", "experiment")

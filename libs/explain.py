@@ -96,7 +96,7 @@ class Explainable:
                 "method with a differentiable score (A3, R2AD2, R2AD2Sketch, ARGUE) or with one "
                 "that is a reconstruction error (such as Autoencoder, VAE, PCA)"
             )
-        column = self._column(budget)
+        column = self.column_of(budget)
         ways = {GRADIENTS: self._by_gradients, ERRORS: self._by_errors}
         way = ways[self.explained_by]
         return Explanation.joined([way(block, column) for block in self._checked_blocks(x)])
@@ -121,7 +121,7 @@ class Explainable:
             )
         return attribution.nearest(x, self.reference_)
 
-    def _column(self, budget: int | None) -> int:
+    def column_of(self, budget: int | None) -> int:
         """The column of a label budget's scores."""
         budgets = getattr(self, "budgets_", (None,))
         budget = budgets[-1] if budget is None else budget

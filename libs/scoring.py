@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from libs import Metrics, storage
+from libs.attribution import strongest
 from libs.datasets.blocks import ahead
 from libs.Detector import Detector
 from libs.errors import UserError
@@ -43,18 +44,27 @@ class Scorer:
     rate : float, optional
         Flag rows above the threshold that lets through at most this share of the normal validation
         rows.
+    explained : int
+        Name so many columns of the table that raised the score of a flagged row most. Without a
+        rate, rows are flagged by the model's own.
 
     Raises
     ------
     UserError
-        If there is no such model, its inputs are not known, or it has too few calibration scores.
+        If there is no such model, its inputs are not known, it has too few calibration scores, or
+        shall explain scores and cannot.
     """
 
-    def __init__(self, folder: str | Path, rate: float | None = None):
+    def __init__(self, folder: str | Path, rate: float | None = None, explained: int = 0):
         self.folder = run_folder(folder)
-        self.rate = rate
         self.detector = Detector.load(self.folder)
         self.encoder = Encoder.load(self.folder)
+        inputs = self.encoder.schema.inputs
+        self.explained = min(explained, len(inputs))
+        if explained:
+            self.detector.explain(np.zeros((1, len(self.encoder.features))))  # or a UserError now
+            rate = getattr(self.detector, "rate_", None) if rate is None else rate
+        self.rate = rate
         budgets = getattr(self.detector, "budgets_", None) or ()
         self.endings = [f"-n{b}" for b in budgets] if len(budgets) > 1 else [""]
         self.thresholds = None if rate is None else self._thresholds(rate)
@@ -75,7 +85,7 @@ class Scorer:
     def describe(self) -> dict[str, Any]:
         """What decides the scores of a row, in JSON."""
         manifest = storage.sha256(self.folder / storage.MANIFEST)
-        return {"model": manifest, "rate": self.rate}
+        return {"model": manifest, "rate": self.rate, "explained": self.explained}
 
     def columns(self, block: Block) -> dict[str, np.ndarray]:
         """What is said of each row of a block.
@@ -84,8 +94,9 @@ class Scorer:
         -------
         dict of (n,) arrays
             ``score`` (float32; of several label budgets ``score-n5`` and so on), and with a rate
-            ``anomaly`` (0 or 1). The score is infinite where a row is so far from all training rows
-            that the arithmetic of the model overflows.
+            ``anomaly`` (0 or 1); then ``feature_1`` (str), ``contribution_1`` (float32) and so on,
+            empty where a row is not flagged. The score is infinite where a row is so far from all
+            training rows that the arithmetic of the model overflows.
         """
         x = self.encoder.rows(block)
         scores = self.detector.decision_matrix(x)
@@ -94,6 +105,26 @@ class Scorer:
         if self.thresholds is not None:
             flags = (scores > self.thresholds).astype(np.int8)
             columns |= {f"anomaly{end}": flags[:, i] for i, end in enumerate(self.endings)}
+        if self.explained:
+            columns |= self._reasons(x, flags[:, -1])
+        return columns
+
+    def _reasons(self, x: np.ndarray, flagged: np.ndarray) -> dict[str, pl.Series]:
+        """The strongest columns of the flagged rows; features of one column are added up."""
+        inputs, rows = self.encoder.schema.inputs, np.flatnonzero(flagged)
+        names = np.full((len(x), self.explained), None, object)
+        values = np.full((len(x), self.explained), np.nan, np.float32)
+        if len(rows):
+            found = self.detector.explain(x[rows]).contributions
+            first = np.cumsum([0, *(len(column.features) for column in inputs[:-1])])
+            found = np.add.reduceat(found, first, axis=1)
+            rows, found = rows[(finite := np.isfinite(found).all(axis=1))], found[finite]
+            strong = strongest(found, [column.name for column in inputs], self.explained)
+            names[rows], values[rows] = strong
+        columns = {}
+        for i in range(self.explained):
+            columns[f"feature_{i + 1}"] = pl.Series(names[:, i].tolist(), dtype=pl.String)
+            columns[f"contribution_{i + 1}"] = pl.Series(values[:, i]).fill_nan(None)
         return columns
 
 

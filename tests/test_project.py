@@ -45,6 +45,10 @@ LAYERS = [
         "dashboard.",
         "cml.",
     ],
+    ["libs.explaining."],
+    ["libs.report."],
+    ["libs.overview."],
+    ["libs.comparison."],
     ["app."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.scoring.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
@@ -56,11 +60,11 @@ LAYERS = [
     ["libs.explain."],
     ["libs.components."],
     ["libs.operating."],
-    ["libs.architecture.", "libs.training.", "libs.results.", "libs.estimators."],
+    ["libs.architecture.", "libs.training.", "libs.results.", "libs.estimators.", "libs.charts."],
     ["libs.DataHandler.", "libs.runs.", "libs.tables.", "libs.pictures.", "libs.progress."],
     ["libs.patience."],
-    ["libs.datasets.", "libs.Metrics."],
-    ["libs.cli.", "libs.runtime."],
+    ["libs.datasets.", "libs.Metrics.", "libs.statistics."],
+    ["libs.cli.", "libs.runtime.", "libs.claims."],
     ["libs.tabular."],
     ["libs.storage.", "libs.rows.", "libs.attribution."],
     ["libs.experiment."],
@@ -171,9 +175,12 @@ def test_the_readmes_tables_are_those_of_the_results(tmp_path):
     copy.write_text((ROOT / "README.md").read_text())
     words = ["evaluate_results.py", "--in_path", "results", "--out_path", tmp_path]
     done = subprocess.run(
-        [sys.executable, *words, "--readme", copy], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, *words, "--readme", copy, "--report"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert copy.read_text() == (ROOT / "README.md").read_text()
-    for name in ("summary.csv", "summary.md", "summary.tex"):
+    for name in ("summary.csv", "summary.md", "summary.tex", "report.html"):
         assert (tmp_path / name).read_text() == (ROOT / "results" / name).read_text()
