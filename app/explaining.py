@@ -68,13 +68,13 @@ def _lacks_reference(detector: "Detector") -> bool:
 def _words(found: "Found", kept: float) -> str:
     """What the contributions are, and whether the model still gives the score of the results."""
     score, base = float(found.scores[0]), float(found.base[0])
-    words = f"{found.method}: contributions add up to {score - base:.4g}, "
+    words = f"{found.method.capitalize()}: contributions add up to {score - base:.4g}, "
     if found.reference is None:
         words += "the score."
     else:
         words += (
-            f"from the score {base:.4g} of the nearest of the normal training rows kept with the "
-            f"model to this row's {score:.4g}."
+            f"from the score {base:.4g} of the nearest of the model's normal reference rows to "
+            f"{score:.4g}, this row's."
         )
     if abs(score - kept) > APART * max(abs(kept), APART):
         words += (
