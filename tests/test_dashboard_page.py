@@ -242,6 +242,7 @@ def test_filter_sort_page_and_open_a_row(page, served, settings):
     assert len(page.find_elements(By.CSS_SELECTOR, "table.rows canvas")) == 25
     page.find_element(By.CSS_SELECTOR, f"tr[data-row='{third}'] button").click()
     wait(page, lambda: find(page, "row-title").text.startswith(f"Row {third}"))
+    assert page.switch_to.active_element.text == str(third)  # the focus stays where it was
     page.find_element(By.XPATH, "//button[.='Explain this score']").click()
     wait(page, lambda: "add up to" in find(page, "explanation").text, 60)
     assert "Layers of the target" in find(page, "explanation").text

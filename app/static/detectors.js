@@ -1,7 +1,7 @@
 // Detectors side by side, and how they do over label budgets and pollutions.
 
 import { legendMark, lineChart, seedDots } from "./charts.js";
-import { byName, h, json, scrolled, select, share, showError, spread, whole } from "./dom.js";
+import { byName, h, json, refill, scrolled, select, share, showError, spread, whole } from "./dom.js";
 import { change } from "./state.js";
 
 const VIEWS = ["known", "transfer", "unknown"];
@@ -27,11 +27,12 @@ export function detectorsPanel(root) {
       showError(table, error);
       return null;
     }
-    table.replaceChildren(
+    refill(
+      table,
       ...metrics.problems.map((problem) => h("p", { class: "problem" }, problem)),
       ...detectorTable(metrics, state),
     );
-    curves.replaceChildren(...sweeps(metrics, state, listed, root.clientWidth));
+    refill(curves, ...sweeps(metrics, state, listed, root.clientWidth));
     return metrics;
   };
 }
@@ -128,7 +129,8 @@ function sweeps(metrics, state, listed, width) {
   const here = mine.filter((line) => line.experiment === state.experiment);
   const budgets = grouped(here, (line) => {
     const found = /^(.*)-n(\d+)$/.exec(line.run);
-    return found ? [found[1], point(Number(found[2]), line), false] : [line.run, point(0, line), true];
+    if (!found) return [line.run, point(0, line), true];
+    return [found[1], point(Number(found[2]), line), false];
   });
   const base = listed.find((line) => line.experiment === state.experiment).base;
   const shares = new Map(

@@ -34,6 +34,26 @@ export function select(label, options, value, onchange, attributes = {}) {
 export const scrolled = (label, ...children) =>
   h("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, ...children);
 
+/** What an element is called, to find the one that takes its place. */
+const called = (element) =>
+  [
+    element.tagName,
+    element.name,
+    element.dataset.testid,
+    element.type === "radio" ? element.value : "",
+    element.tagName === "BUTTON" ? element.textContent.replace(/ [↑↓]$/, "") : "",
+  ].join("|");
+
+/** Put other children into a place; the focus stays on what is called the same. */
+export function refill(place, ...children) {
+  const active = place.contains(document.activeElement) ? document.activeElement : null;
+  place.replaceChildren(...children);
+  if (!active || active === place) return;
+  const [name, tag] = [called(active), active.tagName.toLowerCase()];
+  const heir = [...place.querySelectorAll(tag)].find((element) => called(element) === name);
+  heir?.focus({ preventScroll: true });
+}
+
 /** A share as papers print it: .987 */
 export const share = (value, places = 3) =>
   value === null || Number.isNaN(value) ? "–" : value.toFixed(places).replace(/^(-?)0\./, "$1.");

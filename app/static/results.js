@@ -1,6 +1,6 @@
 // The page of results: what is chosen in the address, and a panel for each question about it.
 
-import { byName, h, json, select, showError } from "./dom.js";
+import { byName, h, json, refill, select, showError } from "./dom.js";
 import { detectorsPanel } from "./detectors.js";
 import { rowsPanel } from "./rows.js";
 import { runPanel } from "./run.js";
@@ -10,11 +10,10 @@ const PLACE = ["data_set", "protocol", "experiment", "part", "seed"];
 
 /** Build the page; returns what shows a state. */
 export function resultsPage(main) {
-  const [chooser, everything, detectors, run, rows] = ["form", "details", "section", "section",
-    "section"].map((tag) => h(tag));
-  chooser.className = "chooser";
-  chooser.setAttribute("aria-label", "What is shown");
-  chooser.addEventListener("submit", (event) => event.preventDefault());
+  const stay = (event) => event.preventDefault();
+  const chooser = h("form", { class: "chooser", "aria-label": "What is shown", onsubmit: stay });
+  const everything = h("details");
+  const [detectors, run, rows] = [h("section"), h("section"), h("section")];
   const status = h("p", { role: "status" }, "reading the results …");
   main.append(h("div", null, status), chooser, everything, detectors, run, rows);
   const showDetectors = detectorsPanel(detectors);
@@ -40,7 +39,7 @@ export function resultsPage(main) {
       if (mine !== latest || !listed.length) return;
       const state = resolved(listed, asked);
       change(state, { replace: true, quiet: true });
-      chooser.replaceChildren(...choices(listed, state));
+      refill(chooser, ...choices(listed, state));
       const metrics = await showDetectors(state, listed);
       if (mine !== latest || !metrics) return;
       const runs = metrics.lines.filter(
@@ -57,7 +56,8 @@ export function resultsPage(main) {
         await showDetectors(state, listed);
       }
       const names = runs.map((line) => line.run).sort(byName);
-      const threshold = await showRun(state, names, (value) => showRows({ ...state, threshold: value }));
+      const moved = (value) => showRows({ ...state, threshold: value });
+      const threshold = await showRun(state, names, moved);
       if (mine === latest && threshold !== null) showRows({ ...state, threshold });
     } catch (error) {
       showError(status, error);

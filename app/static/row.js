@@ -8,8 +8,10 @@ import { change } from "./state.js";
 const STRONGEST = 15;
 const FAINT = 1e-6; // beside the strongest contribution
 
+const grey = (v) => [255 * v, 255 * v, 255 * v];
+
 /** An image as a canvas; values from 0 to 1, one after the other. */
-export function drawImage(values, [height, width], zoom, colour = (v) => [255 * v, 255 * v, 255 * v]) {
+export function drawImage(values, [height, width], zoom, colour = grey) {
   const canvas = h("canvas", { width, height, class: `zoom-${zoom}`, role: "img" });
   canvas.setAttribute("aria-label", `image of ${width} by ${height} pixels`);
   const context = canvas.getContext("2d");
@@ -137,10 +139,11 @@ function bars(title, entries) {
   const x = new Scale(-most, most, 2, 158);
   const bar = (value) => {
     const [from, to] = [x.at(Math.min(0, value)), x.at(Math.max(0, value))];
+    const word = value < 0 ? "lowers" : "raises";
     return s(
       "svg",
       { width: 160, height: 12, "aria-hidden": "true" },
-      s("rect", { class: value < 0 ? "lowers" : "raises", x: from, y: 1, width: to - from, height: 10 }),
+      s("rect", { class: word, x: from, y: 1, width: to - from, height: 10 }),
       s("path", { class: "base", d: `M${x.at(0)} 0V12` }),
     );
   };

@@ -1,7 +1,7 @@
 // The rows of a view, a page at a time, and one row with its explanation.
 
 import { detailPanel, drawImage } from "./row.js";
-import { h, json, scrolled, short, showError, whole } from "./dom.js";
+import { h, json, refill, scrolled, short, showError, whole } from "./dom.js";
 import { isAbove } from "./metrics.js";
 import { change, current } from "./state.js";
 
@@ -23,7 +23,7 @@ export function rowsPanel(root) {
     const { filter = "all", sort = "score", order = "down", page = "1" } = current();
     const { data_set, protocol, seed, experiment, part, view, run, threshold } = state;
     const place = { data_set, protocol, seed, experiment, part, view, run };
-    bar.replaceChildren(h("h2", null, "Rows"), filters(filter));
+    refill(bar, h("h2", null, "Rows"), filters(filter));
     asking?.abort();
     asking = new AbortController();
     root.setAttribute("aria-busy", "true");
@@ -34,7 +34,7 @@ export function rowsPanel(root) {
     try {
       const found = await json("/api/rows", query, { signal: asking.signal });
       const kept = table.querySelector(".scroll")?.scrollLeft ?? 0;
-      table.replaceChildren(...shown(found, { filter, sort, descending, first, threshold }));
+      refill(table, ...shown(found, { filter, sort, descending, first, threshold }));
       const scroll = table.querySelector(".scroll");
       if (scroll) scroll.scrollLeft = kept;
     } catch (error) {
@@ -62,7 +62,8 @@ function filters(chosen) {
       name,
     ),
   );
-  return h("fieldset", { class: "filters" }, h("legend", { class: "for-readers" }, "Show"), ...buttons);
+  const legend = h("legend", { class: "for-readers" }, "Show");
+  return h("fieldset", { class: "filters" }, legend, ...buttons);
 }
 
 /** The table and its pages. */

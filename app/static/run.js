@@ -1,7 +1,7 @@
 // One run on one view: threshold, confusion matrix, ROC and precision-recall curves.
 
 import { unitCurve } from "./charts.js";
-import { h, json, request, select, share, short, showError, whole } from "./dom.js";
+import { h, json, refill, request, select, share, short, showError, whole } from "./dom.js";
 import { Scores } from "./metrics.js";
 import { change } from "./state.js";
 import { spreadsWide, thresholdHistogram } from "./threshold.js";
@@ -33,7 +33,8 @@ export function runPanel(root) {
     if (!state.run) {
       key = null;
       heading.textContent = "Scores";
-      body.replaceChildren(h("p", null, state.view ? "No run has scores for this view." : UNLABELLED));
+      const words = state.view ? "No run has scores for this view." : UNLABELLED;
+      body.replaceChildren(h("p", null, words));
       return null;
     }
     const { data_set, protocol, seed, experiment, part, view, run } = state;
@@ -61,7 +62,8 @@ export function runPanel(root) {
     const wide = { linear: false, log: true }[state.axis] ?? spreadsWide(scores);
     heading.textContent = `${run}, ${view}`;
     document.title = `${run}, ${view} – ${data_set} – A3 dashboard`;
-    fields.replaceChildren(
+    refill(
+      fields,
       heading,
       select("Run", runs, run, (value) => change({ run: value, threshold: null, row: null }), {
         name: "run",
@@ -71,7 +73,8 @@ export function runPanel(root) {
         disabled: scores.highest <= 0,
       }),
     );
-    figures(body, { scores, offered, threshold, logarithmic: wide && scores.highest > 0 }, onthreshold);
+    const logarithmic = wide && scores.highest > 0;
+    figures(body, { scores, offered, threshold, logarithmic }, onthreshold);
     return threshold;
   };
 }
@@ -128,7 +131,12 @@ function figures(body, { scores, offered, threshold, logarithmic }, onthreshold)
     matrix.replaceChildren(confusion(numbers));
     rates.replaceChildren(
       ...RATES.map((name) =>
-        h("div", null, h("dt", null, name), h("dd", { "data-testid": name }, share(numbers[name], 4))),
+        h(
+          "div",
+          null,
+          h("dt", null, name),
+          h("dd", { "data-testid": name }, share(numbers[name], 4)),
+        ),
       ),
     );
     roc.mark(numbers.FPR, numbers.recall);
@@ -153,7 +161,8 @@ function figures(body, { scores, offered, threshold, logarithmic }, onthreshold)
       `${choice.name}: ${short(choice.threshold)}`,
     ),
   );
-  body.replaceChildren(
+  refill(
+    body,
     h("div", { class: "plot" }, histogram.element),
     h(
       "p",

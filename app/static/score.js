@@ -90,9 +90,11 @@ function description(columns, model) {
 
 /** A file and a button. */
 function uploadForm(model, limits, result) {
-  const file = h("input", { type: "file", name: "file", accept: ".csv,.gz,.parquet", required: true });
+  const accept = ".csv,.gz,.parquet";
+  const file = h("input", { type: "file", name: "file", accept, required: true });
   const button = h("button", { type: "submit" }, "Score it");
-  const most = `at most ${whole(limits.upload_rows)} rows and ${whole(limits.upload_bytes / 2 ** 20)} MiB`;
+  const size = whole(limits.upload_bytes / 2 ** 20);
+  const most = `at most ${whole(limits.upload_rows)} rows and ${size} MiB`;
   const submit = async (event) => {
     event.preventDefault();
     const chosen = file.files[0];
