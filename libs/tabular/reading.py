@@ -122,8 +122,6 @@ def _explained(source: str) -> Iterator[None]:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{source} is truncated or damaged ({error}). Get it again.") from error
-    except BrokenPipeError:
-        raise
     except OSError as error:
         raise UserError(
             f"{source} cannot be read ({error.strerror or error}): expected a CSV or Parquet file."
