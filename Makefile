@@ -2,10 +2,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test tables
+.PHONY: demo dashboard test tables
 
 demo: $(VENV)/.installed
 	$(BIN)/python do_digits.py 706 test
+
+dashboard: $(VENV)/.installed-dashboard
+	$(BIN)/python dashboard.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -13,12 +16,16 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest -n auto --maxprocesses 4
 
 tables: $(VENV)/.installed
-	$(BIN)/python evaluate_results.py --readme README.md
+	$(BIN)/python evaluate_results.py --readme README.md --report
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found %s; name one: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dashboard: $(VENV)/.installed pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dashboard]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed pyproject.toml

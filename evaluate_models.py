@@ -36,9 +36,7 @@ def main(args: argparse.Namespace) -> int:
     folders = saved_experiments(args.in_path, args.seed, "A3-vae" if args.use_vae else "*")
     table = pd.concat([rescorer.rescore(folder) for folder in folders])
     if not len(table):
-        raise UserError(
-            f"no finished run of seed {args.seed} in {args.in_path} that was trained on labelled rows"
-        )
+        raise UserError(f"no finished run of seed {args.seed} with labels in {args.in_path}")
     folder = args.out_path / ("all_results_vae" if args.use_vae else "all_results")
     path = folder / f"all_results_{args.seed}.csv"
     with storage.replaced_file(path) as temporary:

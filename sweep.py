@@ -7,15 +7,33 @@ goes on with its next training. Everything after -- is handed to every script.
 
     python sweep.py --data_sets digits nslkdd --seeds 706 3003 -- --n_epochs 5
     python sweep.py --toml sweep.toml      # data_sets, seeds, protocol, budgets, part, ...
+
+Several sweeps on one --log_path share the cells; what a dead one had begun, another takes over
+within a minute. The cores of a machine, and its GPUs, are shared out among the cells on it. On a
+cluster, where this folder, the data and the output folders are shared under the same paths:
+
+    dask scheduler                                # tells its ADDRESS
+    python -m dask worker ADDRESS --nthreads 2    # here, on each machine: cells at a time
+    python sweep.py --backend dask --scheduler ADDRESS --data_sets digits --seeds 706 3003
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from libs import cli
 
-DEFAULTS = {"protocol": "", "budgets": [], "part": "test", "jobs": 1, "options": []}
+DEFAULTS = {
+    "protocol": "",
+    "budgets": [],
+    "part": "test",
+    "jobs": 1,
+    "threads": 0,
+    "backend": "loky",
+    "scheduler": "",
+    "options": [],
+}
 
 
 def settings_of(args: argparse.Namespace) -> dict:
@@ -56,7 +74,11 @@ def main(args: argparse.Namespace) -> int:
         settings["options"],
         settings["protocol"],
     )
-    outcomes = sweeping.run_all(cells, settings["jobs"], args.log_path)
+    data = {name: os.environ[name] for name in ("A3_DATA",) if name in os.environ}
+    place = sweeping.Place(args.log_path.resolve(), environment=data)
+    chosen = {name: settings[name] for name in ("backend", "jobs", "scheduler", "threads")}
+    with sweeping.crew(**chosen) as crew:
+        outcomes = sweeping.run_all(cells, crew, place)
     sweeping.show(outcomes)
     return 1 if any(outcome.reason for outcome in outcomes) else 0
 
@@ -71,6 +93,11 @@ if __name__ == "__main__":
     add("--budgets", type=int, nargs="+", metavar="N", help="label budgets (default: the script's)")
     add("--part", choices=("val", "test"), help="default: test")
     add("--jobs", type=int, metavar="N", help="cells at a time; they share the cores (default: 1)")
+    add("--threads", type=int, metavar="N", help="of each cell (default: its share of the cores)")
+    add(
+        "--backend", choices=("loky", "dask"), help="this machine (default), or a cluster's workers"
+    )
+    add("--scheduler", metavar="ADDRESS", help="of dask, such as tcp://10.0.0.1:8786")
     add("--log_path", type=Path, default=Path("results/sweep"), help="default: results/sweep")
     words = [*sys.argv[1:], "--"]
     split = words.index("--")

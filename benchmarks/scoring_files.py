@@ -1,9 +1,9 @@
 """score.py on files of any size: constant memory, and the same bytes after a kill.
 
-Writes tables of 30 columns (28 numbers, two texts; CSV), trains A3 on one by do_csv.py for an epoch,
-scores files of 1 and 5 million rows in a process of their own, then the larger one again: killed
-(SIGKILL) when half of it is done, and resumed. Prints seconds and peak memory (MiB); RssAnon is what
-the process holds itself.
+Writes tables of 30 columns (28 numbers, two texts; CSV), trains A3 on one by do_csv.py for an
+epoch, scores files of 1 and 5 million rows in a process of their own, then the larger one again:
+killed (SIGKILL) when half of it is done, and resumed. Prints seconds and peak memory (MiB); RssAnon
+is what the process holds itself.
 
     python -m benchmarks.scoring_files [--rows 1000000 5000000]
 """

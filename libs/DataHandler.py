@@ -4,12 +4,12 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import numpy as np
 
 from libs.datasets.dataset import DataSet
 from libs.errors import UserError
+from libs.experiment import Experiment, view_labels
 from libs.rows import Rows, cut, extent, held
 from libs.seeds import derive_seed
 from libs.tabular.encoder import Encoder
@@ -19,55 +19,6 @@ SAMPLE_UPDATES = 10_000
 """At a learning rate of 1e-5, the few updates that a sample gives teach an alarm nothing."""
 
 log = logging.getLogger("a3")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Which classes are normal, which anomalies are known in training, which appear in tests only.
-
-    Without anomalies there are scores, but nothing to measure them by.
-
-    Raises
-    ------
-    UserError
-        If a class stands in two lists, or no class is normal.
-    """
-
-    normal: tuple[str, ...]
-    known: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        listed = [*self.normal, *self.known, *self.unknown]
-        twice = sorted({c for c in listed if listed.count(c) > 1})
-        if twice:
-            raise UserError(
-                f"overlapping class lists: {', '.join(twice)} is named more than once among normal "
-                f"{self.normal}, known {self.known}, unknown {self.unknown}"
-            )
-        if not self.normal:
-            raise UserError("an experiment needs a normal class")
-
-    @property
-    def name(self) -> str:
-        """A name that is good as a folder's: ``normal_known_DoS+Probe_unknown_R2L+U2R``."""
-        parts = ["+".join(quote(c, safe=" ") for c in self.normal)]
-        for word, classes in (("known", self.known), ("unknown", self.unknown)):
-            if classes:
-                parts += [word, "+".join(quote(c, safe=" ") for c in classes)]
-        return "_".join(parts)
-
-    @property
-    def views(self) -> dict[str, tuple[str, ...]]:
-        """Test views and the classes that are anomalies in them; the normal ones are in each."""
-        views = {
-            "known": self.known,
-            "transfer": self.known + self.unknown,
-            "unknown": self.unknown,
-        }
-        if not self.known or not self.unknown:
-            del views["transfer"]
-        return {view: classes for view, classes in views.items() if classes}
 
 
 @dataclass(frozen=True)
@@ -140,23 +91,6 @@ class Split:
     def x_val_normal(self) -> np.ndarray | Rows:
         """Normal validation rows, from which thresholds come."""
         return self.x_val[np.isin(self.classes_val, self.experiment.normal)]
-
-
-def view_labels(
-    experiment: Experiment, view: str, classes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of a view and their labels.
-
-    Returns
-    -------
-    mask : (n,) bool
-        Rows that belong to the view.
-    y : (mask.sum(),) int
-        1 for an anomaly.
-    """
-    anomalous = np.isin(classes, experiment.views[view])
-    mask = anomalous | np.isin(classes, experiment.normal)
-    return mask, anomalous[mask].astype(int)
 
 
 class DataHandler:
@@ -258,9 +192,8 @@ class DataHandler:
         """
         self._check_classes(experiment)
         train, classes = self._train, self.data.classes[self._train]
-        normal = train[np.isin(classes, experiment.normal)]
-        polluted = self._polluted(experiment, len(normal), p_contamination)
-        pool = np.setdiff1d(train[np.isin(classes, experiment.known)], polluted)
+        normal = self._passing(experiment, p_contamination)
+        pool = np.setdiff1d(train[np.isin(classes, experiment.known)], normal)
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "known anomalies"))
         pool = rng.permutation(pool)
         if known > len(pool):
@@ -270,25 +203,38 @@ class DataHandler:
                 "lower --n_train_anomalies"
             )
         pool = pool[: max(known, schedule)]
-        normal = np.sort(np.concatenate([normal, polluted]))
         believed = self._believed(experiment, normal, p_contamination)
         low, span = self._scaling(normal)
-        val = np.flatnonzero(np.isin(self._classes_val, self._named(experiment)))
-        test = self._test_rows(experiment)
+        val, classes_val = self.raw_rows(experiment, "val")
+        test, classes_test = self.raw_rows(experiment, "test")
         split = Split(
             experiment=experiment,
             x_train=held(Rows(self.data.x, np.concatenate([normal, pool]), low, span)),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
             classes_train=np.concatenate([believed, self.data.classes[pool]]),
-            x_val=held(Rows(self._x_val, self._val[val], low, span)),
-            classes_val=self._classes_val[val],
-            x_test=held(Rows(self._x_test, self._test[test], low, span)),
-            classes_test=self._classes_test[test],
+            x_val=held(val.scaled(low, span)),
+            classes_val=classes_val,
+            x_test=held(test.scaled(low, span)),
+            classes_test=classes_test,
             low=low,
             span=span,
         )
         self._check_parts(split)
         return split
+
+    def raw_rows(self, experiment: Experiment, part: str) -> tuple[Rows, np.ndarray]:
+        """Rows and classes of ``part``, "val" or "test", as the file has them: not scaled."""
+        if part == "test":
+            chosen = self._test_rows(experiment)
+            return Rows(self._x_test, self._test[chosen]), self._classes_test[chosen]
+        chosen = np.flatnonzero(np.isin(self._classes_val, self._named(experiment)))
+        return Rows(self._x_val, self._val[chosen]), self._classes_val[chosen]
+
+    def scaling(
+        self, experiment: Experiment, p_contamination: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lower end and span of every feature, by which `split` scales."""
+        return self._scaling(self._passing(experiment, p_contamination))
 
     def _test_rows(self, experiment: Experiment) -> np.ndarray:
         """Test rows of an experiment: all, or as many of each kind as the rules say."""
@@ -327,6 +273,11 @@ class DataHandler:
         }
         if left:
             log.info("%s: classes left out (rows): %s", experiment.name, left)
+
+    def _passing(self, experiment: Experiment, p: float) -> np.ndarray:
+        """Training rows that pass for normal, polluted ones included."""
+        normal = self._train[np.isin(self.data.classes[self._train], experiment.normal)]
+        return np.sort(np.concatenate([normal, self._polluted(experiment, len(normal), p)]))
 
     def _polluted(self, experiment: Experiment, normal: int, p: float) -> np.ndarray:
         """Anomalous training rows that are going to be labelled normal."""

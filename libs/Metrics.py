@@ -1,7 +1,9 @@
-"""Scores to numbers and curves. Higher scores are more anomalous; y is 1 for an anomaly."""
+"""Scores to numbers and curves. Higher scores are more anomalous; y is 1 for an anomaly.
+
+scikit-learn takes a second to import, so it is where it is needed: thresholds do without.
+"""
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 FALSE_POSITIVE_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Validation false-positive rates at which A3's evaluation reports F1, precision and recall."""
@@ -23,6 +25,11 @@ def ranking(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         ``AUC`` (area under the ROC curve), ``AP`` (average precision) and ``prevalence`` (the share
         of anomalies, which a constant score reaches as AP).
     """
+    from sklearn.metrics import (
+        average_precision_score,
+        roc_auc_score,
+    )  # a second, for thresholds too
+
     return {
         "AUC": float(roc_auc_score(y, scores)),
         "AP": float(average_precision_score(y, scores)),
@@ -32,6 +39,8 @@ def ranking(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
 def roc_points(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """False- and true-positive rates of the ROC curve, without points on straight lines."""
+    from sklearn.metrics import roc_curve
+
     fpr, tpr, _ = roc_curve(y, scores)
     return fpr, tpr
 

@@ -51,6 +51,9 @@ class R2AD2(Detector):
         Of the alarm network (.4).
     epochs, batch_size, learning_rate
         Adam; the experiments take 100 epochs at 1e-3 and a batch size for each data set.
+    precision : {"float32", "bfloat16"}
+        Of the products of the alarm's head in training; gradients of rows, weights, losses and
+        scores are always float32.
     random_state : int
 
     Attributes
@@ -76,6 +79,7 @@ class R2AD2(Detector):
         epochs: int = 100,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
+        precision: str = "float32",
         random_state: int = 0,
     ):
         self.target = target
@@ -87,6 +91,7 @@ class R2AD2(Detector):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.precision = precision
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
@@ -96,10 +101,9 @@ class R2AD2(Detector):
         self._gradients = RawGradients(first_copies(self.target_, self.steps))
         alarms, trainings = [], []
         for budget in self.budgets_:
-            with seeded(derive_seed(self.random_state, "R2AD2", "alarm")):
-                alarms.append(self._alarm(f"alarm_{budget}"))
+            learner = self._alarm(f"alarm_{budget}", self.precision)
             training = train(
-                self._step(alarms[-1]),
+                self._step(learner),
                 (x, y.astype(np.float32)),
                 batch_size=self.batch_size,
                 epochs=self.epochs,
@@ -107,13 +111,17 @@ class R2AD2(Detector):
                 name="R2AD2",
                 order=order_of(rank < budget, self.random_state, "R2AD2"),
             )
+            alarms.append(self._alarm(learner.name, "float32"))
+            alarms[-1].set_weights(learner.get_weights())
             trainings.append(training)
         self.alarm_ = side_by_side(alarms, "alarm")
         return Training.of_each(trainings)
 
-    def _alarm(self, name: str) -> keras.Model:
-        width = self._gradients.width
-        return sequence_alarm(self.steps, width, self.alarm_dims, self.dropout, name)
+    def _alarm(self, name: str, precision: str) -> keras.Model:
+        """An untrained alarm network."""
+        shape = self.steps, self._gradients.width
+        with seeded(derive_seed(self.random_state, "R2AD2", "alarm")):
+            return sequence_alarm(*shape, self.alarm_dims, self.dropout, name, precision)
 
     def _step(self, alarm: keras.Model) -> Step:
         """Two updates on a batch: of the head, then of the normalisation (authors' code).
@@ -131,13 +139,15 @@ class R2AD2(Detector):
             both = self._gradients(tf.concat([rows, anomaly.generate(rows, seed)], axis=0))
 
             def entropy(logits: tf.Tensor) -> tf.Tensor:
+                logits = tf.cast(logits, tf.float32)
                 each = tf.nn.sigmoid_cross_entropy_with_logits(label[:, None], logits)
                 return tf.reduce_mean(each)
 
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(of_head.variables)
                 logits = head(normalise(both, training=False), training=True)
-                loss = entropy(logits[:n]) + tf.reduce_mean(tf.nn.softplus(-logits[n:]))
+                generated = tf.nn.softplus(-tf.cast(logits[n:], tf.float32))
+                loss = entropy(logits[:n]) + tf.reduce_mean(generated)
             of_head.minimise(loss, tape)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(of_normalisation.variables)

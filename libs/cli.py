@@ -168,9 +168,11 @@ def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str)
     )
 
 
-def add_flag(parser: argparse.ArgumentParser, *names: str, help: str) -> None:
+def add_flag(
+    parser: argparse.ArgumentParser, *names: str, default: bool = False, help: str
+) -> None:
     """Add a boolean option that takes 1, true, yes, 0, false or no, and means true by itself."""
-    names, settings = _switch(*names, default=False, help=help)
+    names, settings = _switch(*names, default=default, help=help)
     parser.add_argument(*names, **settings)
 
 

@@ -1,6 +1,5 @@
 """Scoring saved runs again, without any training."""
 
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from libs import Metrics, datasets
-from libs.DataHandler import DataHandler, Experiment, Split, SplitRules, view_labels
+from libs.DataHandler import DataHandler, Split, SplitRules
 from libs.datasets.dataset import DataSet
 from libs.Detector import Detector
 from libs.errors import UserError
+from libs.experiment import Experiment, view_labels
 from libs.results import write_results
 from libs.runs import TRAINED, StoredRun, result_rows, stored_runs
 from libs.storage import locked
@@ -105,8 +105,7 @@ class Rescorer:
     def _split(self, about: dict) -> Split:
         """The split that the runs were trained on, made again from their manifest."""
         data = about["data"]
-        own = (data["rules"], data["seed"], data["table"]) if data.get("table") else None
-        key = json.dumps([data["data_set"], data["fingerprint"], data.get("normal_by"), own])
+        key = datasets.identity(data)
         if key not in self._data:
             self._data[key] = datasets.reload(data, self.data_path)
         return split_again(about, self._data[key])
@@ -140,7 +139,7 @@ class Rescorer:
 def split_again(about: dict, data: DataSet) -> Split:
     """The split that a run was trained on, but for known anomalies, from its manifest's ``run``."""
     handler = DataHandler(data, SplitRules(**about["data"]["rules"]), about["data"]["seed"])
-    experiment = Experiment(**{k: tuple(v) for k, v in about["experiment"].items()})
+    experiment = Experiment.of(about["experiment"])
     return handler.split(experiment, p_contamination=about["p_contamination"])
 
 

@@ -8,10 +8,7 @@ import pandas as pd
 from libs import Metrics, storage
 from libs.DataHandler import Experiment, Split, view_labels
 from libs.pictures import gate_picture, roc_picture
-from libs.runs import TRAINED, Row
-
-DESCRIPTION = "experiment.json"
-"""File in each result folder that says what the numbers beside it were measured on."""
+from libs.runs import DESCRIPTION, TRAINED, Row
 
 
 def natural(name: str) -> tuple:

@@ -46,6 +46,10 @@ class Rows:
         self.low = low
         self.span = span
 
+    def scaled(self, low: np.ndarray, span: np.ndarray) -> "Rows":
+        """The same rows of the same base, scaled."""
+        return Rows(self.base, self.numbers, low, span)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(m, ...), as of an array."""

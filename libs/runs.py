@@ -5,16 +5,21 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
-import pandas as pd
 
 from libs import storage
 from libs.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd  # half a second, for gates only
+
 log = logging.getLogger("a3")
+DESCRIPTION = "experiment.json"
+"""File in each result folder that says what the numbers beside it were measured on."""
+
 ERROR = "error.json"
 """Lies beside the runs of a method that failed when it was last asked for."""
 
@@ -47,7 +52,7 @@ class Row:
     training: dict[str, Any] = field(default_factory=dict)
     jointly: int = 1
     error: str = ""
-    gate: pd.DataFrame | None = None
+    gate: "pd.DataFrame | None" = None
 
 
 @dataclass(frozen=True)
@@ -96,17 +101,19 @@ class StoredRun:
         except (OSError, EOFError, ValueError, KeyError, BadZipFile):
             return None
 
-    def write_gates(self, part: str, tables: Sequence[pd.DataFrame]) -> None:
+    def write_gates(self, part: str, tables: Sequence["pd.DataFrame"]) -> None:
         """Keep what the gates answer for ``part``, one table for each score column."""
         values = [table.to_dict(orient="split") for table in tables]
         storage.write_json(self.folder / f"gates-{part}.json", values)
 
-    def gates(self, part: str) -> list[pd.DataFrame | None]:
+    def gates(self, part: str) -> "list[pd.DataFrame | None]":
         """The kept tables of `write_gates`; None for each score column of a run without gates."""
         try:
             values = json.loads((self.folder / f"gates-{part}.json").read_text())
         except FileNotFoundError:
             return [None] * len(self.names)
+        import pandas as pd
+
         return [pd.DataFrame(**value).rename_axis("class") for value in values]
 
     def rows(self, matrix: np.ndarray, part: str) -> list[Row]:
@@ -119,7 +126,7 @@ class StoredRun:
         ]
 
 
-def gate_table(weights: np.ndarray, classes: np.ndarray, experts: Sequence[str]) -> pd.DataFrame:
+def gate_table(weights: np.ndarray, classes: np.ndarray, experts: Sequence[str]) -> "pd.DataFrame":
     """Mean weights that a gate gives to its experts, one row per class.
 
     Parameters
@@ -130,6 +137,8 @@ def gate_table(weights: np.ndarray, classes: np.ndarray, experts: Sequence[str])
     experts : sequence of str
         ``expert_names_``; the last column is "anomaly".
     """
+    import pandas as pd
+
     table = pd.DataFrame(weights, columns=[*experts, "anomaly"])
     return table.groupby(pd.Index(classes, name="class")).mean()
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from libs.errors import UserError
 from libs.operating import RULES
-from libs.results import DESCRIPTION, natural
+from libs.results import natural
+from libs.runs import DESCRIPTION
 from libs.tables import decimals, show, show_plain
 
 GROUP = ["data_set", "protocol", "experiment", "view", "run"]
@@ -30,7 +31,8 @@ def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of the metric files, and data_set, protocol, seed, experiment and view.
+        Columns of the metric files, and data_set, protocol, seed, experiment, view and what
+        `_place` says of the experiment.
 
     Raises
     ------
@@ -58,15 +60,32 @@ def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
 def _metrics(description: Path, seeds: Sequence[int]) -> list[pd.DataFrame]:
     """Metric tables of one result folder, each with its place; none if the seed is not wanted."""
     about = json.loads(description.read_text())
-    data = about["data"]
-    if seeds and data["seed"] not in seeds:
+    if seeds and about["data"]["seed"] not in seeds:
         return []
-    place = {"data_set": data["data_set"], "protocol": about["protocol"], "seed": data["seed"]}
-    place["experiment"] = description.parent.parent.name
+    place = _place(about, description.parent.parent.name)
     return [
         pd.read_csv(path).assign(**place, view=path.name.removesuffix(".metric.csv"))
         for path in sorted(description.parent.glob("*.metric.csv"))
     ]
+
+
+def _place(about: Mapping, experiment: str) -> dict:
+    """Where results belong, from ``experiment.json`` and the experiment's folder.
+
+    ``setup`` is the experiment without its ``pollution``; ``held_out`` says that some anomaly
+    classes are known in training and others are not.
+    """
+    classes, share = about["experiment"], about["p_contamination"]
+    return {
+        "data_set": about["data"]["data_set"],
+        "protocol": about["protocol"],
+        "seed": about["data"]["seed"],
+        "experiment": experiment,
+        "setup": experiment.removesuffix(f"-p{share:g}"),
+        "pollution": float(share),
+        "normal": "+".join(classes["normal"]),
+        "held_out": bool(classes["known"] and classes["unknown"]),
+    }
 
 
 def collect_rescored(folder: Path, seeds: Sequence[int]) -> pd.DataFrame:

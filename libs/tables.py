@@ -3,6 +3,7 @@
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 
@@ -28,14 +29,18 @@ def show(frame: pd.DataFrame, title: str) -> None:
     Console().print(table)
 
 
-def show_plain(frame: pd.DataFrame, title: str) -> None:
-    """Print a table of ready text, a column each."""
+def show_plain(frame: pd.DataFrame, title: str, *, wide: bool = False) -> None:
+    """Print a table of ready text, a column each; as wide as it takes, or as the terminal is."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, name in enumerate(frame.columns):
         table.add_column(str(name), justify="right" if i else "left", no_wrap=True)
     for row in frame.itertuples(index=False):
         table.add_row(*map(str, row))
-    Console().print(table)
+    console = Console()
+    if wide:
+        needed = Measurement.get(console, console.options.update(max_width=10_000), table)
+        console = Console(width=max(console.width, needed.maximum))
+    console.print(table)
 
 
 def decimals(value: float, places: int = 3) -> str:

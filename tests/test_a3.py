@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from conftest import make
 from keras import layers
-from sklearn.metrics import roc_auc_score
 
 from baselines import VAE, Autoencoder
 from libs.A3 import A3
@@ -229,20 +228,6 @@ def test_equals_the_plain_procedure(train_rows, penalties):
     scores = np.asarray(plain(activations(x, training=False)))[:, 0]
     np.testing.assert_allclose(a3.decision_function(x), scores, atol=1e-4)
     assert scores.std() > (0.001 if penalties else 0.05)
-
-
-def test_bfloat16_products(train_rows, test_rows):
-    """Scores near those of float32 and as good; weights and scores are float32."""
-    exact = make("A3").fit(*train_rows)
-    fast = make("A3").set_params(precision="bfloat16").fit(*train_rows)
-    assert {w.dtype for w in fast.alarm_.get_weights()} == {np.dtype("float32")}
-    assert fast.alarm_.dtype_policy == exact.alarm_.dtype_policy
-    scores = [d.decision_function(test_rows[0]) for d in (exact, fast)]
-    assert 0 < np.abs(scores[0] - scores[1]).mean() < 0.05
-    aucs = [roc_auc_score(test_rows[1], s) for s in scores]
-    assert abs(aucs[0] - aucs[1]) < 0.01
-    with pytest.raises(UserError, match="precision"):
-        make("A3", epochs=1).set_params(precision="float64").fit(*train_rows)
 
 
 @pytest.mark.parametrize("generator", ["noise", "VAE"])

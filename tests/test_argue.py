@@ -322,14 +322,6 @@ def test_blocks_change_nothing_but_roundings(target, rows, monkeypatch):
     np.testing.assert_allclose(*(d.decision_matrix(rows[0]) for d in (whole, blocks)), atol=1e-4)
 
 
-def test_bfloat16_learns_the_same(target, rows):
-    """Weights and scores are float32; AUC as with float32 products."""
-    x, y, classes = rows
-    fitted = small_argue(target=target, precision="bfloat16").fit(x, y, classes)
-    assert {w.dtype for w in fitted.alarm_.weights + fitted.gate_.weights} == {"float32"}
-    assert roc_auc_score(y, fitted.decision_function(x)) > 0.95
-
-
 def test_the_gate_learns_half_as_fast(target, rows, monkeypatch):
     rates = []
     from libs import ARGUE as module

@@ -73,6 +73,22 @@ def test_depends_on_labels(name, fitted, train_rows, test_rows):
         np.testing.assert_array_equal(fitted.decision_function(test_rows[0]), same)
 
 
+def test_bfloat16_products(name, train_rows, test_rows):
+    """They teach as well, given time; the model that remains is float32."""
+    fast = make(name)
+    if "precision" not in fast.get_params():
+        pytest.skip("float32 only")
+    fast.set_params(precision="bfloat16", epochs=2 * fast.epochs).fit(*train_rows)
+    layers = [la for n in fast.networks for la in getattr(fast, n)._flatten_layers()]
+    assert {layer.dtype_policy.name for layer in layers} == {"float32"}
+    assert roc_auc_score(test_rows[1], fast.decision_function(test_rows[0])) > 0.95
+    short = [make(name, epochs=2).set_params(precision=p) for p in ("float32", "bfloat16")]
+    scores = [d.fit(*train_rows).decision_function(test_rows[0]) for d in short]
+    assert not np.array_equal(*scores)
+    with pytest.raises(UserError, match="float32, bfloat16"):
+        make(name).set_params(precision="float16").fit(*train_rows)
+
+
 def test_same_seed_same_bits(name, fitted, train_rows, test_rows):
     again = make(name).fit(*train_rows).decision_function(test_rows[0])
     np.testing.assert_array_equal(again, fitted.decision_function(test_rows[0]))

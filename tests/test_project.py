@@ -28,13 +28,28 @@ def test_pins_are_the_same_everywhere():
 
 def test_each_requirement_has_its_line_in_the_readme():
     readme = (ROOT / "README.md").read_text()
-    for pin in _pins((ROOT / "requirements.txt").read_text()):
+    extra = re.search(r"^dashboard = (.*)$", (ROOT / "pyproject.toml").read_text(), re.M)
+    for pin in _pins((ROOT / "requirements.txt").read_text()) | _pins(extra[1]):
         assert re.search(rf"^\| {re.escape(pin.split('==')[0])} \|", readme, re.M), pin
 
 
 LAYERS = [
-    ["do_", "keras_mnist", "parameter_mnist", "evaluate_", "explain.", "score.", "sweep."],
+    [
+        "do_",
+        "keras_mnist",
+        "parameter_mnist",
+        "evaluate_",
+        "explain.",
+        "score.",
+        "sweep.",
+        "dashboard.",
+        "cml.",
+    ],
     ["libs.explaining."],
+    ["libs.report."],
+    ["libs.overview."],
+    ["libs.comparison."],
+    ["app."],
     ["libs.ExperimentWrapper.", "libs.evaluation.", "libs.scoring.", "libs.sweeping."],
     ["libs.summary.", "libs.protocols."],
     ["libs.A3.", "libs.R2AD2.", "libs.R2AD2Sketch.", "libs.ARGUE.", "libs.study."],
@@ -45,13 +60,14 @@ LAYERS = [
     ["libs.explain."],
     ["libs.components."],
     ["libs.operating."],
-    ["libs.architecture.", "libs.training.", "libs.results.", "libs.estimators."],
+    ["libs.architecture.", "libs.training.", "libs.results.", "libs.estimators.", "libs.charts."],
     ["libs.DataHandler.", "libs.runs.", "libs.tables.", "libs.pictures.", "libs.progress."],
     ["libs.patience."],
-    ["libs.datasets.", "libs.Metrics."],
-    ["libs.cli.", "libs.runtime."],
+    ["libs.datasets.", "libs.Metrics.", "libs.statistics."],
+    ["libs.cli.", "libs.runtime.", "libs.claims."],
     ["libs.tabular."],
     ["libs.storage.", "libs.rows.", "libs.attribution."],
+    ["libs.experiment."],
     ["libs.seeds.", "libs.errors."],
     ["libs."],
 ]
@@ -159,9 +175,12 @@ def test_the_readmes_tables_are_those_of_the_results(tmp_path):
     copy.write_text((ROOT / "README.md").read_text())
     words = ["evaluate_results.py", "--in_path", "results", "--out_path", tmp_path]
     done = subprocess.run(
-        [sys.executable, *words, "--readme", copy], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, *words, "--readme", copy, "--report"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert copy.read_text() == (ROOT / "README.md").read_text()
-    for name in ("summary.csv", "summary.md", "summary.tex"):
+    for name in ("summary.csv", "summary.md", "summary.tex", "report.html"):
         assert (tmp_path / name).read_text() == (ROOT / "results" / name).read_text()

@@ -85,7 +85,12 @@ def _parallel_dense(copies: int, units: int, activation: str | None, dtype: str)
 
 
 def sequence_alarm(
-    steps: int, width: int, dims: Sequence[int], dropout: float, name: str
+    steps: int,
+    width: int,
+    dims: Sequence[int],
+    dropout: float,
+    name: str,
+    precision: str = "float32",
 ) -> keras.Model:
     """R2-AD2's alarm network: batch normalisation, then a head of LSTMs and dense layers.
 
@@ -103,24 +108,28 @@ def sequence_alarm(
         R2-AD2: .4.
     name : str
         Of the model, for `side_by_side`.
+    precision : {"float32", "bfloat16"}
+        Of the head's products and outputs; the weights and the normalisation are float32.
 
     Returns
     -------
     keras.Model
         (n, steps, width) to logits (n, 1); its two layers are the normalisation and the head.
     """
+    dtype = chosen(POLICIES, "precision", precision)
 
     def lstm(units: int, **kwargs: bool) -> layers.Layer:
-        return layers.LSTM(units, dropout=dropout, unroll=True, **kwargs)
+        return layers.LSTM(units, dropout=dropout, unroll=True, dtype=dtype, **kwargs)
 
     head, dense = [keras.Input((steps, width))], dims
     if steps > 1:
         first, second, *dense = dims
         head += [lstm(first, return_sequences=True), lstm(second)]
-    head += [layers.Flatten()]
+    head += [layers.Flatten(dtype=dtype)]
     for units in dense:
-        head += [layers.Dense(units, activation="relu"), layers.Dropout(dropout)]
-    head = keras.Sequential([*head, layers.Dense(1)], name="head")
+        head += [layers.Dense(units, activation="relu", dtype=dtype)]
+        head += [layers.Dropout(dropout, dtype=dtype)]
+    head = keras.Sequential([*head, layers.Dense(1, dtype=dtype)], name="head")
     normalisation = layers.BatchNormalization(name="normalisation")
     return keras.Sequential([keras.Input((steps, width)), normalisation, head], name=name)
 

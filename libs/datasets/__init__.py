@@ -1,6 +1,7 @@
 """Data sets: where the file is, which columns, which classes. Knows nothing of experiments."""
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
             f"{stem} has no classes of normal rows by {normal_by!r}; expected {column or 'none'}"
         )
     return module.load(data_path, *variant, normal_by=normal_by)
+
+
+def identity(about: dict[str, Any]) -> str:
+    """What descriptions have in common for which `reload` gives the same; see there."""
+    own = (about["rules"], about["seed"], about["table"]) if about.get("table") else None
+    return json.dumps([about["data_set"], about["fingerprint"], about.get("normal_by"), own])
 
 
 def reload(about: dict[str, Any], data_path: str | Path | None = None) -> DataSet:

@@ -68,7 +68,7 @@ class OwnTable:
     @property
     def name(self) -> str:
         """``csv-<name of the first file>``, good as a folder's."""
-        stem = Path(self.files[0]).name.removesuffix(".gz").rpartition(".")[0] or "table"
+        stem = Path(self.files[0].removesuffix(".gz")).stem
         return "csv-" + re.sub(r"[^\w.-]+", "_", stem)
 
     @cached_property

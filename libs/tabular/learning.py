@@ -135,12 +135,15 @@ class _Seen:
     def _of_numbers(self, missing: str) -> Column:
         if self.error:
             raise self.error
+        ends = [self.low, self.high]
         if self.low == self.high or not self.numbers:
             return Column(self.name, "number", "constant" if self.numbers else "no values")
         if missing == REFUSE:
             self.gaps["number"].refuse()
             return Column(self.name, "number")
-        return Column(self.name, "number", fill=float(np.median(np.concatenate(self.sample))))
+        known = np.concatenate(self.sample)
+        # of a column that is nearly empty the sample may hold nothing
+        return Column(self.name, "number", fill=float(np.median(known if len(known) else ends)))
 
     def _of_texts(self, missing: str) -> Column:
         if len(self.texts) == 1:

@@ -167,18 +167,22 @@ def _csv_frames(file: BinaryIO, source: str) -> Iterator[pl.DataFrame]:
 
 def _pieces(file: BinaryIO, source: str) -> Iterator[bytes]:
     """Whole rows, `PIECE` bytes at a time; a line break between quotation marks ends no row."""
-    kept = b""
+    kept, line = b"", 1
     while data := file.read(PIECE):
         kept += data
-        end = _ends(kept)
-        if len(end):
-            yield kept[: end[-1]]
-            kept = kept[end[-1] :]
+        ends = _ends(kept)
+        if len(ends):
+            yield kept[: ends[-1]]
+            line += kept.count(b"\n", 0, ends[-1])
+            kept = kept[ends[-1] :]
         elif len(kept) > LONGEST:
-            raise UserError(
-                f"{source}: expected rows of less than {LONGEST >> 20} MiB, found a longer one; a "
-                "quotation mark that is never closed does that"
-            )
+            break
+    if kept.count(b'"') % 2 or len(kept) > LONGEST:
+        raise UserError(
+            f"{source}, line {line}: a quotation mark is never closed, or stands alone within a "
+            f"cell, or a row is longer than {LONGEST >> 20} MiB. Close it, or write two of them in "
+            "a cell between quotation marks."
+        )
     if kept.strip(b"\r\n"):
         yield kept
 

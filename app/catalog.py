@@ -1,0 +1,258 @@
+"""What lies in results/ and models/. A request names something here, never a path.
+
+Every folder that is opened was found by listing the disk; what a request says is looked up among
+these names.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from libs.errors import UserError
+from libs.experiment import Experiment, view_labels
+from libs.runs import DESCRIPTION, row_names
+from libs.storage import MANIFEST
+
+PARTS = ("test", "val")
+KEPT = 8
+"""Result folders whose scores are kept in memory."""
+READ = 4096
+"""Descriptions and manifests that are kept in memory."""
+
+
+class Missing(UserError):
+    """A request names something that is not there."""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Names of the folders that lead to one result folder."""
+
+    data_set: str
+    protocol: str
+    seed: int
+    experiment: str
+    part: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result folder and what its numbers were measured on."""
+
+    place: Place
+    folder: Path
+    about: dict[str, Any]
+    experiment: Experiment
+
+    @cached_property
+    def scores(self) -> dict[str, np.ndarray]:
+        """Scores (n,) of each run, and under "classes" the class of each row."""
+        path = self.folder / "scores.npz"
+        try:
+            return _scores(path, path.stat().st_mtime_ns)
+        except Exception as error:  # a damaged archive fails in many ways
+            raise UserError(
+                f"{path} cannot be read ({type(error).__name__}: {error}); run the do_ script or "
+                "evaluate_models.py again, which writes it anew"
+            ) from error
+
+    def run(self, name: str) -> np.ndarray:
+        """Scores of one run."""
+        if name == "classes" or name not in self.scores:
+            raise Missing(f"no scores of a run {name!r} in {self.folder}")
+        return self.scores[name]
+
+    def view(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers of a view, and 1 for each that is an anomaly."""
+        if name not in self.experiment.views:
+            raise Missing(f"no view {name!r} of {self.experiment.name}")
+        mask, y = view_labels(self.experiment, name, self.scores["classes"])
+        return np.flatnonzero(mask), y
+
+
+@dataclass(frozen=True)
+class Model:
+    """One score column of a trained run on disk.
+
+    Attributes
+    ----------
+    name : str
+        ``<data set>/<protocol>/<seed>/<experiment>/<run>``, by which requests call it.
+    folder : Path
+    column : int
+        Which of the run's label budgets.
+    changed : int
+        When the manifest was written, in nanoseconds.
+    manifest : dict
+    """
+
+    name: str
+    folder: Path
+    column: int
+    changed: int
+    manifest: dict[str, Any] = field(compare=False, repr=False)
+
+    @property
+    def budget(self) -> int | None:
+        """Its label budget; None for a method without labels."""
+        budgets = self.manifest["budgets"]
+        return budgets[self.column] if budgets else None
+
+    @property
+    def calibration(self) -> np.ndarray:
+        """Sorted scores of normal validation rows; empty where there are none."""
+        try:
+            with np.load(self.folder / "calibration.npz", allow_pickle=False) as arrays:
+                return arrays["scores"][:, self.column]
+        except (OSError, KeyError, ValueError, IndexError):
+            return np.empty(0, np.float32)
+
+
+class Catalog:
+    """Lists result and model folders.
+
+    Parameters
+    ----------
+    results, models : Path
+    """
+
+    def __init__(self, results: Path, models: Path):
+        self.root = Path(results)
+        self.models_root = Path(models)
+
+    def results(self) -> dict[Place, Path]:
+        """Every result folder."""
+        found = {}
+        for path in _levels(self.root, 5):
+            *_, data_set, protocol, seed, experiment, part = path.parts
+            if part in PARTS and seed.isdecimal() and (path / DESCRIPTION).is_file():
+                found[Place(data_set, protocol, int(seed), experiment, part)] = path
+        return found
+
+    def result(self, place: Place) -> Result:
+        """The result folder of that name.
+
+        Raises
+        ------
+        Missing
+            If there is none.
+        UserError
+            If it is damaged.
+        """
+        folder = self.results().get(place)
+        if folder is None:
+            raise Missing(f"no {place.part} results of {place.experiment} in {self.root}")
+        return Result(place, folder, *described(folder))
+
+    def models(self) -> dict[str, Model]:
+        """Every trained run, by name."""
+        found = {}
+        for folder in _levels(self.models_root, 6):
+            path = folder / MANIFEST
+            try:
+                changed = path.stat().st_mtime_ns
+                manifest = _manifest(path, changed)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # unfinished, foreign or damaged
+            place = "/".join(folder.parts[-6:-2])
+            for column, run in enumerate(row_names(folder.parent.name, manifest["budgets"] or ())):
+                name = f"{place}/{run}"
+                found[name] = Model(name, folder, column, changed, manifest)
+        return found
+
+    def model(self, name: str) -> Model:
+        """The trained run of that name.
+
+        Raises
+        ------
+        Missing
+            If there is none.
+        """
+        found = self.models().get(name)
+        if found is None:
+            raise Missing(f"no model {name} in {self.models_root}; train it with its do_ script")
+        return found
+
+    def only_model(self) -> Model:
+        """The one that is meant if no name is given.
+
+        Raises
+        ------
+        Missing
+            If there is none, or several.
+        """
+        found = self.models()
+        if len(found) != 1:
+            names = f": {', '.join(list(found)[:4])} …" if found else ""
+            raise Missing(f"model: name one of the {len(found)} in {self.models_root}{names}")
+        return next(iter(found.values()))
+
+
+def model_name(place: Place, run: str) -> str:
+    """What `Catalog.models` calls the run that gave a result."""
+    return f"{place.data_set}/{place.protocol}/{place.seed}/{place.experiment}/{run}"
+
+
+def _levels(root: Path, depth: int) -> Iterator[Path]:
+    """Folders that many levels below ``root``, hidden and unfinished ones left out."""
+    folders = [root] if root.is_dir() else []
+    for _ in range(depth):
+        folders = [
+            child
+            for folder in folders
+            for child in sorted(folder.iterdir())
+            if not child.name.startswith(".") and child.is_dir()
+        ]
+    return iter(folders)
+
+
+def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
+    """What the numbers of a result folder were measured on.
+
+    Raises
+    ------
+    UserError
+        If its description is damaged.
+    """
+    path = folder / DESCRIPTION
+    try:
+        about = _description(path, path.stat().st_mtime_ns)
+        return about, Experiment.of(about["experiment"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}); run the do_ script or "
+            "evaluate_models.py again, which writes it anew"
+        ) from error
+
+
+@lru_cache(KEPT)
+def _scores(path: Path, changed: int) -> dict[str, np.ndarray]:
+    """Read scores; ``changed`` is the file's time of change, so that a new one is read anew."""
+    with np.load(path, allow_pickle=False) as arrays:
+        found = dict(arrays)
+    n = len(found["classes"])
+    strange = [name for name, values in found.items() if values.shape != (n,)]
+    strange += [k for k, v in found.items() if v.dtype.kind == "f" and not np.isfinite(v).all()]
+    if strange:
+        raise ValueError(f"not {n} finite scores of {', '.join(strange)}")
+    return found
+
+
+@lru_cache(READ)
+def _description(path: Path, changed: int) -> dict[str, Any]:
+    """Read a description; see `_scores`."""
+    about = json.loads(path.read_text())
+    return {name: about[name] for name in ("data", "p_contamination", "experiment")}
+
+
+@lru_cache(READ)
+def _manifest(path: Path, changed: int) -> dict[str, Any]:
+    """Read a model's manifest; raises a KeyError if it lacks what is needed here."""
+    manifest = json.loads(path.read_text())
+    run = {name: manifest["run"][name] for name in ("data", "experiment", "p_contamination")}
+    return {name: manifest[name] for name in ("budgets", "rate", "input_shape")} | {"run": run}

@@ -1,0 +1,107 @@
+"""Scores of records, for `POST /api/predict` and for Cloudera Machine Learning's model endpoint."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from app.catalog import Catalog
+from app.schemas import Name, Predicted
+from app.scoring import Scoring, threshold_of
+from libs.errors import UserError
+
+if TYPE_CHECKING:
+    from libs.tabular.reading import Block
+
+Cell = Annotated[str, Field(max_length=10_000)] | FiniteFloat | None
+ID = "id"
+"""A field of a record that is handed back, and no feature unless the model has one of that name."""
+LONGEST = 2_000
+"""Fields that a record may have."""
+
+
+class Request(BaseModel):
+    """What is to be scored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Name | None = None
+    """Default: the only one that there is."""
+    data: Annotated[
+        list[Annotated[dict[Name, Cell], Field(min_length=1, max_length=LONGEST)]],
+        Field(min_length=1),
+    ]
+    """Records, all with the same fields: the model's columns in raw units, and "id" if wanted."""
+
+
+def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
+    """Score records.
+
+    Parameters
+    ----------
+    args : dict
+        See `Request`: ``{"model": "digits/a3/706/…/A3-n100", "data": [{"pixel_0": 0, …}, …]}``.
+    catalog : Catalog
+    scoring : Scoring
+
+    Returns
+    -------
+    dict
+        See `app.schemas.Predicted`.
+
+    Raises
+    ------
+    UserError
+        If anything about ``args`` is not as expected; names the record and the field.
+    """
+    try:
+        request = Request.model_validate(args)
+    except ValidationError as error:
+        raise UserError(_plain(error)) from error
+    scoring.check_rows(len(request.data), "data")
+    model = catalog.model(request.model) if request.model else catalog.only_model()
+    expected = scoring.encoder(model).schema.inputs
+    has_id = ID in request.data[0] and ID not in {column.name for column in expected}
+    ids = [str(record.pop(ID)) for record in request.data] if has_id else []
+    block = _block(request.data)
+    scores = np.concatenate([part for _, part in scoring.scored(model, [block])])
+    threshold = threshold_of(model)
+    return Predicted(
+        model=model.name,
+        threshold=threshold,
+        ids=ids or list(map(str, range(len(scores)))),
+        scores=scores.tolist(),
+        predictions=None if threshold is None else (scores > threshold).astype(int).tolist(),
+    ).model_dump()
+
+
+def _block(records: Sequence[dict[str, Any]]) -> "Block":
+    """Records as a block of a table; they count from 0."""
+    import polars as pl
+
+    from libs.tabular.reading import Block
+
+    names = list(records[0])
+    for i, record in enumerate(records):
+        if record.keys() != records[0].keys():
+            odd = sorted(record.keys() ^ records[0].keys())
+            raise UserError(
+                f"data: record {i} and record 0 have different fields: {', '.join(odd[:8])} is in "
+                "one of them only; give all records the same"
+            )
+    frame = {}
+    for name in names:
+        values = [record[name] for record in records]
+        if any(isinstance(value, str) for value in values):
+            frame[name] = pl.Series(["" if v is None else str(v) for v in values], dtype=pl.String)
+        else:
+            frame[name] = pl.Series(values, dtype=pl.Float64)
+    return Block(pl.DataFrame(frame), "data", range(len(records)))
+
+
+def _plain(error: ValidationError) -> str:
+    """The first few things that are wrong, in one line."""
+    found = error.errors(include_url=False, include_input=False)[:4]
+    told = [f"{'.'.join(map(str, e['loc'])) or 'the request'}: {e['msg']}" for e in found]
+    return "; ".join(told) + '. Expected {"model": NAME, "data": [{COLUMN: VALUE, …}, …]}'

@@ -1,0 +1,322 @@
+"""The dashboard's page in headless Chromium, as people use it."""
+
+import csv
+import json
+import shutil
+import socket
+import threading
+
+import numpy as np
+import pytest
+import uvicorn
+from served import EXPERIMENT, MODEL, RUN, handler, kept_scores, view, write_digits
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from app.api import create_app
+from app.settings import Settings
+from libs import Metrics
+
+selenium = pytest.importorskip("selenium")
+from selenium import webdriver  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER),
+    reason="no chromium: apt-get install chromium chromium-driver",
+)
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--window-size=1280,1000",
+)
+
+
+class Served:
+    """A dashboard in a thread."""
+
+    def __init__(self, settings: Settings):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning"))
+        self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.socket.close()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    return write_digits(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def served(settings):
+    served = Served(settings)
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def driver(downloads):
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    driver.set_script_timeout(20)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(driver, served):
+    """The browser; afterwards nothing has left this machine, and nothing was complained about."""
+    driver.get_log("performance"), driver.get_log("browser")
+    yield driver
+    asked = []
+    for entry in driver.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            asked.append(message["params"]["request"]["url"])
+        assert "Network.webSocketCreated" not in message["method"]
+    assert asked
+    assert [url for url in asked if not url.startswith("http://127.0.0.1:")] == []
+    assert [entry["message"] for entry in driver.get_log("browser")] == []
+
+
+def wait(page, condition, seconds=20):
+    return WebDriverWait(page, seconds, 0.05).until(lambda _: condition())
+
+
+def find(page, name):
+    return wait(page, lambda: page.find_element(By.CSS_SELECTOR, f"[data-testid={name}]"))
+
+
+def open_run(page, served, **changes):
+    query = "&".join(f"{k}={str(v).replace('+', '%2B')}" for k, v in (RUN | changes).items())
+    page.get(f"{served.address}/?{query}")
+    find(page, "TP")
+    find(page, "rows-total")
+
+
+def state(page) -> dict[str, str]:
+    return page.execute_script("return Object.fromEntries(new URLSearchParams(location.search))")
+
+
+def shown(page) -> dict[str, float]:
+    """The confusion matrix and the rates, as the page says them."""
+    matrix = {name: find(page, name).find_element(By.CLASS_NAME, "count") for name in MATRIX}
+    counts = {name: int(cell.text.replace(",", "")) for name, cell in matrix.items()}
+    return counts | {name: float(find(page, name).text) for name in RATES}
+
+
+MATRIX = ("TP", "FP", "FN", "TN")
+RATES = ("precision", "recall", "F1", "FPR", "accuracy")
+
+
+def expected(settings, threshold: float) -> dict[str, float]:
+    """The same, counted here."""
+    _, y, scores = view(settings)
+    flagged = scores > threshold
+    counts = [flagged & (y == 1), flagged & (y == 0), ~flagged & (y == 1), ~flagged & (y == 0)]
+    numbers = dict(zip(MATRIX, [int(c.sum()) for c in counts], strict=True))
+    rates = Metrics.at_threshold(y, scores, threshold) | {"FPR": flagged[y == 0].mean()}
+    return numbers | {name: pytest.approx(rates[name], abs=5.1e-5) for name in RATES}
+
+
+def test_first_page_chooses_something_and_a_run_can_be_chosen(page, served):
+    page.get(served.address)
+    find(page, "TP")
+    links = {link.text: link for link in page.find_elements(By.CSS_SELECTOR, ".detectors .link")}
+    assert list(links) == ["A3-n5", "A3-n10", "Autoencoder", "IsolationForest"]
+    links["Autoencoder"].click()
+    wait(page, lambda: state(page).get("run") == "Autoencoder")
+    wait(page, lambda: page.title.startswith("Autoencoder"))
+    assert page.find_element(By.CSS_SELECTOR, "tr[data-run=Autoencoder]").get_attribute(
+        "aria-current"
+    )
+    Select(page.find_element(By.NAME, "seed")).select_by_visible_text("1")
+    wait(page, lambda: state(page)["seed"] == "1")
+    assert "Pollution" in page.page_source
+
+
+def test_keys_and_pointer_move_the_threshold(page, served, settings):
+    open_run(page, served)
+    slider = find(page, "threshold-slider")
+    start = shown(page)
+    assert start == expected(settings, float(find(page, "threshold").get_property("value")))
+    seen = [start]
+    for keys in (Keys.ARROW_LEFT * 3, Keys.PAGE_UP, Keys.HOME, Keys.END, Keys.PAGE_DOWN * 4):
+        before = state(page).get("threshold")
+        slider.send_keys(keys)
+        wait(page, lambda before=before: state(page).get("threshold") != before)
+        threshold = float(state(page)["threshold"])
+        assert float(slider.get_attribute("aria-valuenow")) == threshold
+        seen.append(shown(page))
+        assert seen[-1] == expected(settings, threshold)
+    assert (seen[3]["FN"], seen[3]["TN"]) == (0, 0)  # Home flags every row
+    assert (seen[4]["TP"], seen[4]["FP"]) == (0, 0)  # End flags none
+    drag = ActionChains(page).move_to_element(slider).click_and_hold()
+    drag.move_by_offset(-150, 0).move_by_offset(-60, 5).release().perform()
+    wait(page, lambda: float(state(page)["threshold"]) != threshold)
+    assert shown(page) == expected(settings, float(state(page)["threshold"])) != seen[-1]
+    assert "precision" in find(page, "live").get_attribute("textContent")
+
+
+def test_thresholds_of_validation_rows_and_typed_ones(page, served, settings):
+    open_run(page, served)
+    button = page.find_element(By.XPATH, "//button[starts-with(., 'FPR 5 %')]")
+    button.click()
+    wait(page, lambda: "threshold" in state(page))
+    first = float(state(page)["threshold"])
+    assert shown(page) == expected(settings, first)
+    box = find(page, "threshold")
+    box.clear()
+    box.send_keys("0.25", Keys.ENTER)
+    wait(page, lambda: state(page)["threshold"] == "0.25")
+    assert shown(page) == expected(settings, 0.25)
+
+
+def test_curves_are_exact_with_ties(page, served):
+    """The browser's own arithmetic against scikit-learn's."""
+    page.get(served.address)
+    rng = np.random.default_rng(0)
+    scores = np.sort(rng.normal(size=500).round(1).astype(np.float32))[::-1]
+    y = (rng.random(500) < 1 / (1 + np.exp(-scores))).astype(int)
+    found = page.execute_async_script(
+        """
+        const [scores, labels, thresholds, done] = arguments;
+        import("/metrics.js").then(({ Scores }) => {
+          const anomalous = labels.reduce((a, b) => a + b, 0);
+          const s = new Scores(Float32Array.from(scores), Uint8Array.from(labels),
+            labels.length - anomalous, anomalous);
+          const { auc, ap } = s.curves();
+          done({ auc, ap, at: thresholds.map((t) => s.at(t)), t: s.thresholdFor(0.05) });
+        });
+        """,
+        scores.tolist(),
+        y.tolist(),
+        [-9, -0.3, 0.1, 1.2, 9],
+    )
+    assert found["auc"] == pytest.approx(roc_auc_score(y, scores), abs=1e-12)
+    assert found["ap"] == pytest.approx(average_precision_score(y, scores), abs=1e-12)
+    assert found["t"] == pytest.approx(Metrics.threshold_at(scores[y == 0], 0.05))
+    for threshold, mine in zip([-9, -0.3, 0.1, 1.2, 9], found["at"], strict=True):
+        theirs = Metrics.at_threshold(y, scores, threshold)
+        for name in ("accuracy", "precision", "recall", "F1"):
+            assert mine[name] == pytest.approx(theirs[name], abs=1e-12), (threshold, name)
+
+
+def test_filter_sort_page_and_open_a_row(page, served, settings):
+    open_run(page, served, threshold=0.25)
+    _, y, scores = view(settings)
+    page.find_element(By.CSS_SELECTOR, "input[value='false negatives']").click()
+    missed = np.flatnonzero((scores <= np.float32(0.25)) & (y == 1))
+    words = f"{len(missed)} rows: false negatives"
+    wait(page, lambda: find(page, "rows-total").text == words)
+    page.find_element(By.CSS_SELECTOR, "input[value=all]").click()
+    wait(page, lambda: find(page, "rows-total").text == f"{len(y)} rows: all")
+    page.find_element(By.XPATH, "//th/button[starts-with(., 'score')]").click()
+    wait(page, lambda: state(page).get("order") == "up")
+    page.find_element(By.XPATH, "//button[starts-with(., 'next')]").click()
+    wait(page, lambda: state(page).get("page") == "2")
+    third = np.argsort(scores, kind="stable")[25]
+    wait(page, lambda: rows(page)[0] == third)
+    assert len(page.find_elements(By.CSS_SELECTOR, "table.rows canvas")) == 25
+    page.find_element(By.CSS_SELECTOR, f"tr[data-row='{third}'] button").click()
+    wait(page, lambda: find(page, "row-title").text.startswith(f"Row {third}"))
+    assert page.switch_to.active_element.text == str(third)  # the focus stays where it was
+    page.find_element(By.XPATH, "//button[.='Explain this score']").click()
+    wait(page, lambda: "add up to" in find(page, "explanation").text, 60)
+    assert "Layers of the target" in find(page, "explanation").text
+    # a link shows the same again
+    page.get(page.current_url)
+    assert find(page, "row-title").text.startswith(f"Row {third}")
+    assert shown(page) == expected(settings, 0.25)
+    assert rows(page)[0] == third
+    page.back()
+
+
+def rows(page) -> list[int]:
+    script = "return [...document.querySelectorAll('tr[data-row]')].map((r) => +r.dataset.row)"
+    return page.execute_script(script)
+
+
+def test_upload_and_download(page, served, settings, downloads, tmp_path):
+    raw = handler().raw_rows(EXPERIMENT, "test")[0][:].reshape(-1, 64)
+    table = tmp_path / "mine.csv"
+    with open(table, "w", newline="") as file:
+        csv.writer(file).writerows([[f"pixel_{i}" for i in range(64)], *raw.tolist()])
+    page.get(served.address)
+    page.find_element(By.LINK_TEXT, "Score a table").click()
+    find_model = wait(page, lambda: page.find_element(By.NAME, "model"))
+    Select(find_model).select_by_value(MODEL)
+    wait(page, lambda: state(page).get("model") == MODEL)
+    upload = wait(page, lambda: page.find_element(By.NAME, "file"))
+    upload.send_keys(str(table))
+    page.find_element(By.XPATH, "//button[.='Score it']").click()
+    assert wait(page, lambda: find(page, "scored"), 60).text.startswith(f"{len(raw)} rows scored")
+    find(page, "download").click()
+    path = downloads / "scores.csv"
+    wait(page, path.exists)
+    with open(path, newline="") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    assert scores == pytest.approx(kept_scores(settings)["A3-n10"].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("tab", ["results", "score"])
+def test_a_narrow_page_never_scrolls_sideways(page, served, tab):
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        if tab == "results":
+            open_run(page, served, row=3)
+            find(page, "row-title")
+        else:
+            page.get(f"{served.address}/?tab=score")
+            wait(page, lambda: page.find_element(By.NAME, "file"))
+        assert page.execute_script("return document.documentElement.scrollWidth") == 400
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_an_empty_folder_says_what_fills_it(page, tmp_path):
+    empty = Served(Settings(results=tmp_path / "results", models=tmp_path / "models"))
+    try:
+        for tab in ("results", "score"):
+            page.get(f"{empty.address}/?tab={tab}")
+            wait(page, lambda: "make demo" in page.find_element(By.ID, "main").text)
+    finally:
+        empty.stop()
+
+
+def test_everything_can_be_reached_by_keys(page, served):
+    """Tab goes through what can be used, and the focus can be seen."""
+    open_run(page, served)
+    body = page.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.TAB)
+    reached = set()
+    for _ in range(40):
+        active = page.switch_to.active_element
+        reached.add(active.get_attribute("data-testid") or active.get_attribute("name"))
+        outline = active.value_of_css_property("outline-style")
+        assert outline != "none" or active.get_attribute("role") == "slider"
+        active.send_keys(Keys.TAB)
+    assert {"seed", "view", "run", "threshold-slider", "threshold"} <= reached

@@ -1,0 +1,151 @@
+"""do_csv.py: a table of one's own under every protocol, with labels and without."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from test_datahandler import data_set
+from test_protocol_scripts import run
+
+from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.rows import cut
+from libs.scoring import Scorer
+from libs.storage import read_manifest
+from libs.tabular.reading import Block, read
+
+N = 400
+LABELS = ["--label", "class", "--normal", "benign", "calm", "--known", "dos"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Two kinds of normal rows, two of attacks; numbers, a text column, and a constant one."""
+    rng = np.random.default_rng(0)
+    classes = np.array(["benign", "benign", "calm", "dos", "bot"])[np.arange(N) % 5]
+    attack = np.isin(classes, ["dos", "bot"])
+    values = rng.normal(size=(N, 5)).round(4) + 2 * attack[:, None]
+    columns = {f"v{i}": values[:, i] for i in range(5)}
+    columns |= {"protocol": rng.choice(["tcp", "udp"], N), "one": 1, "class": classes}
+    path = tmp_path_factory.mktemp("own") / "flows.csv"
+    pl.DataFrame(columns).write_csv(path)
+    return path
+
+
+def start(table, folder, *words) -> int:
+    places = ["--model_path", folder / "models", "--result_path", folder / "results"]
+    return run("do_csv.py", table, 7, "test", "--dims", 8, 4, "--n_epochs", 1, *words, *places)
+
+
+def test_labelled(table, tmp_path, capsys):
+    """Columns are shown; what is not named is unknown; scores are those of the raw file."""
+    words = [*LABELS, "--n_train_anomalies", 5, 10, "--methods", "A3", "IsolationForest"]
+    assert start(table, tmp_path, *words) == 0
+    out = capsys.readouterr().out
+    assert "2 features: tcp, udp" in out
+    assert "dropped: constant" in out
+    place = "csv-flows/a3-e1/7/benign+calm_known_dos_unknown_bot"
+    metrics = pd.read_csv(tmp_path / "results" / place / "test/transfer.metric.csv", index_col=0)
+    assert {"A3-n5", "A3-n10", "Autoencoder", "IsolationForest"} == set(metrics.index)
+    assert metrics.loc["IsolationForest", "AUC"] > 0.8
+    model = tmp_path / "models" / place / "A3"
+    about = read_manifest(model / "n5+10")["run"]["data"]
+    assert about["table"]["files"] == [str(table.resolve())]
+    assert about["table"]["label"] == "class"
+    (block,) = read(table)
+    found = Scorer(model).columns(block)
+    with np.load(tmp_path / "results" / place / "test/scores.npz") as kept:
+        _, test = cut(np.arange(N), 0.2, 7, "test")
+        for budget in (5, 10):
+            scores = found[f"score-n{budget}"][test]
+            np.testing.assert_allclose(scores, kept[f"A3-n{budget}"], rtol=1e-5)
+        assert set(kept["classes"]) == {"benign", "calm", "dos", "bot"}
+
+
+def test_evaluated_again(table, tmp_path):
+    """evaluate_models.py builds the table again from the manifest, wherever it lies now."""
+    moved = tmp_path / "flows.csv"
+    moved.write_bytes(table.read_bytes())
+    words = [*LABELS, "--n_train_anomalies", 5, "--methods", "DevNet"]
+    for protocol in ("a3", "r2ad2"):
+        assert start(moved, tmp_path, *words, "--protocol", protocol) == 0
+    (tmp_path / "raw").mkdir()
+    moved.rename(tmp_path / "raw/flows.csv")
+    words = ["--in_path", tmp_path / "models", "--out_path", tmp_path / "again"]
+    assert run("evaluate_models.py", 7, *words, "--data_path", tmp_path / "raw") == 0
+    result = pd.read_csv(tmp_path / "again/all_results/all_results_7.csv")
+    assert set(result["protocol"]) == {"a3-e1", "r2ad2-e1"}
+    assert (result["largest_difference"] == 0).all()
+    (tmp_path / "raw/flows.csv").write_text(moved.name)
+    assert run("evaluate_models.py", 7, *words, "--data_path", tmp_path / "raw") == 2
+
+
+def test_unsupervised(table, tmp_path, capsys):
+    """Without a label everything counts as normal; scores, no metrics."""
+    words = ["--protocol", "deepad", "--methods", "MeanDistance", "IsolationForest"]
+    assert start(table, tmp_path, *words) == 0
+    assert "scores, but no metrics" in capsys.readouterr().out
+    folder = tmp_path / "results/csv-flows/deepad-e1/7/unlabelled/test"
+    assert {p.name for p in folder.iterdir()} >= {"scores.npz", "experiment.json"}
+    assert not list(folder.glob("*.metric.csv"))
+    with np.load(folder / "scores.npz") as kept:
+        assert len(kept["MeanDistance"]) == N / 5
+        assert np.isfinite(kept["IsolationForest"]).all()
+    assert json.loads((folder / "experiment.json").read_text())["data"]["table"]["label"] is None
+    model = tmp_path / "models/csv-flows/deepad-e1/7/unlabelled/MeanDistance"
+    assert read_manifest(model / "run")["training"]["rows"] == N * 0.8 * 0.95
+    words = ["--in_path", tmp_path / "models", "--out_path", tmp_path / "again"]
+    assert run("evaluate_models.py", 7, *words) == 2
+    assert "with labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("protocol", "method"), [("a3", "A3"), ("r2ad2", "DeepSAD"), ("argue", "ARGUE")]
+)
+def test_protocols(table, tmp_path, protocol, method):
+    """Each also without known anomalies, and ARGUE with experts for the normal classes."""
+    words = [*LABELS[:-2], "--protocol", protocol, "--methods", method]
+    assert start(table, tmp_path, *words) == 0
+    (path,) = (tmp_path / "results").glob("*/*/7/*/test/unknown.metric.csv")
+    assert f"{method}-n0" in set(pd.read_csv(path)["run"])
+    assert path.parts[-3] == "benign+calm_unknown_bot+dos"
+
+
+def test_other_files_are_other_settings(table, tmp_path, capsys):
+    path = tmp_path / "flows.csv"
+    path.write_bytes(table.read_bytes())
+    words = ["--protocol", "deepad", "--methods", "MeanDistance"]
+    assert start(path, tmp_path, *words) == 0
+    assert start(path, tmp_path, *words) == 0
+    path.write_bytes(table.read_bytes().replace(b"udp", b"tcp", 1))
+    assert start(path, tmp_path, *words) == 2
+    assert "fingerprint" in capsys.readouterr().err
+    assert start(path, tmp_path, *words, "--override") == 0
+
+
+def test_wrong_input(table, tmp_path, capsys):
+    def refused(*words) -> str:
+        assert start(table, tmp_path, *words) == 2
+        return capsys.readouterr().err
+
+    assert "they are benign, bot, calm, dos" in refused("--label", "class")
+    assert "need --label" in refused("--normal", "benign")
+    assert "no column 'klass' for --label" in refused("--label", "klass", "--normal", "benign")
+    assert "no class evil" in refused(*LABELS[:2], "--normal", "benign", "--known", "evil")
+    assert "100 known anomalies wanted" in refused(*LABELS)
+    gone = tmp_path / "none.csv"
+    assert start(gone, tmp_path) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_models_of_other_data_sets_know_their_columns():
+    """Rows of a built-in data set, by the names of its features, in any order."""
+    handler = DataHandler(data_set(300), SplitRules(scale_on="normal"), 1)
+    split = handler.split(Experiment(("a", "b"), ("c",)))
+    raw = handler.data.x[handler._train][np.isin(handler.data.classes[handler._train], ["a", "b"])]
+    frame = pl.DataFrame(
+        {name: raw[:, i].astype(str) for i, name in [(2, "v"), (0, "id"), (1, "u")]}
+    )
+    x = handler.encoder(split).rows(Block(frame, "here", range(1, len(raw) + 1)))
+    np.testing.assert_array_equal(x, split.x_train)

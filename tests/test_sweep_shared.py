@@ -1,0 +1,252 @@
+"""Sweeps that share work: on one folder, on a cluster, with workers and sweeps that die."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from libs import claims, sweeping
+from libs.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = """
+import os, signal, sys, time
+from pathlib import Path
+name = f"{Path(__file__).stem}-{sys.argv[1]}"
+with open("began", "a") as file:
+    print(name, os.environ["OMP_NUM_THREADS"], os.environ.get("CUDA_VISIBLE_DEVICES"), file=file)
+for victim in ("self", "parent"):
+    if Path(f"kill-{victim}-{name}").exists():
+        Path(f"kill-{victim}-{name}").unlink()
+        os.kill(os.getpid() if victim == "self" else os.getppid(), signal.SIGKILL)
+while Path(f"hold-{name}").exists():
+    time.sleep(0.02)
+time.sleep(0.2)
+with open("ended", "a") as file:
+    print(name, file=file)
+"""
+CELLS = {f"do_{name}-{seed}" for name in ("one", "two") for seed in (1, 2, 3)}
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A folder with sweep.py and two scripts that note when they begin and end."""
+    (tmp_path / "sweep.py").symlink_to(ROOT / "sweep.py")
+    for name in ("one", "two"):
+        (tmp_path / f"do_{name}.py").write_text(SCRIPT)
+    (tmp_path / "tmp").mkdir()
+    return tmp_path
+
+
+def start(house: Path, *words, **environment) -> subprocess.Popen:
+    """Sweep over two scripts and three seeds."""
+    command = [sys.executable, str(house / "sweep.py"), "--data_sets", "one", "two"]
+    command += ["--seeds", "1", "2", "3", "--log_path", "logs", *map(str, words)]
+    return subprocess.Popen(
+        command,
+        cwd=house,
+        env=os.environ | {"TMPDIR": str(house / "tmp")} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    out, _ = process.communicate(timeout=100)
+    return out
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def wait_for(condition) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("nothing happened for a minute")
+
+
+def test_two_sweeps_share_the_cells(house):
+    """Each cell runs once, in one of the two; both tell of all."""
+    sweeps = [start(house, "--jobs", 2) for _ in range(2)]
+    outs = [finish(sweep) for sweep in sweeps]
+    assert [sweep.returncode for sweep in sweeps] == [0, 0], outs
+    assert sorted(lines(house / "ended")) == sorted(CELLS)
+    assert all(out.count(" ok ") + out.count("was there") == 6 for out in outs)
+    assert sum(out.count(" ok ") for out in outs) == 6
+    assert not list((house / "logs").glob(".*"))
+
+
+def test_shares_of_the_machine(house):
+    """Two cells at a time have a GPU each; all have the threads that were asked for."""
+    out = finish(start(house, "--jobs", 2, "--threads", 3, CUDA_VISIBLE_DEVICES="4,7"))
+    began = [line.split() for line in lines(house / "began")]
+    assert {threads for _, threads, _ in began} == {"3"}, out
+    assert {gpu for _, _, gpu in began} == {"4", "7"}
+
+
+def test_a_killed_cell_costs_only_itself(house):
+    """It is reported; the next start runs it, and nothing else, again."""
+    (house / "kill-self-do_one-2").touch()
+    first = start(house, "--jobs", 2)
+    out = finish(first)
+    assert first.returncode == 1
+    assert "exit code -9" in out
+    assert set(lines(house / "ended")) == CELLS - {"do_one-2"}
+    again = start(house)
+    assert finish(again).count("was there") == 5
+    assert again.returncode == 0
+    assert sorted(lines(house / "ended")) == sorted(CELLS)
+
+
+def test_a_killed_worker_costs_no_cell(house):
+    """The worker process of joblib dies; what ran beside it is run again."""
+    (house / "kill-parent-do_one-1").touch()
+    sweep = start(house, "--jobs", 2)
+    out = finish(sweep)
+    assert sweep.returncode == 0, out
+    assert set(lines(house / "ended")) == CELLS
+    assert out.count(" ok ") == 6
+
+
+def test_a_killed_sweep_is_taken_over(house):
+    """Everything of it dies at once; a waiting sweep runs what it had begun."""
+    (house / "hold-do_one-1").touch()
+    first = start(house)
+    wait_for(lambda: lines(house / "began"))
+    second = start(house)
+    wait_for(lambda: set(lines(house / "ended")) == CELLS - {"do_one-1"})
+    assert second.poll() is None  # it waits
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    (house / "hold-do_one-1").unlink()
+    assert finish(second).count(" ok ") == 6
+    assert sorted(lines(house / "ended")) == sorted(CELLS)
+
+
+def test_claims_of_other_machines(tmp_path):
+    """A neighbour's claim holds while it is touched; a minute later it is anybody's, once."""
+    claim = tmp_path / ".cell.claim-1"
+    claim.write_text(json.dumps({"machine": "elsewhere", "process": 1}))
+    with claims.claimed(tmp_path, "cell") as free:
+        assert not free
+    os.utime(claim, (time.time() - claims.LEASE - 1,) * 2)
+    with claims.claimed(tmp_path, "cell") as free:
+        assert free
+        with claims.claimed(tmp_path, "cell") as too:
+            assert not too
+    with claims.claimed(tmp_path, "cell") as free:  # released
+        assert free
+    claims.forget(tmp_path, "cell")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_shows_signs_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "BEAT", 0.02)
+    with claims.claimed(tmp_path, "cell"):
+        claim = tmp_path / ".cell.claim-1"
+        os.utime(claim, (1, 1))
+        wait_for(lambda: claim.stat().st_mtime > 1)
+
+
+def test_no_scheduler(monkeypatch):
+    monkeypatch.setattr(sweeping, "PATIENCE", 0.2)
+    with (
+        pytest.raises(UserError, match="no dask scheduler answers there"),
+        sweeping.crew("dask", scheduler="tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("words", [("dask",), ("spark", 1, "tcp://127.0.0.1:9")])
+def test_wrong_backend(words):
+    with pytest.raises(UserError, match="expected loky, or dask"), sweeping.crew(*words):
+        pass
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A dask scheduler and two workers on loopback."""
+    folder = tmp_path_factory.mktemp("cluster")
+    words = ["--scheduler-file", str(folder / "scheduler.json")]
+    dask = [sys.executable, "-m", "dask"]
+    host = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    worker = [*dask, "worker", *words, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    worker += ["--host", "127.0.0.1", "--local-directory", str(folder)]
+    with open(folder / "log", "w") as log:
+        commands = [[*dask, "scheduler", *words, *host], worker, worker]
+        processes = [subprocess.Popen(c, cwd=ROOT, stdout=log, stderr=log) for c in commands]
+    wait_for(lambda: (folder / "log").read_text().count("Registered to") == 2)
+    address = json.loads((folder / "scheduler.json").read_text())["address"]
+    yield address, processes[1:]
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+OWN_SCRIPT = """
+import sys
+import numpy as np
+from pathlib import Path
+seed, place = int(sys.argv[1]), Path(sys.argv[sys.argv.index("--result_path") + 1])
+(place / "own").mkdir(parents=True, exist_ok=True)
+np.save(place / "own" / f"{seed}.npy", np.random.default_rng(seed).random(9))
+"""
+
+
+def test_a_cluster_gives_the_same_files(cluster, house):
+    """Two data sets, three seeds: loky's workers and dask's leave the same numbers."""
+    (house / "do_digits.py").symlink_to(ROOT / "do_digits.py")
+    (house / "do_own.py").write_text(OWN_SCRIPT)
+    options = "--methods IsolationForest --normal 0 1 --known 2 --unknown 3".split()
+    crews = {"loky": ["--jobs", "2"], "dask": ["--backend", "dask", "--scheduler", cluster[0]]}
+    for name, words in crews.items():
+        command = [sys.executable, "sweep.py", "--data_sets", "digits", "own", *words]
+        command += ["--seeds", "1", "2", "3", "--threads", "1", "--log_path", f"{name}/logs", "--"]
+        command += [*options, "--model_path", f"{name}/m", "--result_path", f"{name}/r"]
+        done = subprocess.run(command, cwd=house, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count(" ok ") == 6
+    expected, found = house / "loky/r", house / "dask/r"
+    names = {p.relative_to(expected) for p in expected.rglob("*") if p.is_file()}
+    assert names == {p.relative_to(found) for p in found.rglob("*") if p.is_file()}
+    tables = [name for name in names if name.name.endswith(".metric.csv")]
+    assert len(tables) == 3 * 3  # seeds, views
+    for name in tables:
+        a, b = (pd.read_csv(f / name).drop(columns="seconds") for f in (expected, found))
+        pd.testing.assert_frame_equal(a, b)
+    for name in (name for name in names if name.name == "scores.npz"):
+        with np.load(expected / name) as a, np.load(found / name) as b:
+            np.testing.assert_array_equal(a["IsolationForest"], b["IsolationForest"])
+    for seed in (1, 2, 3):
+        assert (expected / f"own/{seed}.npy").read_bytes() == (
+            found / f"own/{seed}.npy"
+        ).read_bytes()
+
+
+def test_a_killed_worker_of_a_cluster(cluster, house):
+    """Its cell is run by the other worker; nothing else is lost."""
+    address, workers = cluster
+    (house / "hold-do_one-1").touch()
+    sweep = start(house, "--backend", "dask", "--scheduler", address)
+    wait_for(lambda: "do_one-1" in " ".join(lines(house / "began")))
+    owner = json.loads((house / "logs/.one-1-test.claim-1").read_text())["process"]
+    (victim,) = [worker for worker in workers if worker.pid == owner]
+    victim.kill()
+    victim.wait()
+    (house / "hold-do_one-1").unlink()
+    out = finish(sweep)
+    assert sweep.returncode == 0, out
+    assert out.count(" ok ") == 6
+    assert set(lines(house / "ended")) == CELLS
