@@ -53,29 +53,27 @@ def write_report(rows: pd.DataFrame, folder: Path) -> Path:
     """
     found, remarks = selected(rows, Choice(kinds=tuple(KINDS)))
     compared = list(comparisons(found, Choice(kinds=tuple(KINDS))))
-    pictures = {path.name: path for path in write_sweeps(rows, folder)}
+    pictures = write_sweeps(rows, folder)
     table = summary.over_seeds(rows)
     body, contents = [], []
+
+    def head(level: int, name: str, *words: str) -> None:
+        anchor = "-".join("".join(c if c.isalnum() else "-" for c in word) for word in words)
+        contents.append(f'<li><a href="#{anchor}">{html.escape(name)}</a></li>')
+        body.append(f'<h{level} id="{anchor}">{html.escape(name)}</h{level}>')
+
     for protocol, part in table.groupby("protocol", sort=False):
-        body.append(f'<h2 id="{_anchor(protocol)}">Protocol {html.escape(protocol)}</h2>')
-        contents.append(f'<li><a href="#{_anchor(protocol)}">{html.escape(protocol)}</a></li>')
+        head(2, f"Protocol {protocol}", protocol)
         for (data_set, experiment), lines in part.groupby(["data_set", "experiment"], sort=False):
-            anchor = _anchor(protocol, data_set, experiment)
-            name = html.escape(f"{data_set}: {experiment}")
-            contents.append(f'<li><a href="#{anchor}">{name}</a></li>')
-            body.append(f'<h3 id="{anchor}">{name}</h3>')
-            shown = summary.pivot(lines, "**{}**".format)
-            body.append(_table(shown, summary.caption(lines)))
+            head(3, f"{data_set}: {experiment}", protocol, data_set, experiment)
+            body.append(_table(summary.pivot(lines, "**{}**".format), summary.caption(lines)))
             stem = f"{data_set}.{protocol}.{experiment}."
-            body += [_picture(path) for n, path in pictures.items() if n.startswith(stem)]
+            body += [_picture(path) for path in pictures if path.name.startswith(stem)]
             body.append(_seeds(compared, protocol, data_set, experiment))
-        anchor = _anchor(protocol, "over data sets")
-        contents.append(f'<li><a href="#{anchor}">over data sets</a></li>')
-        body.append(f'<h3 id="{anchor}">Protocol {html.escape(protocol)} over data sets</h3>')
+        head(3, f"Protocol {protocol} over data sets", protocol, "over data sets")
         body += [f"<p>{html.escape(r)}</p>" for r in remarks if r.startswith(f"{protocol}:")]
-        own = [c for c in compared if c.setting.protocol == protocol]
-        for group in overview.by_table(own):
-            body += list(_over_data_sets(group, folder))
+        for group in overview.by_table([c for c in compared if c.setting.protocol == protocol]):
+            body += _over_data_sets(group, folder)
     page = (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -140,7 +138,8 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
                 ),
             )
     letters = rows[rows["normal"].isin(FIRST) & rows["data_set"].str.startswith("emnist")]
-    for (data_set, protocol), group in letters.groupby(["data_set", "protocol"]):
+    for (data_set, protocol, _), group in letters.groupby(["data_set", "protocol", "pollution"]):
+        group = group[group["budget"].isna() | (group["budget"] == group["budget"].min())]
         ticks = dict(enumerate(sorted(FIRST.values(), key=lambda name: (len(name), name))))
         places = group["normal"].map(
             {n: i for i, t in ticks.items() for n in FIRST if FIRST[n] == t}
@@ -182,8 +181,10 @@ def _seeds(compared: Sequence[Comparison], protocol: str, data_set: str, experim
     frames, seeds, own = [], 0, ""
     for comparison, setup in here:
         setting = comparison.setting
+        if (setting.budget or 0) != largest:
+            continue
         pairs = comparison.pairs_over_seeds(data_set, setup)
-        if (setting.budget or 0) == largest and len(pairs):
+        if len(pairs):
             seeds = max(seeds, int(pairs[["wins", "ties", "losses"]].sum(axis=1).max()))
             own = comparison.own
             shown = overview.pair_table(pairs, "seeds")
@@ -272,8 +273,3 @@ def _table(frame: pd.DataFrame, caption: str) -> str:
         + "\n".join(lines)
         + f"\n</tbody></table></div><figcaption>{html.escape(caption)}</figcaption></figure>"
     )
-
-
-def _anchor(*words: str) -> str:
-    """An identifier within the page."""
-    return "-".join("".join(c if c.isalnum() else "-" for c in word) for word in words)

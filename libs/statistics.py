@@ -186,7 +186,7 @@ def in_words(pair: pd.Series, blocks: str) -> str:
 def friedman_in_words(table: pd.DataFrame) -> str:
     """Whether the methods of a table differ at all, in a sentence."""
     statistic, p = friedman(table)
-    size = f"{table.shape[1]} methods over {len(table)} data sets"
+    size = f"{table.shape[1]} methods over {len(table)} data set{'s' * (len(table) != 1)}"
     if np.isnan(p):
         return f"No Friedman test: {size} (it needs three methods and two data sets)."
     found = f"Friedman test of {size}: chi-squared {statistic:.2f}, p {_equals(p)}"
