@@ -307,6 +307,18 @@ def test_an_empty_folder_says_what_fills_it(page, tmp_path):
         empty.stop()
 
 
+def test_results_without_measured_views_say_so(page, settings, tmp_path):
+    shutil.copytree(settings.results, tmp_path / "results")
+    for path in (tmp_path / "results").rglob("*.metric.csv"):
+        path.unlink()
+    unlabelled = Served(Settings(results=tmp_path / "results", models=settings.models))
+    try:
+        page.get(unlabelled.address)
+        wait(page, lambda: "no labels to compare" in page.find_element(By.ID, "main").text)
+    finally:
+        unlabelled.stop()
+
+
 def test_everything_can_be_reached_by_keys(page, served):
     """Tab goes through what can be used, and the focus can be seen."""
     open_run(page, served)
