@@ -15,7 +15,7 @@ from libs.datasets import files
 from libs.errors import UserError
 
 T = TypeVar("T")
-BYTES = 32 * 2**20
+BYTES = 16 * 2**20
 """Size of one block: the lines that it takes to fill it."""
 GAPS = ["", "NaN", "nan"]
 Buffer = bytes | memoryview
