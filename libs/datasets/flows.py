@@ -72,8 +72,8 @@ def cleaned(path: Path, frames: Iterable[pd.DataFrame], layout: Layout) -> Itera
         if "date" in frame:
             classes = np.where(classes == "Benign", frame["date"].to_numpy(str), classes)
         complete = np.isfinite(x).all(axis=1)
-        if not complete.all():
-            x, classes = x[complete], classes[complete]
+        if not complete.all():  # column by column, as they lie in memory
+            x, classes = x.T.compress(complete, axis=1).T, classes[complete]
         yield Block(x, classes, len(frame))
 
 
