@@ -18,6 +18,7 @@ from libs import Metrics
 
 selenium = pytest.importorskip("selenium")
 from selenium import webdriver  # noqa: E402
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -102,7 +103,9 @@ def page(driver, served):
 
 
 def wait(page, condition, seconds=20):
-    return WebDriverWait(page, seconds, 0.05).until(lambda _: condition())
+    """What the condition gives; the page may replace an element while one looks at it."""
+    patient = WebDriverWait(page, seconds, 0.05, [StaleElementReferenceException])
+    return patient.until(lambda _: condition())
 
 
 def find(page, name):

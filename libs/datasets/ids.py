@@ -109,7 +109,10 @@ def load(
     for path, day in zip(paths, days, strict=True):
         flows.log_dropped(path, day.rows, day.about["read"])
     dates = [_date(path) for path in paths] if variant or normal_by else []
-    blocks_of = [_dated(day.blocks(), dates, i, variant, normal_by) for i, day in enumerate(days)]
+    blocks_of = [
+        _dated(blocks.ahead(day.blocks()), dates, i, variant, normal_by)
+        for i, day in enumerate(days)
+    ]
     rows = sum(day.rows for day in days)
     features = (*LAYOUT.features, variant) if variant else LAYOUT.features
     classes: list[np.ndarray] = []
