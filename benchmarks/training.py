@@ -126,7 +126,7 @@ def score(args: argparse.Namespace) -> None:
     from libs.Metrics import ranking
 
     for seed in args.scores:
-        for side in ("plain", "ours"):
+        for side in (args.side,) if args.side else ("plain", "ours"):
             split, target, alarm = trainers(args.data_set, side, args.precision, seed)
             target(TARGET_EPOCHS)
             start = time.perf_counter()
@@ -146,10 +146,12 @@ def score(args: argparse.Namespace) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Dispatch to one side's measurement, to the scores, or to the comparison."""
-    if args.side:
+    if args.scores:
+        score(args)
+    elif args.side:
         print(json.dumps(measure(args)))
     else:
-        (score if args.scores else compare)(args)
+        compare(args)
 
 
 if __name__ == "__main__":
@@ -159,5 +161,5 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side; default: 3")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
     parser.add_argument("--scores", type=int, nargs="+", metavar="SEED", help="full length instead")
-    parser.add_argument("--side", choices=("plain", "ours"), help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=("plain", "ours"), help="only this one")
     raise SystemExit(cli.experiment_script(main, parser))
