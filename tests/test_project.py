@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -173,7 +174,9 @@ def test_the_readmes_tables_are_those_of_the_results(tmp_path):
     """`make tables` would change nothing: every number comes from the result files."""
     copy = tmp_path / "README.md"
     copy.write_text((ROOT / "README.md").read_text())
-    words = ["evaluate_results.py", "--in_path", "results", "--out_path", tmp_path]
+    kept = tmp_path / "results"
+    shutil.copytree(ROOT / "results", kept, ignore=shutil.ignore_patterns("digits"))  # the demo's
+    words = ["evaluate_results.py", "--in_path", kept, "--out_path", tmp_path]
     done = subprocess.run(
         [sys.executable, *words, "--readme", copy, "--report"],
         cwd=ROOT,
