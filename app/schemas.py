@@ -85,7 +85,18 @@ class Results(BaseModel):
     listed: list[Listed]
 
 
-class Line(BaseModel):
+class Trained(BaseModel):
+    """What one run on one view was trained on and measured against."""
+
+    prevalence: float | None
+    rows: float | None
+    epochs: float | None
+    updates: float | None
+    seconds: float | None
+    jointly: float | None
+
+
+class Line(Trained):
     """One run on one view for one seed."""
 
     experiment: str
@@ -94,16 +105,10 @@ class Line(BaseModel):
     run: str
     AUC: float | None
     AP: float | None
-    prevalence: float | None
-    rows: float | None
-    epochs: float | None
-    updates: float | None
-    seconds: float | None
-    jointly: float | None
     error: str
 
 
-class Spread(BaseModel):
+class Spread(Trained):
     """One run on one view over its seeds; see `libs.summary.over_seeds`."""
 
     experiment: str
@@ -114,12 +119,6 @@ class Spread(BaseModel):
     AUC_std: float | None
     AP_mean: float | None
     AP_std: float | None
-    prevalence: float | None
-    rows: float | None
-    epochs: float | None
-    updates: float | None
-    seconds: float | None
-    jointly: float | None
     errors: list[str]
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fastapi.testclient import TestClient
 
+from app.api import create_app
 from app.settings import Settings
 from baselines import Autoencoder, IsolationForest
 from libs import datasets
@@ -29,6 +31,10 @@ RULES = SplitRules(test=0.3, validation=0.35)
 
 def handler() -> DataHandler:
     return DataHandler(datasets.load("digits"), RULES, PLACE["seed"])
+
+
+def client_of(settings: Settings) -> TestClient:
+    return TestClient(create_app(settings), base_url="http://127.0.0.1:8050")
 
 
 def write_digits(folder: Path) -> Settings:

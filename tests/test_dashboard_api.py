@@ -17,6 +17,7 @@ from served import (
     MODEL,
     PLACE,
     RUN,
+    client_of,
     copy_result,
     handler,
     kept_scores,
@@ -26,7 +27,6 @@ from served import (
 from sklearn.metrics import average_precision_score, roc_auc_score
 from test_datasets import LINE
 
-from app.api import create_app
 from app.security import HEADERS
 from app.settings import Settings
 from libs import Metrics, datasets, summary
@@ -47,10 +47,6 @@ ADDRESSES = {
     "/api/expected": {"model": MODEL},
     "/api/example": {"model": MODEL},
 }
-
-
-def client_of(settings: Settings) -> TestClient:
-    return TestClient(create_app(settings), base_url="http://127.0.0.1:8050")
 
 
 @pytest.fixture(scope="module")

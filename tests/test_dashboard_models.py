@@ -12,9 +12,8 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from served import EXPERIMENT, MODEL, RUN, handler, kept_scores, view, write_digits
+from served import EXPERIMENT, MODEL, RUN, client_of, handler, kept_scores, view, write_digits
 
-from app.api import create_app
 from app.catalog import Catalog
 from app.predict import predict
 from app.rows import RowSource
@@ -28,10 +27,6 @@ from libs.errors import UserError
 from libs.ExperimentWrapper import ExperimentWrapper
 
 PIXELS = [f"pixel_{i}" for i in range(64)]
-
-
-def client_of(settings: Settings) -> TestClient:
-    return TestClient(create_app(settings), base_url="http://127.0.0.1:8050")
 
 
 @pytest.fixture(scope="module")
