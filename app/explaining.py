@@ -12,7 +12,6 @@ from libs.experiment import Experiment
 
 if TYPE_CHECKING:
     from libs.attribution import Explanation as Found
-    from libs.Detector import Detector
 
 APART = 1e-3
 """Scores that differ by more, in relation, are not of the same model."""
@@ -40,7 +39,7 @@ def explain(
     row = shown.raw.scaled(*handler.scaling(experiment, pollution))[np.array([query.row])]
     with scoring.working:
         detector = scoring.detector(model)
-        if _lacks_reference(detector):  # trained before models kept such rows, or without
+        if detector.lacks_reference:  # trained before models kept such rows, or without
             split = handler.split(experiment, p_contamination=pollution)
             detector.keep_reference(split.x_train[split.y_train == 0], handler.seed)
         found = detector.explain(row, model.budget)
@@ -57,12 +56,6 @@ def explain(
         if by_layer
         else [],
     )
-
-
-def _lacks_reference(detector: "Detector") -> bool:
-    from libs.attribution import GRADIENTS
-
-    return detector.explained_by == GRADIENTS and not hasattr(detector, "reference_")
 
 
 def _words(found: "Found", kept: float) -> str:

@@ -66,6 +66,11 @@ class Explainable:
         self.drawn_ = {"rows": len(kept), "from": f"{len(x)} normal training rows", "seed": seed}
         return self
 
+    @property
+    def lacks_reference(self) -> bool:
+        """Whether `explain` needs reference rows that were never kept."""
+        return self.explained_by == GRADIENTS and not hasattr(self, "reference_")
+
     def explain(self, x: Any, budget: int | None = None) -> Explanation:
         """What each feature contributes to the score of each row.
 

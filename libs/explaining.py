@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from libs import datasets, storage
-from libs.attribution import GRADIENTS, Explanation, strongest
+from libs.attribution import Explanation, strongest
 from libs.Detector import Detector
 from libs.errors import UserError
 from libs.evaluation import split_again
@@ -53,7 +53,7 @@ class Explained:
         about = run.manifest["run"]
         self.data = datasets.reload(about["data"], data_path)
         split = split_again(about, self.data)
-        if self.detector.explained_by == GRADIENTS and not hasattr(self.detector, "reference_"):
+        if self.detector.lacks_reference:
             normal = split.x_train[split.y_train == 0]
             self.detector.keep_reference(normal, about["data"]["seed"])
         x, classes = split.rows(part)
