@@ -11,6 +11,7 @@ from libs.architecture.alarm import side_by_side
 from libs.architecture.bias_free import BIAS_FREE
 from libs.Detector import Detector
 from libs.errors import chosen
+from libs.rows import mean_of
 from libs.seeds import derive_seed
 from libs.training import (
     CHUNK,
@@ -39,9 +40,13 @@ class DeepSVDD(Detector):
 
     Differences from R2-AD2's authors' code: the centre is not computed again from the trained
     encoder; both trainings obey the learning rate (there 1e-4 and 1e-3 whatever is asked for);
-    there is no dropout, as in Ruff's code (there .4: on NSL-KDD's validation rows it takes Deep
-    SAD's AUC from .99 to .79); batch normalisation of convolutions, without scale and shift, does
-    take part.
+    encoders see rows minus the mean of the normal ones; there is no dropout, as in Ruff's code
+    (there .4: on NSL-KDD's validation rows it takes Deep SAD's AUC from .99 to .79); batch
+    normalisation of convolutions, without scale and shift, does take part.
+
+    Why the mean: without biases an encoder answers k times as much to k times a row, so that the
+    distance of rows that all lie near 0 tells their length. On Mammography's validation rows the
+    AUC of Deep SAD is .45, .30 and .26 without and .78, .91 and .88 with it (seeds 1, 2, 3).
 
     Parameters
     ----------
@@ -59,7 +64,9 @@ class DeepSVDD(Detector):
     Attributes
     ----------
     encoder_ : keras.Model
-        Rows to codes.
+        Rows minus ``mean_`` to codes.
+    mean_ : (...) float32
+        Mean of the normal training rows.
     centre_ : (code,) float32
     """
 
@@ -94,11 +101,12 @@ class DeepSVDD(Detector):
             return chosen(BIAS_FREE, "network", self.network)(shape, tuple(self.dims), self.dropout)
 
     def _pretrained(self, x: np.ndarray) -> tuple[list[np.ndarray], Training]:
-        """Train the autoencoder on normal rows; the encoder's weights. Sets the centre."""
+        """Train the autoencoder on normal rows; the encoder's weights. Sets mean and centre."""
         encoder, decoder = self._networks(x.shape[1:])
+        self.mean_ = mean_of(x)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            restored = decoder(encoder(rows, training=True), training=True)
+            restored = decoder(encoder(rows - self.mean_, training=True), training=True)
             return tf.reduce_mean(tf.square(rows - restored))
 
         variables = encoder.trainable_variables + decoder.trainable_variables
@@ -110,7 +118,7 @@ class DeepSVDD(Detector):
             seed=self.random_state,
             name="DeepSVDD autoencoder",
         )
-        codes = scored(row_graph(encoder, x.shape[1:]), x, CHUNK)
+        codes = scored(row_graph(lambda rows: encoder(rows - self.mean_), x.shape[1:]), x, CHUNK)
         self.centre_ = centre_of(codes)
         return encoder.get_weights(), training
 
@@ -124,7 +132,8 @@ class DeepSVDD(Detector):
         sign = np.where(y == 1, -1.0, 1.0).astype(np.float32)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
-            distance = squared_distance(encoder(rows, training=True), self.centre_)
+            codes = encoder(rows - self.mean_, training=True)
+            distance = squared_distance(codes, self.centre_)
             return tf.reduce_mean(tf.pow(distance + SMALLEST, sign[:, None]))
 
         training = train(
@@ -140,15 +149,15 @@ class DeepSVDD(Detector):
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)
-        np.savez(folder / "centre.npz", centre=self.centre_)
+        np.savez(folder / "centre.npz", mean=self.mean_, centre=self.centre_)
 
     def _load(self, folder: Path) -> None:
         super()._load(folder)
         with np.load(folder / "centre.npz", allow_pickle=False) as arrays:
-            self.centre_ = arrays["centre"]
+            self.mean_, self.centre_ = arrays["mean"], arrays["centre"]
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        return squared_distance(self.encoder_(x, training=False), self.centre_)
+        return squared_distance(self.encoder_(x - self.mean_, training=False), self.centre_)
 
 
 class DeepSAD(DeepSVDD):
@@ -168,8 +177,9 @@ class DeepSAD(DeepSVDD):
     Attributes
     ----------
     encoder_ : keras.Model
-        Rows to the codes of every budget, one after the other.
-    centre_ : (code,) float32
+        Rows minus ``mean_`` to the codes of every budget, one after the other.
+    mean_, centre_
+        See `DeepSVDD`.
     """
 
     uses_labels = True

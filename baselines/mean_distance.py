@@ -7,7 +7,7 @@ import numpy as np
 
 from libs.attribution import ERRORS
 from libs.Detector import Detector
-from libs.rows import Rows, blocks
+from libs.rows import Rows, mean_of
 from libs.training import Training
 
 
@@ -23,8 +23,7 @@ class MeanDistance(Detector):
 
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
-        total = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(x))
-        self.mean_ = (total / len(x)).reshape(-1).astype(np.float32)
+        self.mean_ = mean_of(x).reshape(-1)
         return Training(len(x), 1, 1, time.perf_counter() - start)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:

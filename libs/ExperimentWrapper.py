@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from libs import storage
 from libs.attribution import GRADIENTS
-from libs.components import describe
+from libs.components import describe, has_setting
 from libs.DataHandler import DataHandler, Experiment, Split
 from libs.Detector import Detector
 from libs.errors import UserError
@@ -62,7 +62,7 @@ def run_study(
     seed : int
     choice : mapping, optional
         Keyword arguments of `libs.study.chosen_cells`.
-    only : sequence of str, optional
+    only
         See `ExperimentWrapper.run`.
     data_path : path, optional
         Folder of the raw files.
@@ -106,14 +106,14 @@ class ExperimentWrapper:
     handler : DataHandler
     protocol : str
         Whose settings these are; ``-e<N>`` is appended where ``n_epochs`` replaces its lengths,
-        ``-lr<X>`` where ``learning_rate`` replaces its rates.
+        ``-lr<X>`` where ``learning_rate`` replaces its rates, ``-patience<N>`` with early stopping.
     part : {"val", "test"}
         Which rows are scored.
     model_path, result_path : path
-    n_epochs : int, optional
-        Epochs of every network, instead of the methods' own.
-    learning_rate : float, optional
-        Likewise.
+    n_epochs, learning_rate : int and float, optional
+        Of every network, instead of the methods' own.
+    patience : int, optional
+        Of the methods that have such a setting; see `libs.patience`.
     precision : {"float32", "bfloat16"}
         Of the products in training, for the methods that have such a setting.
     override : bool
@@ -136,6 +136,7 @@ class ExperimentWrapper:
         result_path: str | Path = "results",
         n_epochs: int | None = None,
         learning_rate: float | None = None,
+        patience: int | None = None,
         precision: str = "float32",
         override: bool = False,
         reference: bool = True,
@@ -145,6 +146,7 @@ class ExperimentWrapper:
         self.protocol = protocol
         self.protocol += "" if n_epochs is None else f"-e{n_epochs}"
         self.protocol += "" if learning_rate is None else f"-lr{learning_rate:g}"
+        self.protocol += "" if patience is None else f"-patience{patience}"
         self.part = part
         place = Path(handler.data.name) / self.protocol / str(handler.seed)
         self.models = Path(model_path) / place
@@ -153,6 +155,7 @@ class ExperimentWrapper:
             "random_state": handler.seed,
             "epochs": n_epochs,
             "learning_rate": learning_rate,
+            "patience": patience,
             "precision": precision,
         }
         self.override = override
@@ -207,7 +210,10 @@ class ExperimentWrapper:
         trainer = Trainer(self, self.models / folder, split, methods, budgets, about)
         largest = max(budgets, default=0)
         ready = [n for n, m in methods.items() if m.fewest_known <= largest and n not in spare]
-        for name in only or ready:
+        wanted = only or ready
+        if self.forced["patience"] and not any(has_setting(methods[n], "patience") for n in wanted):
+            raise UserError("--patience: none of the methods has early stopping; leave it out")
+        for name in wanted:
             try:
                 trainer.train(name)
             except (storage.WriteError, SettingsError):

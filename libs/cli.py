@@ -94,6 +94,13 @@ OPTIONS = (
     _option("--n_epochs", type=positive, metavar="N", help="of every network (default: its own)"),
     _option("--learning_rate", type=_rate, metavar="X", help="likewise"),
     _option(
+        "--patience",
+        type=positive,
+        metavar="N",
+        help="ARGUE, A4RGUE: stop after N epochs without a new best loss on normal rows that are "
+        "held out for it (default: never)",
+    ),
+    _option(
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
@@ -198,8 +205,9 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of `libs.ExperimentWrapper.run_study` that the command line decides."""
     from libs.runtime import chosen_precision
 
-    places = ("data_path", "model_path", "result_path", "n_epochs", "learning_rate", "override")
-    return {name: getattr(args, name) for name in places} | {
+    places = ("data_path", "model_path", "result_path", "override")
+    settings = ("n_epochs", "learning_rate", "patience")
+    return {name: getattr(args, name) for name in places + settings} | {
         "precision": chosen_precision(args.precision),
         "reference": not args.no_reference,
         "only": args.methods,

@@ -50,6 +50,11 @@ def component(name: str) -> type:
     return getattr(importlib.import_module(COMPONENTS[name]), name)
 
 
+def has_setting(value: BaseEstimator, name: str) -> bool:
+    """Whether a component, or a part of it, has a setting of this name."""
+    return any(key.rpartition("__")[2] == name for key in value.get_params(deep=True))
+
+
 def describe(value: Any) -> Any:
     """Describe a setting in JSON: numbers as they are, components by class and settings."""
     if isinstance(value, BaseEstimator):

@@ -140,6 +140,12 @@ def extent(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray]:
     return np.min(low, axis=0), np.max(high, axis=0)
 
 
+def mean_of(x: np.ndarray | Rows) -> np.ndarray:
+    """Mean of every feature, float32."""
+    total = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(x))
+    return (total / len(x)).astype(np.float32)
+
+
 def collected(
     parts: Iterable[np.ndarray], shape: tuple[int, ...], folders: Iterable[Path] = ()
 ) -> np.ndarray:

@@ -43,13 +43,24 @@ def test_the_centre_is_that_of_training(name, train_rows, test_rows, tmp_path):
     detector = make(name).fit(*train_rows)
     x, y = train_rows
     again = detector.centre_
-    codes = np.asarray(detector.encoder_(x[y == 0]))
+    codes = np.asarray(detector.encoder_(x[y == 0] - detector.mean_))
     assert np.abs(centre_of(codes) - again).max() > 1e-4
     detector.save(tmp_path / "model")
     loaded = Detector.load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.centre_, again)
-    scores = np.square(np.asarray(loaded.encoder_(test_rows[0])) - again).sum(axis=1)
+    codes = np.asarray(loaded.encoder_(test_rows[0] - detector.mean_))
+    scores = np.square(codes - again).sum(axis=1)
     np.testing.assert_allclose(loaded.decision_function(test_rows[0]), scores, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["DeepSVDD", "DeepSAD"])
+def test_where_the_normal_rows_lie_does_not_matter(name, train_rows, test_rows):
+    """Encoders see rows minus the mean of the normal ones (the first weights are the same)."""
+    (x, y), rows = train_rows, test_rows[0]
+    near, far = make(name, epochs=0).fit(x, y), make(name, epochs=0).fit(x + 8, y)
+    np.testing.assert_allclose(far.mean_, x[y == 0].mean(axis=0) + 8, rtol=1e-5)
+    scores = near.decision_function(rows)
+    np.testing.assert_allclose(far.decision_function(rows + 8), scores, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["DeepSVDD", "DeepSAD", "GradCon"])

@@ -16,6 +16,7 @@ from libs.Detector import Detector
 from libs.errors import UserError
 from libs.evaluation import Rescorer
 from libs.ExperimentWrapper import ExperimentWrapper
+from libs.MultiHeadAutoencoder import MultiHeadAutoencoder
 
 EXPERIMENT = Experiment(("0", "1"), ("2",), ("3",))
 QUICK = {"epochs": 2, "batch_size": 64}
@@ -233,6 +234,17 @@ def test_fewer_epochs_have_a_protocol_of_their_own(handler, methods, tmp_path):
     wrapper.run(EXPERIMENT, methods, budgets=(5,))
     found = list((tmp_path / "r").glob("digits/a3-e1/706/*/test/known.metric.csv"))
     assert pd.read_csv(found[0], index_col=0).loc["A3-n5", "epochs"] == 1
+
+
+def test_patience_has_a_protocol_of_its_own(handler, methods, tmp_path):
+    place = {"model_path": tmp_path, "result_path": tmp_path / "r"}
+    wrapper = ExperimentWrapper(handler, "argue", "test", patience=1, **place)
+    experts = MultiHeadAutoencoder(dims=(8, 4), epochs=40, batch_size=64, learning_rate=0.1)
+    wrapper.run(EXPERIMENT, methods | {"MAE": experts}, only=["MAE"])
+    found = list((tmp_path / "r").glob("digits/argue-patience1/706/*/test/known.metric.csv"))
+    assert pd.read_csv(found[0], index_col=0).loc["MAE", "epochs"] < 40
+    with pytest.raises(UserError, match="none of the methods has early stopping"):
+        wrapper.run(EXPERIMENT, methods, only=["Autoencoder"])
 
 
 def test_validation_rows_decide_thresholds(run, handler):

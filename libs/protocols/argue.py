@@ -6,6 +6,8 @@ from baselines import (
     DAGMM,
     REPEN,
     Autoencoder,
+    DeepSAD,
+    DeepSVDD,
     DevNet,
     FAnoGAN,
     GANomaly,
@@ -103,8 +105,10 @@ def argue_methods(
     """
     schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-4}
     kind, mixture = "dense", {"dims": (12, 4, 1), "components": 2}
+    bias_free = {"network": "dense", "dims": dims}
     if dims is None:
         kind, mixture = "conv", {"dims": (60, 30, 10, 1), "components": 4}
+        bias_free = {"network": "conv", "dims": (32,)}
         dims = (16, 8, 8)
     network = {"network": kind, "dims": tuple(dims)}
     autoencoder = Autoencoder(f"argue_{kind}", tuple(dims), **schedule)
@@ -114,6 +118,8 @@ def argue_methods(
         "IsolationForest": IsolationForest(),
         "Autoencoder": autoencoder,
         "DAGMM": DAGMM(**mixture, estimation_dims=(10,), **schedule),
+        "DeepSVDD": DeepSVDD(**bias_free, **schedule),
+        "DeepSAD": DeepSAD(**bias_free, **schedule),
         "DevNet": DevNet(),
         "FAnoGAN": FAnoGAN(**network, **schedule),
         "GANomaly": GANomaly(**network, **schedule),
