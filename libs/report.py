@@ -45,6 +45,8 @@ protocol such as a3-e5 was trained for another number of epochs than its paper's
 def write_report(rows: pd.DataFrame, folder: Path) -> Path:
     """Write ``report.html`` and ``pictures/`` and return the page's path.
 
+    Pictures of earlier reports that this one does not show are removed.
+
     Parameters
     ----------
     rows : DataFrame
@@ -81,6 +83,10 @@ def write_report(rows: pd.DataFrame, folder: Path) -> Path:
         f"<nav><ul>{''.join(contents)}</ul></nav>\n" + "\n".join(filter(None, body)) + "\n</html>\n"
     )
     storage.write_text(folder / "report.html", page)
+    for path in (folder / "pictures").glob("*.*"):
+        drawn = path.suffix in (".png", ".svg")
+        if drawn and f"<figcaption>{html.escape(path.stem)}<" not in page:
+            path.unlink()
     return folder / "report.html"
 
 

@@ -255,8 +255,14 @@ def test_the_report(house, tmp_path):
     rows = summary.collect(house / "results", "test", ())
     sweeps = (rows["pollution"] == 0) & ~rows["run"].str.endswith("-n5")  # drawing takes time
     rows = rows[(rows["data_set"] == "mnist") | (rows["protocol"] == "argue") | sweeps]
+    stale = tmp_path / "b/pictures/mnist.a3.gone.budgets.png"
+    stale.parent.mkdir(parents=True)
+    for path in (stale, stale.with_name("notes.txt")):
+        path.write_text("")
     page = report.write_report(rows, tmp_path / "a").read_text()
     assert page == report.write_report(rows, tmp_path / "b").read_text()
+    names = {p.name for folder in "ab" for p in (tmp_path / folder / "pictures").iterdir()}
+    assert names == {p.name for p in (tmp_path / "a/pictures").iterdir()} | {"notes.txt"}
     assert not re.search(r"(src|href)=.?(https?:)?//", page)
     assert "<script" not in page
     assert page.count("<svg") == len(list((tmp_path / "a/pictures").glob("*.svg")))
