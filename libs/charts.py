@@ -76,9 +76,8 @@ def sweep_picture(path: Path, sweep: Sweep) -> None:
             axes.set_xticks(list(sweep.ticks), list(sweep.ticks.values()))
             low, high = min(sweep.ticks), max(sweep.ticks)
             edge = 0.04 * (high - low)
-            axes.set_xlim(
-                (low / 1.2, high * 1.2) if sweep.logarithmic and low else (low - edge, high + edge)
-            )
+            logarithmic = low / 1.2 if low else -0.2, high * 1.2
+            axes.set_xlim(logarithmic if sweep.logarithmic else (low - edge, high + edge))
             axes.minorticks_off()
             axes.set_xlabel(sweep.label)
         lines, labels = grid[0][0].get_legend_handles_labels()
