@@ -196,10 +196,10 @@ class ExperimentWrapper:
         """
         strange = sorted(set(only or ()) - set(methods))
         if strange:
-            raise UserError(
-                f"unknown method {', '.join(strange)}; expected some of {', '.join(methods)}"
-            )
-        split = self.handler.split(experiment, max(budgets, default=0), schedule, p_contamination)
+            names = ", ".join(methods)
+            raise UserError(f"unknown method {', '.join(strange)}; expected some of {names}")
+        largest = max(budgets, default=0)
+        split = self.handler.split(experiment, largest, schedule, p_contamination)
         folder = experiment.name + (f"-p{p_contamination:g}" if p_contamination else "")
         about = {
             "data": self.handler.describe(),
@@ -208,7 +208,6 @@ class ExperimentWrapper:
             "p_contamination": p_contamination,
         }
         trainer = Trainer(self, self.models / folder, split, methods, budgets, about)
-        largest = max(budgets, default=0)
         ready = [n for n, m in methods.items() if m.fewest_known <= largest and n not in spare]
         wanted = only or ready
         if self.forced["patience"] and not any(has_setting(methods[n], "patience") for n in wanted):
@@ -388,9 +387,9 @@ class Trainer:
         self._failed[name] = error
         expected = isinstance(error, UserError)
         message = str(error) if expected else f"{type(error).__name__}: {error}"
-        names = row_names(name, self.budgets if self.methods[name].uses_labels else ())
+        budgets = self.budgets if self.methods[name].uses_labels else ()
         with storage.locked(self.folder / name):
-            write_failure(self.folder / name, names, message)
+            write_failure(self.folder / name, row_names(name, budgets), message)
             if not expected:
                 path = self.folder / name / "traceback.txt"
                 with storage.replaced_file(path) as temporary:
