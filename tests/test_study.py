@@ -189,5 +189,6 @@ def test_another_learning_rate_has_a_protocol_of_its_own(tmp_path):
         "random_state": 1,
         "epochs": 3,
         "learning_rate": 0.5,
+        "patience": None,
         "precision": "float32",
     }
