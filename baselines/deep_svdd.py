@@ -100,13 +100,17 @@ class DeepSVDD(Detector):
         with seeded(derive_seed(self.random_state, "DeepSVDD", "weights")):
             return chosen(BIAS_FREE, "network", self.network)(shape, tuple(self.dims), self.dropout)
 
+    def _codes(self, encoder: keras.Model, rows: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """What an encoder makes of rows minus their mean."""
+        return encoder(rows - self.mean_, training=training)
+
     def _pretrained(self, x: np.ndarray) -> tuple[list[np.ndarray], Training]:
         """Train the autoencoder on normal rows; the encoder's weights. Sets mean and centre."""
         encoder, decoder = self._networks(x.shape[1:])
         self.mean_ = mean_of(x)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            restored = decoder(encoder(rows - self.mean_, training=True), training=True)
+            restored = decoder(self._codes(encoder, rows, True), training=True)
             return tf.reduce_mean(tf.square(rows - restored))
 
         variables = encoder.trainable_variables + decoder.trainable_variables
@@ -118,7 +122,7 @@ class DeepSVDD(Detector):
             seed=self.random_state,
             name="DeepSVDD autoencoder",
         )
-        codes = scored(row_graph(lambda rows: encoder(rows - self.mean_), x.shape[1:]), x, CHUNK)
+        codes = scored(row_graph(lambda rows: self._codes(encoder, rows), x.shape[1:]), x, CHUNK)
         self.centre_ = centre_of(codes)
         return encoder.get_weights(), training
 
@@ -132,8 +136,7 @@ class DeepSVDD(Detector):
         sign = np.where(y == 1, -1.0, 1.0).astype(np.float32)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
-            codes = encoder(rows - self.mean_, training=True)
-            distance = squared_distance(codes, self.centre_)
+            distance = squared_distance(self._codes(encoder, rows, True), self.centre_)
             return tf.reduce_mean(tf.pow(distance + SMALLEST, sign[:, None]))
 
         training = train(
@@ -157,7 +160,7 @@ class DeepSVDD(Detector):
             self.mean_, self.centre_ = arrays["mean"], arrays["centre"]
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        return squared_distance(self.encoder_(x - self.mean_, training=False), self.centre_)
+        return squared_distance(self._codes(self.encoder_, x), self.centre_)
 
 
 class DeepSAD(DeepSVDD):
