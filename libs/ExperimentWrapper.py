@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from libs import storage
 from libs.attribution import GRADIENTS
-from libs.components import describe, has_setting
+from libs.components import describe, keys_of
 from libs.DataHandler import DataHandler, Experiment, Split
 from libs.Detector import Detector
 from libs.errors import UserError
@@ -199,6 +199,10 @@ class ExperimentWrapper:
             names = ", ".join(methods)
             raise UserError(f"unknown method {', '.join(strange)}; expected some of {names}")
         largest = max(budgets, default=0)
+        ready = [n for n, m in methods.items() if m.fewest_known <= largest and n not in spare]
+        wanted = only or ready
+        if self.forced["patience"] and not any(keys_of(methods[n], "patience") for n in wanted):
+            raise UserError("--patience: none of the methods has early stopping; leave it out")
         split = self.handler.split(experiment, largest, schedule, p_contamination)
         folder = experiment.name + (f"-p{p_contamination:g}" if p_contamination else "")
         about = {
@@ -208,10 +212,6 @@ class ExperimentWrapper:
             "p_contamination": p_contamination,
         }
         trainer = Trainer(self, self.models / folder, split, methods, budgets, about)
-        ready = [n for n, m in methods.items() if m.fewest_known <= largest and n not in spare]
-        wanted = only or ready
-        if self.forced["patience"] and not any(has_setting(methods[n], "patience") for n in wanted):
-            raise UserError("--patience: none of the methods has early stopping; leave it out")
         for name in wanted:
             try:
                 trainer.train(name)
@@ -281,10 +281,9 @@ class Trainer:
     def _configured(self, detector: Detector) -> Detector:
         """Copy a detector, with the run's own settings for itself and its parts."""
         detector = clone(detector)
-        for key in detector.get_params(deep=True):
-            value = self.wrapper.forced.get(key.rpartition("__")[2])
+        for name, value in self.wrapper.forced.items():
             if value is not None:
-                detector.set_params(**{key: value})
+                detector.set_params(**dict.fromkeys(keys_of(detector, name), value))
         return detector
 
     def _complete(self, name: str, detector: Detector) -> list[StoredRun]:

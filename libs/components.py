@@ -50,9 +50,9 @@ def component(name: str) -> type:
     return getattr(importlib.import_module(COMPONENTS[name]), name)
 
 
-def has_setting(value: BaseEstimator, name: str) -> bool:
-    """Whether a component, or a part of it, has a setting of this name."""
-    return any(key.rpartition("__")[2] == name for key in value.get_params(deep=True))
+def keys_of(value: BaseEstimator, name: str) -> list[str]:
+    """Keys of `set_params` under which a component and its parts have a setting of this name."""
+    return [key for key in value.get_params(deep=True) if key.rpartition("__")[2] == name]
 
 
 def describe(value: Any) -> Any:
