@@ -71,13 +71,14 @@ def sweep_picture(path: Path, sweep: Sweep) -> None:
                 _draw_sweep(axes, shown, metric, methods)
                 axes.set_title(f"{view}: {metric}", fontsize=10, loc="left")
         for axes in grid[1]:
-            if sweep.logarithmic:
-                axes.set_xscale("symlog", linthresh=1)
-            axes.set_xticks(list(sweep.ticks), list(sweep.ticks.values()))
             low, high = min(sweep.ticks), max(sweep.ticks)
             edge = 0.04 * (high - low)
-            logarithmic = low / 1.2 if low else -0.2, high * 1.2
-            axes.set_xlim(logarithmic if sweep.logarithmic else (low - edge, high + edge))
+            limits = low - edge, high + edge
+            if sweep.logarithmic:
+                axes.set_xscale("symlog", linthresh=1)
+                limits = low / 1.2 if low else -0.2, high * 1.2
+            axes.set_xticks(list(sweep.ticks), list(sweep.ticks.values()))
+            axes.set_xlim(limits)
             axes.minorticks_off()
             axes.set_xlabel(sweep.label)
         lines, labels = grid[0][0].get_legend_handles_labels()
