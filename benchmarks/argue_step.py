@@ -128,7 +128,7 @@ def _network(
     """A dense network with the weights of ARGUE's ``model``, whose first kernel may be split."""
     weights = {w.path: w.numpy() for w in model.weights}
     kernel = np.concatenate([weights[f"{part}/kernel"] for part in parts])
-    rest = [w.numpy()[0] for w in model.weights if "einsum" in w.path]
+    rest = [w.numpy()[0] for w in model.weights if "thinned" in w.path]
     widths = [kernel.shape[1], *(w.shape[1] for w in rest[:-2:2])]
     stack = [keras.Input((len(kernel),))]
     for width in widths:

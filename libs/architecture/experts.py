@@ -14,6 +14,7 @@ from keras import layers
 
 from libs.architecture.alarm import POLICIES
 from libs.architecture.parts import PARTS, joined
+from libs.architecture.thinned import ThinnedDense
 from libs.errors import chosen
 
 
@@ -169,18 +170,9 @@ def _parallel_rest(
     dtype: str,
 ) -> keras.KerasTensor:
     """All layers after the first kernel: (n, ..., copies, dims[0]) to (n, ..., copies, outputs)."""
-    *others, copies, width = hidden.shape[1:]
+    *_, copies, width = hidden.shape
     for i, units in enumerate([*dims[1:], outputs], start=1):
-        shape = (None, *others, 1, width)
-        hidden = layers.ReLU(dtype=dtype)(hidden)
-        drop = layers.Dropout(dropout, noise_shape=shape, seed=seed + i, dtype=dtype)
-        hidden = drop(hidden)
-        dense = layers.EinsumDense(
-            "neci,cio->neco" if others else "nci,cio->nco",
-            (*[None] * len(others), copies, units),
-            bias_axes="co",
-            dtype=dtype,
-        )
+        dense = ThinnedDense(units, dropout, seed + i, dtype=dtype)
         hidden, kernel = dense(hidden), _glorot((width, units), seed + i)
         dense.set_weights([np.tile(kernel, (copies, 1, 1)), np.zeros((copies, units))])
         width = units
