@@ -12,9 +12,9 @@ LEVELS = 2**16
 class ThinnedDense(keras.layers.Layer):
     """What `ReLU`, `Dropout` and a dense layer do in turn, for several networks side by side.
 
-    Keras draws a float for every unit, and on a CPU its three passes over the activations and
-    their gradients take longer than the products. Here the units' fates are 16-bit integers, what
-    is left is scaled by way of the kernel, and one pass back serves ReLU and dropout.
+    Keras draws a float for every unit, and on a CPU what it does between two products takes about
+    as long as they do. Here the units' fates are 16-bit integers, what is left is scaled by way of
+    the kernel, and one pass back serves ReLU and dropout.
 
     Parameters
     ----------
