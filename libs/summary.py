@@ -181,10 +181,11 @@ def caption(table: pd.DataFrame) -> str:
         f"{view} {decimals(rows['prevalence'].mean(), 2)}"
         for view, rows in table.groupby("view", sort=False)
     ]
+    shared = (table["jointly"] > 1).any()
     return (
         f"{first['data_set']}, protocol {first['protocol']}, {first['experiment']}: mean±standard "
-        f"deviation over n seeds; prevalence (AP of a constant score): {', '.join(prevalence)}; "
-        "seconds/4: one training served four budgets"
+        f"deviation over n seeds; prevalence (AP of a constant score): {', '.join(prevalence)}"
+        + ("; seconds/4: one training served four budgets" if shared else "")
     )
 
 

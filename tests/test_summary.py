@@ -43,6 +43,12 @@ def test_the_best_is_marked(rows):
     assert shown.loc["A3-n5", "seconds"] == "1.5/2"
 
 
+def test_caption_explains_shared_seconds_where_there_are_any(rows):
+    note = "one training served four budgets"
+    assert note in summary.caption(summary.over_seeds(rows))
+    assert note not in summary.caption(summary.over_seeds(rows.assign(jointly=1.0)))
+
+
 def test_latex_escapes(rows):
     table = summary.over_seeds(rows.assign(data_set="a_b"))
     text = summary.latex(summary.pivot(table, r"\textbf{{{}}}".format), summary.caption(table))
