@@ -171,17 +171,18 @@ class ARGUE(Detector):
 
         def step(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
             batch = rows, anomaly.generate(rows, seed), rank, group, self._weights(rank)
-            total, of_alarm, of_gate = 0.0, alarm.zeros(), gate.zeros()
+            total, of_alarm, of_gate = tf.zeros(2), alarm.zeros(), gate.zeros()
             for first in tf.range(0, tf.shape(rows)[0], BLOCK):
                 with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                     tape.watch([*alarm.variables, *gate.variables])
                     losses = self._losses(*(part[first : first + BLOCK] for part in batch))
                 of_alarm = added(of_alarm, tape.gradient(losses[0], alarm.variables))
                 of_gate = added(of_gate, tape.gradient(losses[1], gate.variables))
-                total += tf.add_n(losses)
+                # as a pair: TensorFlow 2.21 breaks a sum of three scalars in a loop on images
+                total += tf.stack(losses)
             alarm.apply(of_alarm)
             gate.apply(of_gate)
-            return total
+            return tf.reduce_sum(total)
 
         return step
 

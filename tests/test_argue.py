@@ -434,6 +434,15 @@ def test_images(tmp_path):
     np.testing.assert_array_equal(loaded.decision_function(x), argue.decision_function(x))
 
 
+def test_batches_of_several_blocks_of_images():
+    """TensorFlow's optimiser of graphs once gave two steps one name for a sum's buffer."""
+    rng = np.random.default_rng(0)
+    x = rng.random((1600, 28, 28, 1)).astype(np.float32)
+    target = MultiHeadAutoencoder("conv", (16, 8, 8), epochs=0)
+    argue = ARGUE(target, batch_size=512, epochs=2).fit(x, classes=np.tile(list("abcde"), 320))
+    assert argue.training_.updates == 8
+
+
 # --- patience ------------------------------------------------------------------------------------
 def test_patience_ends_the_training_at_its_best(rows):
     """Fewer epochs than allowed, and the weights of the best one."""
