@@ -222,7 +222,10 @@ def run_all(cells: Sequence[Cell], crew: Crew, place: Place) -> list[Outcome]:
                 with joblib.parallel_config(backend=crew.backend):
                     parallel = Parallel(workers, batch_size=1, return_as="generator_unordered")
                     for outcome in parallel(delayed(run_cell)(c, crew, place) for c in waiting):
-                        if not outcome.busy:
+                        if died and outcome.skipped and outcome.reason:
+                            # perhaps joblib, which kills the other workers, killed its process
+                            _note(outcome.cell, place.logs).unlink(missing_ok=True)
+                        elif not outcome.busy:
                             outcomes[outcome.cell.name] = outcome
                             ended = "failed" if outcome.reason else "ok"
                             advance(1, f"{outcome.cell.name} {ended}")

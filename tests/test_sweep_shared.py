@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,12 +23,12 @@ from pathlib import Path
 name = f"{Path(__file__).stem}-{sys.argv[1]}"
 with open("began", "a") as file:
     print(name, os.environ["OMP_NUM_THREADS"], os.environ.get("CUDA_VISIBLE_DEVICES"), file=file)
+while Path(f"hold-{name}").exists():
+    time.sleep(0.02)
 for victim in ("self", "parent"):
     if Path(f"kill-{victim}-{name}").exists():
         Path(f"kill-{victim}-{name}").unlink()
         os.kill(os.getpid() if victim == "self" else os.getppid(), signal.SIGKILL)
-while Path(f"hold-{name}").exists():
-    time.sleep(0.02)
 time.sleep(0.2)
 with open("ended", "a") as file:
     print(name, file=file)
@@ -118,6 +119,25 @@ def test_a_killed_worker_costs_no_cell(house):
     assert sweep.returncode == 0, out
     assert set(lines(house / "ended")) == CELLS
     assert out.count(" ok ") == 6
+
+
+def test_a_cell_killed_with_its_worker_is_run_again(house):
+    """Its worker may live long enough to note that it failed."""
+    holds = [house / f"hold-do_one-{seed}" for seed in (1, 2)]
+    for hold in holds:
+        hold.touch()
+    (house / "kill-parent-do_one-1").touch()
+    sweep = start(house, "--jobs", 2)
+    wait_for(lambda: len(lines(house / "began")) == 2)
+    words = [str(house / "do_one.py"), "2", "test"]
+    note = {"command": shlex.join(words), "seconds": 0, "reason": "exit code -9: no output"}
+    (house / "logs/one-2-test.json").write_text(json.dumps(note))
+    holds[0].unlink()
+    wait_for(lambda: sum("do_one-2" in line for line in lines(house / "began")) == 2)
+    holds[1].unlink()
+    out = finish(sweep)
+    assert sweep.returncode == 0, out
+    assert set(lines(house / "ended")) == CELLS
 
 
 def test_a_killed_sweep_is_taken_over(house):

@@ -250,18 +250,11 @@ def _parsed(
     types = dict.fromkeys(names, pa.string())
     convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False)
 
-    def table(use_threads: bool) -> pa.Table:
-        options = pa.csv.ReadOptions(
-            column_names=names, use_threads=use_threads, block_size=LONGEST + PIECE
-        )
-        return pa.csv.read_csv(pa.BufferReader(piece), options, parse, convert)
-
+    # a thread of Arrow's that still holds the piece when Python ends would abort the process;
+    # with a block for all of it they are no faster
+    options = pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=LONGEST + PIECE)
     try:
-        return pl.from_arrow(table(use_threads=True))
-    except pa.ArrowInvalid:
-        pass
-    try:
-        return pl.from_arrow(table(use_threads=False))  # fails too, but knows the row
+        return pl.from_arrow(pa.csv.read_csv(pa.BufferReader(piece), options, parse, convert))
     except pa.ArrowInvalid as error:
         raise _bad_row(str(error), source, first) from error
 
