@@ -62,7 +62,7 @@ def start(house: Path, *words, **environment) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> str:
-    out, _ = process.communicate(timeout=100)
+    out, _ = process.communicate(timeout=300)
     return out
 
 
