@@ -17,6 +17,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 DASHES = ("-", "--", "-.", ":")
 SHOWN = 14
 """ROC curves in one picture, those of the highest AUC; more could not be told apart."""
+INSIDE = 11
+"""So many names leave the curves free; where there are more, they stand beside the picture."""
 
 
 def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -51,7 +53,8 @@ def roc_picture(
     aucs : mapping of name to float
     title, subtitle : str
     """
-    with _page(path, 6.4, 5.6) as figure:
+    beside = len(curves) > INSIDE
+    with _page(path, 8.8 if beside else 6.4, 5.6) as figure:
         axes = figure.add_subplot()
         styles = _styles(list(curves))
         ranked = sorted(curves, key=lambda n: -aucs[n])
@@ -67,7 +70,10 @@ def roc_picture(
         axes.set_ylabel("true-positive rate")
         _entitle(axes, title, subtitle)
         axes.grid(color="#dddddd", linewidth=0.6)
-        axes.legend(loc="lower right", fontsize=9, framealpha=0.95)
+        if beside:
+            figure.legend(loc="outside right center", fontsize=9)
+        else:
+            axes.legend(loc="lower right", fontsize=9, framealpha=0.95)
 
 
 @dataclass(frozen=True)
