@@ -98,6 +98,7 @@ class Comparison:
         """A row per data set and setup; ``(mean, std or count)`` over seeds of each method."""
         groups = self.values.groupby(["data_set", "setup", "method"])[self.setting.metric]
         table = groups.agg(["mean", "std", "count"]).unstack("method")
+        table = table.sort_index(key=lambda names: names.str.replace("_", " "))  # A before A+B
         order = sorted(table["mean"], key=lambda name: (name != self.own, natural(name)))
         return table.reindex(columns=order, level="method")
 

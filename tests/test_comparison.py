@@ -129,6 +129,7 @@ def test_printed_commands(words, house, monkeypatch, capsys, tmp_path):
     if "first" in words:
         assert "| A-H |" in markdown
         assert list((tmp_path / "pictures").glob("emnist.argue.*.letters.svg"))
+        assert table["setup"].str.len().is_monotonic_increasing  # A, A+B, ...
     if "kdd" in words:
         assert set(table["data_set"]) == {"nslkdd"}
         names = [p.name.split(".", 3)[-1] for p in (tmp_path / "pictures").glob("*.png")]
