@@ -33,6 +33,12 @@ KINDS = {
 where no class is known, the unknown ones take their place."""
 
 
+def place_order(place: tuple[str, str]) -> tuple[str, str]:
+    """Sort key of a data set and a setup that puts the normal class A before A+B."""
+    data_set, setup = place
+    return data_set, setup.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class Choice:
     """What a command line asks for; empty: whatever is there.
@@ -98,7 +104,7 @@ class Comparison:
         """A row per data set and setup; ``(mean, std or count)`` over seeds of each method."""
         groups = self.values.groupby(["data_set", "setup", "method"])[self.setting.metric]
         table = groups.agg(["mean", "std", "count"]).unstack("method")
-        table = table.sort_index(key=lambda names: names.str.replace("_", " "))  # A before A+B
+        table = table.reindex(sorted(table.index, key=place_order))
         order = sorted(table["mean"], key=lambda name: (name != self.own, natural(name)))
         return table.reindex(columns=order, level="method")
 

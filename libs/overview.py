@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from libs import statistics, storage, summary
-from libs.comparison import FIRST, KINDS, Comparison
+from libs.comparison import FIRST, KINDS, Comparison, place_order
 from libs.results import natural
 from libs.tables import decimals, show_plain
 
@@ -23,7 +23,7 @@ INTERVAL = (
 
 def place_names(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], str]:
     """A short name of each data set and setup: numbered where a data set has several setups."""
-    places = sorted({place for c in comparisons for place in c.cells.index})
+    places = sorted({place for c in comparisons for place in c.cells.index}, key=place_order)
     names = {}
     for data_set, setup in places:
         setups = [other for name, other in places if name == data_set]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from libs import comparison, report, summary
+from libs import comparison, overview, report, summary
 from libs.comparison import Choice, comparisons, selected
 from libs.errors import UserError
 
@@ -166,6 +166,15 @@ def collected(house: Path, **choice):
     """The comparisons of the rows in a folder; and what was left out."""
     rows, remarks = selected(summary.collect(house, "test", ()), Choice(**choice))
     return list(comparisons(rows, Choice(**choice))), remarks
+
+
+def test_experiments_are_numbered_in_the_order_of_their_rows(tmp_path):
+    for n in (1, 2, 3):
+        classes = {"normal": list("abc")[:n], "known": ["d"], "unknown": []}
+        write(tmp_path, "mnist", "argue", 110, classes, PLAIN)
+    found = collected(tmp_path)[0][0]
+    names = overview.place_names([found])
+    assert [names[place] for place in found.cells.index] == ["mnist (1)", "mnist (2)", "mnist (3)"]
 
 
 def test_missing_cells_are_left_out_and_said(tmp_path):
