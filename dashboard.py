@@ -13,14 +13,14 @@ import os
 import socket
 from pathlib import Path
 
-from libs import cli
+from libs.utils.command_line import plain_parser, run
 
 PORT = 8050
 
 
 def main(args: argparse.Namespace) -> None:
     """Serve until interrupted."""
-    from libs.errors import UserError
+    from libs.utils.errors import UserError
 
     try:
         import uvicorn
@@ -59,7 +59,7 @@ def _port() -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Options of the script."""
-    options = cli.plain_parser(__doc__)
+    options = plain_parser(__doc__)
     add = options.add_argument
     add("--port", type=int, default=_port(), help=f"default: $CDSW_APP_PORT or {PORT}; 0: any")
     add("--results", type=Path, default=Path("results"), help="default: results")
@@ -78,4 +78,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.run(main, parser()))
+    raise SystemExit(run(main, parser()))

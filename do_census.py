@@ -8,12 +8,12 @@ takes the test file for both.
     A3_DATA=/where/the/data/is python do_census.py 110 test
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 
 def argue(args):
     """Both sexes against high incomes."""
-    from libs.protocols.argue import argue_study
+    from libs.experiments.protocols.argue import argue_study
 
     return argue_study(
         "census",
@@ -28,4 +28,4 @@ def argue(args):
 PROTOCOLS = {"argue": argue}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

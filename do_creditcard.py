@@ -13,18 +13,18 @@ few frauds for a sweep over pollution.
     A3_DATA=/where/the/data/is python do_creditcard.py 110 test --protocol r2ad2
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 
 def a3(args):
     """Fraud against all other payments."""
     from baselines import Autoencoder
     from libs.DataHandler import Experiment, SplitRules
-    from libs.protocols.a3 import a3_cells, a3_methods
-    from libs.study import Study
+    from libs.experiments.protocols.a3 import a3_cells, a3_methods
+    from libs.experiments.study import Study
 
     def methods(handler):
-        times = handler.stretch(normal=("0",), epochs=60, batch_size=256)
+        times = handler.epoch_factor(normal=("0",), epochs=60, batch_size=256)
         return a3_methods(Autoencoder(dims=(50, 25, 10, 5)), times=times)
 
     return Study(
@@ -37,7 +37,7 @@ def a3(args):
 
 def r2ad2(args):
     """Fraud against all other payments, with 5 to 100 known frauds."""
-    from libs.protocols.r2ad2 import r2ad2_study
+    from libs.experiments.protocols.r2ad2 import r2ad2_study
 
     return r2ad2_study(
         "creditcard",
@@ -52,4 +52,4 @@ def r2ad2(args):
 PROTOCOLS = {"a3": a3, "r2ad2": r2ad2}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

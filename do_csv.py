@@ -17,15 +17,16 @@ Networks train longer on small tables, until the alarm network gets 10,000 updat
 
 from pathlib import Path
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
+from libs.utils.command_line import positive
 
 
 def study(args, rules, methods, budgets):
     """The study of the command line's experiment; ``budgets`` where anomalies are known."""
     from libs.DataHandler import Experiment
-    from libs.datasets.own import UNLABELLED, OwnTable
-    from libs.errors import UserError
-    from libs.study import Cell, Study
+    from libs.datasets.tabular.own import UNLABELLED, OwnTable
+    from libs.experiments.study import Cell, Study
+    from libs.utils.errors import UserError
 
     options = {"label": args.label, "missing": args.missing}
     table = OwnTable.of(args.files, args.test_file, **options)
@@ -49,11 +50,11 @@ def a3(args):
     """A3 and the baselines of its paper."""
     from baselines import Autoencoder
     from libs.DataHandler import SplitRules
-    from libs.protocols.a3 import BUDGETS, a3_methods
+    from libs.experiments.protocols.a3 import BUDGETS, a3_methods
 
     def methods(handler):
         normal = args.normal or set(handler.data.classes)
-        times = handler.stretch(tuple(normal), epochs=60, batch_size=args.batch_size)
+        times = handler.epoch_factor(tuple(normal), epochs=60, batch_size=args.batch_size)
         autoencoder = Autoencoder(dims=tuple(args.dims))
         return a3_methods(autoencoder, batch_size=args.batch_size, times=times)
 
@@ -63,14 +64,14 @@ def a3(args):
 def deepad(args):
     """The detectors of deepad, which use no labels."""
     from libs.DataHandler import SplitRules
-    from libs.protocols.deepad import deepad_methods
+    from libs.experiments.protocols.deepad import deepad_methods
 
     return study(args, SplitRules(scale_on="normal"), lambda handler: deepad_methods(), (0,))
 
 
 def r2ad2(args):
     """R2-AD2 and the baselines of its paper."""
-    from libs.protocols.r2ad2 import ALARM_BIG, BUDGETS, RULES, r2ad2_methods
+    from libs.experiments.protocols.r2ad2 import ALARM_BIG, BUDGETS, RULES, r2ad2_methods
 
     def methods(handler):
         return r2ad2_methods(tuple(args.dims), args.batch_size, ALARM_BIG)
@@ -80,7 +81,7 @@ def r2ad2(args):
 
 def argue(args):
     """ARGUE, an expert for each normal class, A4RGUE, which finds classes, and baselines."""
-    from libs.protocols.argue import RULES, SEMI_SUPERVISED, argue_methods
+    from libs.experiments.protocols.argue import RULES, SEMI_SUPERVISED, argue_methods
 
     def methods(handler):
         return argue_methods(tuple(args.dims), args.batch_size, clusters=5)
@@ -91,7 +92,7 @@ def argue(args):
 PROTOCOLS = {"a3": a3, "deepad": deepad, "r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    parser = cli.study_parser(__doc__, PROTOCOLS, files=True)
+    parser = study_parser(__doc__, PROTOCOLS, files=True)
     add = parser.add_argument
     add("--label", metavar="COLUMN", help="the column of classes (default: no row has one)")
     add("--test_file", type=Path, metavar="FILE", help="test rows (default: a part of FILE)")
@@ -103,11 +104,11 @@ if __name__ == "__main__":
     )
     add(
         "--dims",
-        type=cli.positive,
+        type=positive,
         nargs="+",
         default=[40, 20, 10],
         metavar="N",
         help="widths of the autoencoders (default: 40 20 10)",
     )
-    add("--batch_size", type=cli.positive, default=256, metavar="N", help="default: 256")
-    raise SystemExit(cli.study_script(parser))
+    add("--batch_size", type=positive, default=256, metavar="N", help="default: 256")
+    raise SystemExit(study_script(parser))

@@ -10,12 +10,12 @@ flows; Tor and VPN unknown, with 1 % of pollution, or known.
     A3_DATA=/where/the/data/is python do_darknet.py 110 test --protocol argue
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 
 def r2ad2(args):
     """Tor and VPN known; then only Tor."""
-    from libs.protocols.r2ad2 import r2ad2_study
+    from libs.experiments.protocols.r2ad2 import r2ad2_study
 
     return r2ad2_study(
         "darknet",
@@ -29,7 +29,7 @@ def r2ad2(args):
 
 def argue(args):
     """Flows of three IP protocols against Tor and VPN."""
-    from libs.protocols.argue import argue_study
+    from libs.experiments.protocols.argue import argue_study
 
     return argue_study(
         "darknet",
@@ -45,4 +45,4 @@ def argue(args):
 PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

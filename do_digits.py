@@ -8,7 +8,7 @@ Learning rate and widths were chosen on the validation rows of seeds 1 and 2. Ab
     python do_digits.py 706 test
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 
 def a3(args):
@@ -17,8 +17,8 @@ def a3(args):
     from libs.A3 import A3
     from libs.architecture.anomaly import GaussianNoise
     from libs.DataHandler import Experiment, SplitRules
-    from libs.protocols.a3 import a3_cells
-    from libs.study import Study
+    from libs.experiments.protocols.a3 import a3_cells
+    from libs.experiments.study import Study
 
     experiments = [
         Experiment(normal=tuple("012345"), known=tuple("67"), unknown=tuple("89")),
@@ -48,4 +48,4 @@ def a3(args):
 PROTOCOLS = {"a3": a3}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

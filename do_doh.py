@@ -11,12 +11,13 @@ the networks, which tells attacks by their date; --keep_class_feature does so.
     A3_DATA=/where/the/data/is python do_doh.py 110 test --protocol argue
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
+from libs.utils.command_line import add_flag
 
 
 def r2ad2(args):
     """Malicious flows against benign ones."""
-    from libs.protocols.r2ad2 import r2ad2_study
+    from libs.experiments.protocols.r2ad2 import r2ad2_study
 
     return r2ad2_study(
         "doh",
@@ -29,7 +30,7 @@ def r2ad2(args):
 
 def argue(args):
     """Benign flows of four weeks against malicious ones."""
-    from libs.protocols.argue import argue_study
+    from libs.experiments.protocols.argue import argue_study
 
     return argue_study(
         "doh+week" if args.keep_class_feature else "doh",
@@ -45,6 +46,6 @@ def argue(args):
 PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    parser = cli.study_parser(__doc__, PROTOCOLS)
-    cli.add_flag(parser, "--keep_class_feature", help="argue: the week is an input as well")
-    raise SystemExit(cli.study_script(parser))
+    parser = study_parser(__doc__, PROTOCOLS)
+    add_flag(parser, "--keep_class_feature", help="argue: the week is an input as well")
+    raise SystemExit(study_script(parser))

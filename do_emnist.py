@@ -9,12 +9,13 @@ and so on to H: each time the letters up to M that are not normal take no part.
     A3_DATA=/where/the/data/is python do_emnist.py 110 test --increase_normal 1
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
+from libs.utils.command_line import add_flag
 
 
 def argue(args):
     """Letters of the first half of the alphabet against those of the second."""
-    from libs.protocols.argue import argue_increasing, argue_study
+    from libs.experiments.protocols.argue import argue_increasing, argue_study
 
     settings = {"anomalies": tuple("NOPQRSTUVWXYZ"), "dims": None, "batch_size": 512}
     if args.increase_normal:
@@ -25,6 +26,6 @@ def argue(args):
 PROTOCOLS = {"argue": argue}
 
 if __name__ == "__main__":
-    parser = cli.study_parser(__doc__, PROTOCOLS)
-    cli.add_flag(parser, "--increase_normal", help="A, then A-B, ... A-H as normal letters")
-    raise SystemExit(cli.study_script(parser))
+    parser = study_parser(__doc__, PROTOCOLS)
+    add_flag(parser, "--increase_normal", help="A, then A-B, ... A-H as normal letters")
+    raise SystemExit(study_script(parser))

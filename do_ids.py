@@ -21,21 +21,22 @@ all port scans (7,329 of 7,365 flows).
     A3_DATA=/where/the/data/is python do_ids.py 110 test --protocol argue
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
+from libs.utils.command_line import add_flag
 
 
 def a3(args):
     """Bot, and BruteForce, as the unknown attack."""
     from baselines import Autoencoder
     from libs.DataHandler import Experiment, SplitRules
-    from libs.protocols.a3 import a3_cells, a3_methods
-    from libs.study import Study
+    from libs.experiments.protocols.a3 import a3_cells, a3_methods
+    from libs.experiments.study import Study
 
     normal, others = ("Benign",), ("DoS", "WebAttacks", "Infiltration")
 
     def methods(handler):
         batch = 256 if handler.data.is_sample else 2048
-        times = handler.stretch(normal, epochs=60, batch_size=batch)
+        times = handler.epoch_factor(normal, epochs=60, batch_size=batch)
         return a3_methods(Autoencoder(dims=(150, 80, 40, 20)), batch_size=batch, times=times)
 
     return Study(
@@ -51,7 +52,7 @@ def a3(args):
 
 def r2ad2(args):
     """Four families known; then only Bot and BruteForce."""
-    from libs.protocols.r2ad2 import r2ad2_study
+    from libs.experiments.protocols.r2ad2 import r2ad2_study
 
     return r2ad2_study(
         "ids",
@@ -66,7 +67,7 @@ def r2ad2(args):
 def argue(args):
     """Benign flows of several days against four families."""
     from libs.datasets import ids
-    from libs.protocols.argue import argue_study
+    from libs.experiments.protocols.argue import argue_study
 
     return argue_study(
         "ids+day" if args.keep_class_feature else "ids",
@@ -82,6 +83,6 @@ def argue(args):
 PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    parser = cli.study_parser(__doc__, PROTOCOLS)
-    cli.add_flag(parser, "--keep_class_feature", help="argue: the day is an input as well")
-    raise SystemExit(cli.study_script(parser))
+    parser = study_parser(__doc__, PROTOCOLS)
+    add_flag(parser, "--keep_class_feature", help="argue: the day is an input as well")
+    raise SystemExit(study_script(parser))

@@ -16,7 +16,8 @@ file.
     A3_DATA=/where/the/data/is python do_kdd99.py 2018 test --labels deepad --data_set kdd99+authors
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
+from libs.utils.command_line import fraction
 
 FAMILIES = ("DoS", "Probe", "R2L", "U2R")
 
@@ -24,10 +25,11 @@ FAMILIES = ("DoS", "Probe", "R2L", "U2R")
 def deepad(args):
     """One partition of the test rows, with true labels or deepad's."""
     from libs.DataHandler import Experiment
-    from libs.errors import UserError
-    from libs.protocols.deepad import deepad_study
+    from libs.experiments.protocols.deepad import deepad_study
+    from libs.experiments.thresholds import ThresholdRule
+    from libs.utils.errors import UserError
 
-    threshold = {"rule": args.threshold, "rate": args.rate}
+    threshold = ThresholdRule(args.threshold, args.rate)
     if args.data_set == "kdd99+authors":
         if (args.labels, args.partition) != ("deepad", "8020"):
             raise UserError(
@@ -35,17 +37,17 @@ def deepad(args):
                 "give --labels deepad"
             )
         experiment = Experiment(("normal",), (), ("attack",))
-        return deepad_study(args.data_set, experiment, "authors", **threshold)
+        return deepad_study(args.data_set, experiment, "authors", threshold)
     novel = tuple(f"novel {family}" for family in FAMILIES)
     experiment = Experiment(("normal",), (), FAMILIES + novel)
     if args.labels == "deepad":
         experiment = Experiment(("normal", *novel), (), FAMILIES)
-    return deepad_study(args.data_set, experiment, args.partition, **threshold)
+    return deepad_study(args.data_set, experiment, args.partition, threshold)
 
 
 def parser():
     """Options of every do_ script, and of this one."""
-    shared = cli.study_parser(__doc__, {"deepad": deepad})
+    shared = study_parser(__doc__, {"deepad": deepad})
     add = shared.add_argument
     rows = ("kdd99", "kdd99+unique", "kdd99+41", "kdd99+41+unique", "kdd99+authors")
     add("--data_set", choices=rows, default="kdd99", help="see above (default: kdd99)")
@@ -59,9 +61,9 @@ def parser():
         help="what the shown threshold is best for on validation rows; F1 and accuracy use their "
         "labels (default: FPR)",
     )
-    add("--rate", type=cli.share, default=0.01, help="false-positive rate of FPR (default: .01)")
+    add("--rate", type=fraction, default=0.01, help="false-positive rate of FPR (default: .01)")
     return shared
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(parser()))
+    raise SystemExit(study_script(parser()))

@@ -7,12 +7,12 @@ alarm network. There are too few for a sweep over pollution.
     A3_DATA=/where/the/data/is python do_mammography.py 110 test
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 
 def r2ad2(args):
     """Microcalcifications against other spots."""
-    from libs.protocols.r2ad2 import ALARM_SMALL, r2ad2_study
+    from libs.experiments.protocols.r2ad2 import ALARM_SMALL, r2ad2_study
 
     return r2ad2_study(
         "mammography",
@@ -28,4 +28,4 @@ def r2ad2(args):
 PROTOCOLS = {"r2ad2": r2ad2}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -17,15 +17,16 @@ unknown, with 1 % of pollution, or known.
     python do_mnist.py 110 test --protocol argue
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
+from libs.utils.command_line import add_flag
 
 
 def a3(args):
     """Both choices of digits."""
     from baselines import VAE, Autoencoder
     from libs.DataHandler import Experiment, SplitRules
-    from libs.protocols.a3 import a3_cells, a3_methods
-    from libs.study import Cell, Study
+    from libs.experiments.protocols.a3 import a3_cells, a3_methods
+    from libs.experiments.study import Cell, Study
 
     experiments = [
         Experiment(normal=tuple("012345"), known=tuple("67"), unknown=tuple("89")),
@@ -46,7 +47,7 @@ def a3(args):
 
 def r2ad2(args):
     """Six digits known; then three of them."""
-    from libs.protocols.r2ad2 import r2ad2_study
+    from libs.experiments.protocols.r2ad2 import r2ad2_study
 
     return r2ad2_study(
         "mnist",
@@ -60,7 +61,7 @@ def r2ad2(args):
 
 def argue(args):
     """Five digits normal, five not."""
-    from libs.protocols.argue import argue_study
+    from libs.experiments.protocols.argue import argue_study
 
     return argue_study(
         "mnist",
@@ -75,6 +76,6 @@ def argue(args):
 PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    parser = cli.study_parser(__doc__, PROTOCOLS)
-    cli.add_flag(parser, "--use_vae", help="a3: a VAE as anomaly network, no known anomalies")
-    raise SystemExit(cli.study_script(parser))
+    parser = study_parser(__doc__, PROTOCOLS)
+    add_flag(parser, "--use_vae", help="a3: a VAE as anomaly network, no known anomalies")
+    raise SystemExit(study_script(parser))

@@ -11,7 +11,7 @@ epochs of the alarm network at 1e-5.
 
 from pathlib import Path
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 
 def a3(args):
@@ -19,8 +19,8 @@ def a3(args):
     from baselines import Autoencoder
     from libs.architecture.target import load_target
     from libs.DataHandler import Experiment, SplitRules
-    from libs.protocols.a3 import a3_cells, a3_methods
-    from libs.study import Study
+    from libs.experiments.protocols.a3 import a3_cells, a3_methods
+    from libs.experiments.study import Study
 
     digits, first, last = tuple("0123456789"), tuple("ABCDE"), tuple("VWXYZ")
     autoencoder = Autoencoder(network="conv", dims=(16, 8, 8))
@@ -36,8 +36,8 @@ def a3(args):
 PROTOCOLS = {"a3": a3}
 
 if __name__ == "__main__":
-    parser = cli.study_parser(__doc__, PROTOCOLS)
+    parser = study_parser(__doc__, PROTOCOLS)
     parser.add_argument(
         "--target_path", "-target_path", type=Path, required=True, help="the target, a .keras file"
     )
-    raise SystemExit(cli.study_script(parser))
+    raise SystemExit(study_script(parser))

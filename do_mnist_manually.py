@@ -4,7 +4,7 @@
 python do_mnist_manually.py
 """
 
-from libs import cli
+from libs.utils.command_line import experiment_script, plain_parser
 
 
 def main(args) -> int:
@@ -13,8 +13,8 @@ def main(args) -> int:
     from sklearn.metrics import roc_auc_score
 
     from baselines import Autoencoder
-    from libs import datasets
     from libs.A3 import A3
+    from libs.datasets import registry as datasets
 
     data = datasets.load("mnist", args.data_path)
     x, x_test = data.x / data.maximum, data.x_test / data.maximum
@@ -36,7 +36,7 @@ def main(args) -> int:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     parser.add_argument("--n_epochs", type=int, default=5, help="of both networks; default: 5")
     parser.add_argument("--data_path", help="raw files (default: $A3_DATA, or data)")
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(experiment_script(main, parser))

@@ -15,20 +15,20 @@ argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each IP protocol o
     A3_DATA=/where/the/data/is python do_nslkdd.py 110 test --protocol argue
 """
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 
 def a3(args):
     """Both pairs of families, the one known and the other unknown."""
     from baselines import Autoencoder
     from libs.DataHandler import Experiment, SplitRules
-    from libs.protocols.a3 import a3_cells, a3_methods
-    from libs.study import Study
+    from libs.experiments.protocols.a3 import a3_cells, a3_methods
+    from libs.experiments.study import Study
 
     normal, first, last = ("normal",), ("DoS", "Probe"), ("R2L", "U2R")
 
     def methods(handler):
-        times = handler.stretch(normal, epochs=60, batch_size=256)
+        times = handler.epoch_factor(normal, epochs=60, batch_size=256)
         return a3_methods(Autoencoder(dims=(200, 100, 50, 25)), times=times)
 
     return Study(
@@ -41,7 +41,7 @@ def a3(args):
 
 def r2ad2(args):
     """All families known; then only DoS and Probe."""
-    from libs.protocols.r2ad2 import r2ad2_study
+    from libs.experiments.protocols.r2ad2 import r2ad2_study
 
     return r2ad2_study(
         "nslkdd",
@@ -55,7 +55,7 @@ def r2ad2(args):
 
 def argue(args):
     """Normal connections of three IP protocols against all attacks."""
-    from libs.protocols.argue import argue_study
+    from libs.experiments.protocols.argue import argue_study
 
     return argue_study(
         "nslkdd",
@@ -71,4 +71,4 @@ def argue(args):
 PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS)))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -13,19 +13,19 @@ such rows). The column largest_difference compares with the scores kept when the
 import argparse
 from pathlib import Path
 
-from libs import cli
+from libs.utils.command_line import add_flag, add_folders, plain_parser, run
 
 
 def main(args: argparse.Namespace) -> int:
     """Score every saved experiment of a seed."""
-    from libs.runtime import start_tensorflow
+    from libs.utils.runtime import start_tensorflow
 
     start_tensorflow()
     import pandas as pd
 
-    from libs import storage
-    from libs.errors import UserError
-    from libs.evaluation import Rescorer, saved_experiments
+    from libs.experiments.rescoring import Rescorer, saved_experiments
+    from libs.utils import storage
+    from libs.utils.errors import UserError
 
     if args.folder_suffix not in ("", f"_{args.seed}"):
         raise UserError(
@@ -47,15 +47,15 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     parser.add_argument("seed", type=int, metavar="SEED")
     parser.add_argument("part", nargs="?", choices=("val", "test"), default="test")
-    cli.add_folders(parser, in_path="models", out_path="results")
+    add_folders(parser, in_path="models", out_path="results")
     parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
     parser.add_argument("--folder_suffix", default="", help="_SEED, as the authors' folders end")
-    cli.add_flag(
+    add_flag(
         parser,
         "--use_vae",
         help="only experiments with a VAE as anomaly network; into all_results_vae",
     )
-    raise SystemExit(cli.run(main, parser))
+    raise SystemExit(run(main, parser))

@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libs import cli
+from libs.utils.command_line import add_flag, add_folders, plain_parser, run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +36,14 @@ COMPARING = {
     "is_ablation": "ablation",
     "first_experiment": "first_experiment",
 }
-"""Options that choose what is compared, and what `libs.comparison.Choice` calls them."""
+"""Options that choose what is compared, and what `libs.reporting.comparison.Choice` calls them."""
 SHOWING = ("metric_name", "is_transfer", "p_name", "show_stddev", "mean_only")
 
 
 def main(args: argparse.Namespace) -> int:
     """Collect; then the tables over seeds, or methods against each other."""
-    from libs import summary
-    from libs.errors import UserError
+    from libs.reporting import collection
+    from libs.utils.errors import UserError
 
     asked = [name for name in (*COMPARING, *SHOWING) if getattr(args, name)]
     comparing = bool(asked) or not args.transpose
@@ -53,8 +53,10 @@ def main(args: argparse.Namespace) -> int:
             "--subfolder, --readme and --report: start the script twice"
         )
     if args.subfolder:
-        return summarise(summary.collect_rescored(args.in_path / args.subfolder, args.seeds), args)
-    rows = summary.collect(results_folder(args), args.part, args.seeds)
+        return summarise(
+            collection.collect_rescored(args.in_path / args.subfolder, args.seeds), args
+        )
+    rows = collection.collect(results_folder(args), args.part, args.seeds)
     return compare(rows, args) if comparing else summarise(rows, args)
 
 
@@ -66,16 +68,23 @@ def results_folder(args: argparse.Namespace) -> Path:
 
 def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     """Tables over seeds: show, write."""
-    from libs import comparison, overview, storage, summary
-    from libs.tables import show
+    from libs.experiments import result_tables
+    from libs.plotting.tables import show
+    from libs.reporting import collection, comparison
+    from libs.reporting import comparison_tables as overview
+    from libs.utils import storage
 
-    table = summary.over_seeds(rows)
+    table = result_tables.over_seeds(rows)
     markdown, latex = {}, {}
     for place, experiment in table.groupby(["data_set", "protocol", "experiment"], sort=False):
-        caption = summary.caption(experiment)
-        show(summary.pivot(experiment, "[bold]{}[/]".format), caption)
-        markdown[place] = summary.markdown(summary.pivot(experiment, "**{}**".format), caption)
-        latex[place] = summary.latex(summary.pivot(experiment, r"\textbf{{{}}}".format), caption)
+        caption = result_tables.caption(experiment)
+        show(result_tables.pivot(experiment, "[bold]{}[/]".format), caption)
+        markdown[place] = collection.markdown(
+            result_tables.pivot(experiment, "**{}**".format), caption
+        )
+        latex[place] = collection.latex(
+            result_tables.pivot(experiment, r"\textbf{{{}}}".format), caption
+        )
     folder = args.out_path / args.subfolder
     storage.write_text(folder / "summary.csv", table.to_csv(index=False, float_format="%.6g"))
     for suffix, texts in {"md": markdown, "tex": latex}.items():
@@ -85,10 +94,10 @@ def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
         compared = comparison.comparisons(comparison.selected(rows, choice)[0], choice)
         markdown |= overview.for_readme(list(compared))
     if args.readme:
-        storage.write_text(args.readme, summary.filled(args.readme.read_text(), markdown))
+        storage.write_text(args.readme, collection.filled(args.readme.read_text(), markdown))
     print(f"summary.csv, summary.md and summary.tex in {folder}")
     if args.report:
-        from libs.report import write_report
+        from libs.reporting.page import write_report
 
         print(f"{write_report(rows, folder)} and its pictures")
     return 0
@@ -96,7 +105,8 @@ def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
 
 def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     """The papers' tables and their statistics: show, write."""
-    from libs import comparison, overview
+    from libs.reporting import comparison
+    from libs.reporting import comparison_tables as overview
 
     chosen = {ours: getattr(args, name) or () for name, ours in COMPARING.items()}
     choice = comparison.Choice(
@@ -115,7 +125,7 @@ def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
         by_method=not args.transpose,
     )
     if choice.data_set or choice.first_experiment:
-        from libs.report import write_sweeps
+        from libs.reporting.page import write_sweeps
 
         for path in write_sweeps(found, args.out_path):
             print(f"{path}.png and .svg")
@@ -123,14 +133,14 @@ def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     add = parser.add_argument
     add("seeds", type=int, nargs="*", metavar="SEED", help="default: all")
     add("--part", choices=("val", "test"), default="test")
     add("--subfolder", default="", help="of evaluate_models.py: all_results")
     add("--readme", type=Path, metavar="FILE", help="put the tables into it, too")
-    cli.add_flag(parser, "--report", help="write report.html and its pictures, too")
-    cli.add_folders(parser, in_path="results", out_path="results")
+    add_flag(parser, "--report", help="write report.html and its pictures, too")
+    add_folders(parser, in_path="results", out_path="results")
     add("--model_path", type=Path, help="takes the place of --in_path if results lie there")
     add("--protocol", metavar="NAME", help="this one only")
     add(
@@ -144,12 +154,12 @@ if __name__ == "__main__":
     add("--p_pollution", type=float, nargs="+", metavar="P", help="pollutions (default: all)")
     add("--metric_name", choices=("AUC", "AP"), help="default: both")
     add("--p_name", choices=("wilcoxon", "nemenyi", "friedman"), help="test over data sets")
-    cli.add_flag(parser, "--is_transfer", help="with classes that were unknown in training")
-    cli.add_flag(parser, "--is_ablation", help="R2-AD2 with one to four checkpoints")
-    cli.add_flag(parser, "--first_experiment", help="ARGUE with one to eight normal letters")
-    cli.add_flag(parser, "--show_stddev", help="standard deviations over seeds")
+    add_flag(parser, "--is_transfer", help="with classes that were unknown in training")
+    add_flag(parser, "--is_ablation", help="R2-AD2 with one to four checkpoints")
+    add_flag(parser, "--first_experiment", help="ARGUE with one to eight normal letters")
+    add_flag(parser, "--show_stddev", help="standard deviations over seeds")
     add(
         "--mean_only", type=int, choices=(0, 1, 2), default=0, help="1: only means; 2: all but them"
     )
-    cli.add_flag(parser, "--transpose", default=True, help="false: a row per method")
-    raise SystemExit(cli.run(main, parser))
+    add_flag(parser, "--transpose", default=True, help="false: a row per method")
+    raise SystemExit(run(main, parser))

@@ -15,12 +15,12 @@ target raised the alarm.
 import argparse
 from pathlib import Path
 
-from libs import cli
+from libs.utils.command_line import experiment_script, plain_parser, positive
 
 
 def main(args: argparse.Namespace) -> None:
     """Explain the highest scores of one run."""
-    from libs.explaining import Explained
+    from libs.experiments.explained_run import Explained
 
     rows = Explained(args.run, args.part, args.top, args.budget, args.data_path)
     out = args.out or Path("explained.png" if rows.are_images else "explained.csv")
@@ -29,12 +29,12 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     add = parser.add_argument
     add("run", metavar="RUN", help="the folder of a saved model")
     add("--part", choices=("val", "test"), default="test", help="default: test")
-    add("--top", type=cli.positive, default=16, metavar="N", help="how many rows (default: 16)")
+    add("--top", type=positive, default=16, metavar="N", help="how many rows (default: 16)")
     add("--budget", type=int, metavar="N", help="label budget (default: the model's largest)")
     add("--out", type=Path, metavar="FILE", help="default: explained.png or explained.csv")
     add("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(experiment_script(main, parser))

@@ -11,7 +11,7 @@ took Keras' older mnist_cnn example, whose activations are 58,624.
 import argparse
 from pathlib import Path
 
-from libs import cli
+from libs.utils.command_line import experiment_script, plain_parser
 
 
 def main(args: argparse.Namespace) -> int:
@@ -20,9 +20,10 @@ def main(args: argparse.Namespace) -> int:
     import numpy as np
     import tensorflow as tf
 
-    from libs import datasets, storage
     from libs.architecture.target import digit_classifier
-    from libs.training import CHUNK, gradient_step, scored, seeded, train
+    from libs.datasets import registry as datasets
+    from libs.training.loop import CHUNK, gradient_step, predict_in_batches, seeded, train
+    from libs.utils import storage
 
     storage.check_writable(args.target_path.parent)
     data = datasets.load("mnist", args.data_path)
@@ -42,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
         seed=args.seed,
         name="keras_mnist",
     )
-    probabilities = scored(model, data.x_test / data.maximum, CHUNK)
+    probabilities = predict_in_batches(model, data.x_test / data.maximum, CHUNK)
     accuracy = np.mean(np.argmax(probabilities, axis=1) == labels_test)
     with storage.replaced_file(args.target_path) as temporary:
         renamed = temporary.with_suffix(".tmp.keras")
@@ -56,9 +57,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     parser.add_argument("target_path", type=Path, help="the .keras file to write")
     parser.add_argument("--seed", type=int, default=706)
     parser.add_argument("--n_epochs", type=int, default=15, help="default: 15, as Keras' example")
     parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(experiment_script(main, parser))

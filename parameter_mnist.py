@@ -12,7 +12,7 @@ the protocol a3-parameters.
 
 from itertools import product
 
-from libs import cli
+from libs.experiments.script import study_parser, study_script
 
 PENALTIES = {"w1": "weights_l1", "w2": "weights_l2", "o1": "output_l1", "o2": "output_l2"}
 
@@ -23,8 +23,8 @@ def parameters(args):
 
     from baselines import Autoencoder
     from libs.DataHandler import Experiment, SplitRules
-    from libs.protocols.a3 import a3_methods
-    from libs.study import Cell, Study
+    from libs.experiments.protocols.a3 import a3_methods
+    from libs.experiments.study import Cell, Study
 
     a3 = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)))
     methods = {"Autoencoder": a3["Autoencoder"]}
@@ -44,4 +44,4 @@ def parameters(args):
 PROTOCOLS = {"a3-parameters": parameters}
 
 if __name__ == "__main__":
-    raise SystemExit(cli.study_script(cli.study_parser(__doc__, PROTOCOLS, parts=("val",))))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS, parts=("val",))))

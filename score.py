@@ -15,7 +15,7 @@ it goes on with the next block of rows when it is started again, to the same byt
 import argparse
 import sys
 
-from libs import cli
+from libs.utils.command_line import experiment_script, fraction, plain_parser, positive
 
 
 def rate(text: str) -> float:
@@ -23,12 +23,12 @@ def rate(text: str) -> float:
     name, _, value = text.partition("=")
     if name != "fpr":
         raise argparse.ArgumentTypeError(f"expected fpr=SHARE, such as fpr=.01; found {text!r}")
-    return cli.share(value)
+    return fraction(value)
 
 
 def main(args: argparse.Namespace) -> None:
     """Score all files."""
-    from libs.scoring import Scorer, score_files
+    from libs.experiments.file_scoring import Scorer, score_files
 
     scorer = Scorer(args.model, args.threshold, args.explain)
     rows = score_files(scorer, args.files, args.out)
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     add = parser.add_argument
     add("model", metavar="MODEL", help="the folder of a saved model")
     add("files", nargs="+", metavar="FILE", help="CSV (also .gz) or Parquet; -: standard input")
@@ -49,9 +49,9 @@ if __name__ == "__main__":
     )
     add(
         "--explain",
-        type=cli.positive,
+        type=positive,
         default=0,
         metavar="N",
         help="name the N strongest columns of each flagged row (threshold: the model's own)",
     )
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(experiment_script(main, parser))

@@ -22,7 +22,7 @@ import os
 import sys
 from pathlib import Path
 
-from libs import cli
+from libs.utils.command_line import plain_parser, run
 
 DEFAULTS = {
     "protocol": "",
@@ -40,7 +40,7 @@ def settings_of(args: argparse.Namespace) -> dict:
     """Settings of the file, replaced by those of the command line, completed by the defaults."""
     import tomllib
 
-    from libs.errors import UserError
+    from libs.utils.errors import UserError
 
     given = {}
     if args.toml:
@@ -62,7 +62,7 @@ def settings_of(args: argparse.Namespace) -> dict:
 
 def main(args: argparse.Namespace) -> int:
     """Make the cells, run those that are missing, show the table."""
-    from libs import sweeping
+    from libs.experiments import sweeps as sweeping
 
     settings = settings_of(args)
     cells = sweeping.cells(
@@ -84,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     add = parser.add_argument
     add("--toml", type=Path, metavar="FILE", help="settings; the command line comes before them")
     add("--data_sets", nargs="+", metavar="NAME", help="each is a script do_NAME.py")
@@ -102,4 +102,4 @@ if __name__ == "__main__":
     words = [*sys.argv[1:], "--"]
     split = words.index("--")
     parser.set_defaults(options=words[split + 1 : -1])
-    raise SystemExit(cli.run(main, parser, words[:split]))
+    raise SystemExit(run(main, parser, words[:split]))

@@ -36,7 +36,7 @@ from app.schemas import (
 from app.scoring import Scoring, TooManyError, threshold_of
 from app.security import Guard
 from app.settings import Settings
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
 SILENT = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)

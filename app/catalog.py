@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from libs.errors import UserError
-from libs.experiment import Experiment, view_labels
-from libs.runs import DESCRIPTION, row_names
-from libs.storage import MANIFEST
+from libs.datasets.splits.experiment import Experiment, view_labels
+from libs.experiments.stored_runs import DESCRIPTION, row_names
+from libs.utils.errors import UserError
+from libs.utils.storage import MANIFEST
 
 PARTS = ("test", "val")
 KEPT = 8

@@ -8,10 +8,10 @@ from app.catalog import Catalog, Missing, Result, model_name
 from app.rows import RowSource, Shown
 from app.schemas import Contribution, Explanation, RowQuery
 from app.scoring import Scoring
-from libs.experiment import Experiment
+from libs.datasets.splits.experiment import Experiment
 
 if TYPE_CHECKING:
-    from libs.attribution import Explanation as Found
+    from libs.detectors.attribution import Explanation as Found
 
 APART = 1e-3
 """Scores that differ by more, in relation, are not of the same model."""

@@ -11,8 +11,8 @@ import numpy as np
 from app.catalog import Catalog, Missing, Place, Result, described, model_name
 from app.schemas import Line, Listed, Metrics, Spread, StudyQuery, Threshold
 from libs import Metrics as formulas
-from libs.errors import UserError
-from libs.runs import DESCRIPTION, TRAINED
+from libs.experiments.stored_runs import DESCRIPTION, TRAINED
+from libs.utils.errors import UserError
 
 RATES = (0.05, 0.01, 0.001)
 """Validation false-positive rates that are offered as thresholds."""
@@ -82,7 +82,7 @@ def _lines(place: Place, path: Path) -> list[Line]:
 def over_seeds(lines: list[Line]) -> list[Spread]:
     """Mean and sample standard deviation (None for one seed) of each run over its seeds.
 
-    As `libs.summary.over_seeds`, which needs a second to import.
+    As `libs.experiments.result_tables.over_seeds`, which needs a second to import.
     """
     groups = defaultdict(list)
     for line in lines:

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from app.catalog import Catalog
 from app.schemas import Name, Predicted
 from app.scoring import Scoring, threshold_of
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from libs.tabular.reading import Block
+    from libs.datasets.tabular.reading import Block
 
 Cell = Annotated[str, Field(max_length=10_000)] | FiniteFloat | None
 ID = "id"
@@ -80,7 +80,7 @@ def _block(records: Sequence[dict[str, Any]]) -> "Block":
     """Records as a block of a table; they count from 0."""
     import polars as pl
 
-    from libs.tabular.reading import Block
+    from libs.datasets.tabular.reading import Block
 
     names = list(records[0])
     for i, record in enumerate(records):

@@ -13,14 +13,14 @@ import numpy as np
 from app.catalog import Missing, Result
 from app.schemas import Column, RowDetail, RowQuery, RowsQuery, TablePage, TableRow
 from app.settings import Settings
-from libs.errors import UserError
-from libs.rows import Rows
-from libs.seeds import derive_seed
+from libs.datasets.splits.rows import Rows
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 if TYPE_CHECKING:
     from libs.DataHandler import DataHandler
     from libs.datasets.dataset import DataSet
-    from libs.tabular.schema import Schema
+    from libs.datasets.tabular.schema import Schema
 
 LOADED = 2
 """Data sets that are kept in memory."""
@@ -175,8 +175,8 @@ class RowSource:
         UserError
             If the raw files are missing, or are others.
         """
-        from libs import datasets  # a second
         from libs.DataHandler import DataHandler, SplitRules
+        from libs.datasets import registry as datasets  # a second
 
         described = about["data"]
         key = datasets.identity(described)

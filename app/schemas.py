@@ -109,7 +109,7 @@ class Line(Trained):
 
 
 class Spread(Trained):
-    """One run on one view over its seeds; see `libs.summary.over_seeds`."""
+    """One run on one view over its seeds; see `libs.experiments.result_tables.over_seeds`."""
 
     experiment: str
     view: str

@@ -16,12 +16,12 @@ from app.rows import RowSource
 from app.schemas import Scored, StrongRow
 from app.settings import Settings
 from libs import Metrics
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from libs.Detector import Detector
-    from libs.tabular.encoder import Encoder
-    from libs.tabular.reading import Block
+    from libs.datasets.tabular.encoder import Encoder
+    from libs.datasets.tabular.reading import Block
+    from libs.detectors.detector import Detector
 
 LOADED = 4
 """Models that are kept in memory."""
@@ -107,7 +107,7 @@ class Scoring:
 
     def score_file(self, model: Model, path: str, name: str) -> Scored:
         """Score an uploaded file; messages call it by the name that it had there."""
-        from libs.tabular.reading import read
+        from libs.datasets.tabular.reading import read
 
         try:
             return self.score_table(model, read(path))
@@ -167,9 +167,9 @@ def threshold_of(model: Model) -> float | None:
 
 def _loaded(folder: Path, changed: int) -> "Detector":
     """Load a detector; ``changed`` is the folder's time, so that a new training is read anew."""
-    from libs.runtime import start_tensorflow
+    from libs.utils.runtime import start_tensorflow
 
     start_tensorflow()
-    from libs.Detector import Detector
+    from libs.detectors.detector import Detector
 
     return Detector.load(folder)

@@ -15,7 +15,7 @@ class Settings:
     results, models : Path
         As do_ scripts leave them.
     data_path : Path, optional
-        Raw files; see `libs.datasets.load`.
+        Raw files; see `libs.datasets.registry.load`.
     hosts : tuple of str
         Names under which browsers may call it; any other name in a request's Host header is
         refused, so that no foreign page can reach it by renaming itself to this machine.

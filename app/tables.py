@@ -10,9 +10,9 @@ import numpy as np
 
 from app.catalog import Model
 from app.rows import RowSource, features_of
-from libs.experiment import Experiment
-from libs.tabular.encoder import FILE, Encoder
-from libs.tabular.schema import Column, Schema
+from libs.datasets.splits.experiment import Experiment
+from libs.datasets.tabular.encoder import FILE, Encoder
+from libs.datasets.tabular.schema import Column, Schema
 
 
 def encoder_of(model: Model, source: RowSource) -> Encoder:

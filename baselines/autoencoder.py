@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from libs.architecture.target import LOSSES, autoencoder
-from libs.attribution import ERRORS
-from libs.Detector import Detector
-from libs.errors import chosen
-from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, seeded, train
+from libs.detectors.attribution import ERRORS
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, gradient_step, seeded, train
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
 
 
 class Autoencoder(Detector):
@@ -58,7 +58,7 @@ class Autoencoder(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        error = chosen(LOSSES, "loss", self.loss)
+        error = lookup(LOSSES, "loss", self.loss)
         with seeded(derive_seed(self.random_state, "Autoencoder", "weights")):
             self.model_ = autoencoder(self.network, x.shape[1:], self.dims, self.dropout)
 

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.Detector import Detector
-from libs.errors import chosen
-from libs.seeds import derive_seed
-from libs.training import Adam, Training, seeded, train
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, seeded, train
+from libs.training.optimisers import Adam
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
 
 
 class BiGAN(Detector):
@@ -83,7 +84,7 @@ class BiGAN(Detector):
         self.random_state = random_state
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        chosen(TERMS, "score", self.score)
+        lookup(TERMS, "score", self.score)
         with seeded(derive_seed(self.random_state, "BiGAN", "weights")):
             self._build(x.shape[1:])
         both = self.encoder_.trainable_variables + self.generator_.trainable_variables

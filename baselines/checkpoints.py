@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from libs.architecture.target import autoencoder
-from libs.attribution import ERRORS
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, seeded, train
+from libs.detectors.attribution import ERRORS
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, gradient_step, seeded, train
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 
 class Checkpoints(Detector):

@@ -11,10 +11,10 @@ import tensorflow as tf
 from keras import layers
 from sklearn.preprocessing import StandardScaler
 
-from libs.Detector import Detector
-from libs.rows import blocks
-from libs.seeds import derive_seed
-from libs.training import CHUNK, Training, gradient_step, row_graph, seeded, train
+from libs.datasets.splits.rows import blocks
+from libs.detectors.detector import Detector
+from libs.training.loop import CHUNK, Training, gradient_step, row_graph, seeded, train
+from libs.utils.seeds import derive_seed
 
 log = logging.getLogger("a3")
 

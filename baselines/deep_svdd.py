@@ -9,21 +9,21 @@ import tensorflow as tf
 
 from libs.architecture.alarm import side_by_side
 from libs.architecture.bias_free import BIAS_FREE
-from libs.Detector import Detector
-from libs.errors import chosen
-from libs.rows import mean_of
-from libs.seeds import derive_seed
-from libs.training import (
+from libs.datasets.splits.rows import mean_of
+from libs.detectors.detector import Detector
+from libs.training.loop import (
     CHUNK,
     Training,
     gradient_step,
     known_ranks,
     order_of,
+    predict_in_batches,
     row_graph,
-    scored,
     seeded,
     train,
 )
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
 
 LEAST = 0.1
 """Entries of the centre lie at least so far from 0 (authors' code): 0 is too easily reached."""
@@ -98,7 +98,7 @@ class DeepSVDD(Detector):
     def _networks(self, shape: Sequence[int]) -> tuple[keras.Model, keras.Model]:
         """Encoder and decoder, the same first weights whenever they are made."""
         with seeded(derive_seed(self.random_state, "DeepSVDD", "weights")):
-            return chosen(BIAS_FREE, "network", self.network)(shape, tuple(self.dims), self.dropout)
+            return lookup(BIAS_FREE, "network", self.network)(shape, tuple(self.dims), self.dropout)
 
     def _codes(self, encoder: keras.Model, rows: tf.Tensor, training: bool = False) -> tf.Tensor:
         """What an encoder makes of rows minus their mean."""
@@ -122,7 +122,9 @@ class DeepSVDD(Detector):
             seed=self.random_state,
             name="DeepSVDD autoencoder",
         )
-        codes = scored(row_graph(lambda rows: self._codes(encoder, rows), x.shape[1:]), x, CHUNK)
+        codes = predict_in_batches(
+            row_graph(lambda rows: self._codes(encoder, rows), x.shape[1:]), x, CHUNK
+        )
         self.centre_ = centre_of(codes)
         return encoder.get_weights(), training
 

@@ -9,9 +9,10 @@ import tensorflow as tf
 from keras import layers
 
 from libs.architecture.alarm import side_by_side
-from libs.Detector import Detector
-from libs.seeds import derive_seed
-from libs.training import RMSprop, Training, gradient_step, seeded, train
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.optimisers import rmsprop
+from libs.utils.seeds import derive_seed
 
 REFERENCES = 5000
 """Draws from N(0, 1) that stand for the scores of normal rows (paper, section 4.1)."""
@@ -111,7 +112,7 @@ class DevNet(Detector):
                 loss,
                 network.trainable_variables,
                 self.learning_rate,
-                partial(RMSprop, clip_norm=1.0),
+                partial(rmsprop, clip_norm=1.0),
             ),
             (x, y.astype(np.float32)),
             batch_size=self.batch_size,

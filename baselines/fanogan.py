@@ -17,10 +17,11 @@ from libs.architecture.adversarial import (
 )
 from libs.architecture.parts import check_image
 from libs.architecture.target import row_error
-from libs.Detector import Detector
-from libs.errors import chosen
-from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, gradient_step, seeded, train
+from libs.detectors.detector import Detector
+from libs.training.loop import Step, Training, gradient_step, seeded, train
+from libs.training.optimisers import Adam
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
 
 PENALTY = 10.0
 """Weight of the critic's gradient penalty (Gulrajani et al., 2017)."""
@@ -107,7 +108,7 @@ class FAnoGAN(Detector):
 
     def _build(self, shape: Sequence[int]) -> None:
         """Make the three networks."""
-        trunk, code, decoder = chosen(SHAPES, "network", self.network)(shape, tuple(self.dims))
+        trunk, code, decoder = lookup(SHAPES, "network", self.network)(shape, tuple(self.dims))
         start = [keras.Input((self.latent,)), layers.Dense(int(np.prod(code)))]
         stack = [*start, layers.Reshape(code), *decoder]
         self.generator_ = keras.Sequential(stack, name="generator")

@@ -9,10 +9,11 @@ from keras import layers
 
 from libs.architecture.adversarial import chained
 from libs.architecture.parts import check_image
-from libs.Detector import Detector
-from libs.errors import chosen
-from libs.seeds import derive_seed
-from libs.training import Adam, Training, seeded, train
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, seeded, train
+from libs.training.optimisers import Adam
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
 
 ADVERSARIAL, CONTEXTUAL, ENCODER = 1.0, 50.0, 1.0
 """Weights of the generator's losses (paper, section 4)."""
@@ -103,7 +104,7 @@ class GANomaly(Detector):
     def _build(self, shape: Sequence[int]) -> None:
         """Make the four networks."""
         shape = tuple(shape) if self.network == "dense" else (SIDE, SIDE, shape[-1])
-        trunk, head, decoder = chosen(NETWORKS, "network", self.network)(
+        trunk, head, decoder = lookup(NETWORKS, "network", self.network)(
             shape, tuple(self.dims), self.dropout
         )
 

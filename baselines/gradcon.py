@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from libs.architecture.gradients import layer_gradients, squared_error
 from libs.architecture.target import autoencoder, row_error
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, seeded, train
+from libs.detectors.detector import Detector
+from libs.training.loop import Step, Training, seeded, train
+from libs.training.optimisers import Adam
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 SCORED_ROWS = 1024
 """Rows scored at a time: the gradients of one kernel take 20 MB on NSL-KDD."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from sklearn import ensemble
 
-from libs import estimators
-from libs.Detector import Detector
-from libs.rows import sampled
-from libs.training import Training
+from libs.datasets.splits.rows import sampled
+from libs.detectors import estimators
+from libs.detectors.detector import Detector
+from libs.training.loop import Training
 
 TRUSTED = {"sklearn.tree._tree.Tree"}
 """What a forest is made of beyond the types that skops trusts by itself: plain arrays of nodes."""
@@ -19,7 +19,7 @@ class IsolationForest(Detector):
     """scikit-learn's forest on flattened normal rows; score: -decision_function, about [-.5, .5].
 
     Each tree is grown on 256 rows. They are drawn from all rows or, where these take more than
-    `libs.rows.HELD_BYTES`, from as many random ones as that holds.
+    `libs.datasets.splits.rows.HELD_BYTES`, from as many random ones as that holds.
 
     Parameters
     ----------

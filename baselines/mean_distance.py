@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from libs.attribution import ERRORS
-from libs.Detector import Detector
-from libs.rows import Rows, mean_of
-from libs.training import Training
+from libs.datasets.splits.rows import Rows, mean_of
+from libs.detectors.attribution import ERRORS
+from libs.detectors.detector import Detector
+from libs.training.loop import Training
 
 
 class MeanDistance(Detector):

@@ -10,10 +10,11 @@ from keras import layers
 
 from libs.architecture.parts import check_image
 from libs.architecture.target import row_error
-from libs.Detector import Detector
-from libs.errors import chosen
-from libs.seeds import derive_seed
-from libs.training import RMSprop, Training, gradient_step, seeded, train
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.optimisers import rmsprop
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
 
 PRIOR_MEAN = 0.5
 """The codes of normal rows shall be like draws from N(.5, 1) (ARGUE's authors' code)."""
@@ -81,7 +82,7 @@ class MExCVAE(Detector):
             self._build(x.shape[1:])
         variables = [v for name in self.networks for v in getattr(self, name).trainable_variables]
         return train(
-            gradient_step(self._loss, variables, self.learning_rate, RMSprop),
+            gradient_step(self._loss, variables, self.learning_rate, rmsprop),
             (x,),
             batch_size=self.batch_size,
             epochs=self.epochs,
@@ -91,7 +92,7 @@ class MExCVAE(Detector):
 
     def _build(self, shape: Sequence[int]) -> None:
         """Make the four networks."""
-        encode, decode, width = chosen(SHAPES, "network", self.network)(
+        encode, decode, width = lookup(SHAPES, "network", self.network)(
             shape, tuple(self.dims), self.dropout
         )
         self.expert_1_, self.expert_2_ = (

@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 from sklearn import svm
 
-from libs import estimators
-from libs.Detector import Detector
-from libs.rows import sampled
-from libs.training import Training, seeded
+from libs.datasets.splits.rows import sampled
+from libs.detectors import estimators
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, seeded
 
 
 class OneClassSVM(Detector):
     """scikit-learn's one-class SVM on flattened normal rows, Gaussian kernel.
 
     Score: -decision_function; at 0 lies the border that the training drew. The training takes the
-    longer the larger ν: it keeps about ν·n rows. See `libs.rows.sampled` where rows are many.
+    longer the larger ν: it keeps about ν·n rows. See `libs.datasets.splits.rows.sampled` where rows
+    are many.
 
     Parameters
     ----------

@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 from sklearn import decomposition
 
-from libs import estimators
-from libs.attribution import ERRORS
-from libs.Detector import Detector
-from libs.errors import UserError, chosen
-from libs.rows import sampled
-from libs.training import Training
+from libs.datasets.splits.rows import sampled
+from libs.detectors import estimators
+from libs.detectors.attribution import ERRORS
+from libs.detectors.detector import Detector
+from libs.training.loop import Training
+from libs.utils.errors import UserError, lookup
 
 
 class PCA(Detector):
-    """scikit-learn's PCA on flattened normal rows; see `libs.rows.sampled` where these are many.
+    """scikit-learn's PCA on flattened normal rows.
+
+    Where these are many, on those that `libs.datasets.splits.rows.sampled` draws.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class PCA(Detector):
         self.flipped = flipped
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        chosen(SCORES, "score", self.score)
+        lookup(SCORES, "score", self.score)
         x = sampled(x, 0)
         x = x.reshape(len(x), -1)
         if not 0 < self.components <= min(x.shape):

@@ -9,9 +9,18 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.Detector import Detector
-from libs.seeds import derive_seed
-from libs.training import CHUNK, Adadelta, Training, gradient_step, row_graph, scored, seeded, train
+from libs.detectors.detector import Detector
+from libs.training.loop import (
+    CHUNK,
+    Training,
+    gradient_step,
+    predict_in_batches,
+    row_graph,
+    seeded,
+    train,
+)
+from libs.training.optimisers import adadelta
+from libs.utils.seeds import derive_seed
 
 SUBSAMPLES, SUBSAMPLE_ROWS = 50, 8
 """Of LeSiNN (paper, section 5.1)."""
@@ -84,13 +93,15 @@ class REPEN(Detector):
             return tf.reduce_mean(tf.nn.relu(MARGIN + near - far))
 
         return train(
-            gradient_step(loss, self.model_.trainable_variables, self.learning_rate, Adadelta),
+            gradient_step(loss, self.model_.trainable_variables, self.learning_rate, adadelta),
             (x,),
             batch_size=3 * self.batch_size,
             epochs=self.epochs,
             seed=self.random_state,
             name="REPEN",
-            order=self._triplets(scored(row_graph(first_scores, x.shape[1:]), x, CHUNK)),
+            order=self._triplets(
+                predict_in_batches(row_graph(first_scores, x.shape[1:]), x, CHUNK)
+            ),
         )
 
     def _triplets(self, scores: np.ndarray) -> Callable[[int], np.ndarray]:

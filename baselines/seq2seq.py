@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.attribution import ERRORS
-from libs.Detector import Detector
-from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, seeded, train
+from libs.detectors.attribution import ERRORS
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, gradient_step, seeded, train
+from libs.utils.seeds import derive_seed
 
 UNROLLED = 64
 """Sequences up to that length are written out in the graph, which trains faster than a loop."""

@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from libs.architecture.anomaly import vae
 from libs.architecture.target import LOSSES
-from libs.attribution import ERRORS
-from libs.Detector import Detector
-from libs.errors import chosen
-from libs.seeds import derive_seed
-from libs.training import Training, gradient_step, seeded, train
+from libs.detectors.attribution import ERRORS
+from libs.detectors.detector import Detector
+from libs.training.loop import Training, gradient_step, seeded, train
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
 
 
 class VAE(Detector):
@@ -88,7 +88,7 @@ class VAE(Detector):
             networks = vae(x.shape[1:], tuple(self.dims), self.code, self.dropout)
         self.encoder_, self.decoder_ = networks
         features = int(np.prod(x.shape[1:]))
-        error = chosen(LOSSES, "loss", self.loss)
+        error = lookup(LOSSES, "loss", self.loss)
         updates = self.epochs * math.ceil(len(x) / self.batch_size)
         warm = max(1.0, self.warm_up * updates)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from libs.runtime import start_tensorflow
+from libs.utils.runtime import start_tensorflow
 
 start_tensorflow()
 
@@ -27,7 +27,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from libs.ARGUE import ARGUE, GATE_FACTOR  # noqa: E402
-from libs.MultiHeadAutoencoder import MultiHeadAutoencoder  # noqa: E402
+from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder  # noqa: E402
 
 CASES = {
     "MNIST": ("conv", (16, 8, 8), (28, 28, 1), 256),

@@ -12,7 +12,7 @@ is the paper's and does not come from labels. Published: precision .9297, recall
 
 import numpy as np
 
-from libs import cli
+from libs.utils.command_line import plain_parser, run
 
 TOP = 0.2
 """Share of the test rows that is called anomalous."""
@@ -32,12 +32,13 @@ def columns(x: np.ndarray, features: tuple[str, ...]) -> np.ndarray:
 
 def main(args) -> None:
     """Train and test once per seed."""
-    from libs.runtime import start_tensorflow
+    from libs.utils.runtime import start_tensorflow
 
     start_tensorflow()
     from baselines import DAGMM
-    from libs import Metrics, datasets
-    from libs.seeds import derive_seed
+    from libs import Metrics
+    from libs.datasets import registry as datasets
+    from libs.utils.seeds import derive_seed
 
     data = datasets.load("kdd99+41", args.data_path)
     x = columns(data.x, data.features)
@@ -64,7 +65,7 @@ def main(args) -> None:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     parser.add_argument("seeds", type=int, nargs="+", metavar="SEED")
     parser.add_argument("--data_path", help="folder of the raw files (default: $A3_DATA, or data)")
-    raise SystemExit(cli.run(main, parser))
+    raise SystemExit(run(main, parser))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from libs.runtime import start_tensorflow
+from libs.utils.runtime import start_tensorflow
 
 start_tensorflow()
 

@@ -18,7 +18,8 @@ import pandas as pd
 
 from benchmarks.measuring import in_own_process, phase, table
 from benchmarks.synthetic import write_day
-from libs.datasets import cache, ids
+from libs.datasets import ids
+from libs.datasets.readers import cache
 
 TIMES = ("seconds", "CPU seconds")
 

@@ -41,14 +41,14 @@ def write_rows(path: Path, rows: int) -> np.ndarray:
 
 def measure(rows: int, budgets: Sequence[int]) -> None:
     """All phases for one size."""
-    from libs.runtime import start_tensorflow
+    from libs.utils.runtime import start_tensorflow
 
     start_tensorflow()
     from baselines import Autoencoder
     from libs.A3 import A3
     from libs.DataHandler import DataHandler, Experiment, SplitRules
     from libs.datasets.dataset import DataSet
-    from libs.protocols.a3 import ALARM
+    from libs.experiments.protocols.a3 import ALARM
 
     about = {"rows": rows}
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from libs.runtime import start_tensorflow
+from libs.utils.runtime import start_tensorflow
 
 FEATURES = 122
 
@@ -22,7 +22,7 @@ def fitted_a3():
     """A3 after a short training, so that the alarm networks of the budgets differ."""
     from baselines import Autoencoder
     from libs.A3 import A3
-    from libs.protocols.a3 import ALARM, BUDGETS
+    from libs.experiments.protocols.a3 import ALARM, BUDGETS
 
     x = np.random.default_rng(0).random((4096, FEATURES), np.float32)
     y = np.repeat([0, 1], [len(x) - BUDGETS[-1], BUDGETS[-1]])

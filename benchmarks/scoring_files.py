@@ -57,10 +57,10 @@ def trained(folder: Path) -> Path:
 
 def measure(model: str, file: str, out: str) -> None:
     """Score one file in this process."""
-    from libs.runtime import start_tensorflow
+    from libs.utils.runtime import start_tensorflow
 
     start_tensorflow()
-    from libs.scoring import Scorer, score_files
+    from libs.experiments.file_scoring import Scorer, score_files
 
     scorer = Scorer(model, 0.01)
     with phase("score", file=Path(file).name, out=Path(out).name):

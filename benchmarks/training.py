@@ -23,7 +23,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.measuring import in_own_process
-from libs import cli
+from libs.utils.command_line import experiment_script, plain_parser
 
 TARGETS = {
     "nslkdd": {"network": "dense", "dims": (200, 100, 50, 25)},
@@ -39,8 +39,8 @@ TARGET_EPOCHS, ALARM_EPOCHS, PAIRS, VIEWS = 30, 60, 2, 2
 
 def load_split(name: str, seed: int):
     """Rows of the benchmark's pair of classes, with 100 known anomalies."""
-    from libs import datasets
     from libs.DataHandler import DataHandler, Experiment, SplitRules
+    from libs.datasets import registry as datasets
 
     handler = DataHandler(datasets.load(name), SplitRules(validation=0.05), seed)
     return handler.split(Experiment(**CLASSES[name]), max(BUDGETS))
@@ -155,11 +155,11 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     parser.add_argument("data_set", choices=TARGETS)
     parser.add_argument("--epochs", type=int, default=3, help="epochs to time; default: 3")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side; default: 3")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
     parser.add_argument("--scores", type=int, nargs="+", metavar="SEED", help="full length instead")
     parser.add_argument("--side", choices=("plain", "ours"), help="only this one")
-    raise SystemExit(cli.experiment_script(main, parser))
+    raise SystemExit(experiment_script(main, parser))

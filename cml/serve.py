@@ -37,7 +37,7 @@ def predict(args: Any) -> dict[str, Any]:
     """
     catalog, scoring = _parts()
     from app.predict import predict as score
-    from libs.errors import UserError
+    from libs.utils.errors import UserError
 
     model = os.environ.get("A3_MODEL")
     if model and isinstance(args, dict):

@@ -13,19 +13,19 @@ from baselines.autoencoder import Autoencoder
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations
-from libs.attribution import GRADIENTS, Explanation, integrated_gradients, path_graph
-from libs.Detector import Detector
-from libs.seeds import derive_seed
-from libs.training import (
+from libs.detectors.attribution import GRADIENTS, Explanation, integrated_gradients, path_graph
+from libs.detectors.detector import Detector
+from libs.training.loop import (
     CHUNK,
     Training,
     gradient_step,
     known_ranks,
+    predict_in_batches,
     row_graph,
-    scored,
     seeded,
     train,
 )
+from libs.utils.seeds import derive_seed
 
 
 class A3(Detector):
@@ -206,7 +206,9 @@ class A3(Detector):
         parts = []
         for block in self._checked_blocks(x):
             chosen = self._nearest(block)
-            ends = (scored(read, rows, CHUNK) for rows in (block, self.reference_[chosen]))
+            ends = (
+                predict_in_batches(read, rows, CHUNK) for rows in (block, self.reference_[chosen])
+            )
             found = integrated_gradients(self._verdict_path, *ends, column)
             summed = np.add.reduceat(found.contributions, first, axis=1)
             names = tuple(layers.layer_names)

@@ -9,23 +9,22 @@ import tensorflow as tf
 
 from libs.architecture.anomaly import GaussianNoise, UniformNoise
 from libs.architecture.experts import expert_activations, expert_alarm, gate
-from libs.attribution import GRADIENTS
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.MultiHeadAutoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
-from libs.patience import Patience, held_out
-from libs.seeds import derive_seed
-from libs.training import (
-    Adam,
+from libs.detectors.attribution import GRADIENTS
+from libs.detectors.detector import Detector
+from libs.targets.multi_head_autoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
+from libs.training.early_stopping import Patience, held_out
+from libs.training.loop import (
     Step,
     Training,
-    added,
     known_ranks,
+    predict_in_batches,
     row_graph,
-    scored,
     seeded,
     train,
 )
+from libs.training.optimisers import Adam, added
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 GATE_FACTOR = 0.5
 """Learning rate of the gate as a share of the alarm's (authors' code)."""
@@ -66,7 +65,8 @@ class ARGUE(Detector):
     dropout : float
         After each of their hidden layers (.1).
     patience : int, optional
-        Epochs without improvement after which the training ends; see `libs.patience`.
+        Epochs without improvement after which the training ends; see
+        `libs.training.early_stopping`.
     epochs, batch_size, learning_rate
         Adam; the paper takes 500 epochs at 1e-4. The gate's learning rate is half of it.
     precision : {"float32", "bfloat16"}
@@ -277,7 +277,9 @@ class ARGUE(Detector):
             shared = self.encoder_(rows, training=False)[1]
             return tf.nn.softmax(self.gate_(shared, training=False)[:, copy])
 
-        return scored(row_graph(weights, self.input_shape_), x, chunk_rows(self.decoders_))
+        return predict_in_batches(
+            row_graph(weights, self.input_shape_), x, chunk_rows(self.decoders_)
+        )
 
     def _at_once(self) -> int:
         return chunk_rows(self.decoders_)

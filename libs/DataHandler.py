@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
-from libs.experiment import Experiment, view_labels
-from libs.rows import Rows, cut, extent, held
-from libs.seeds import derive_seed
-from libs.tabular.encoder import Encoder
-from libs.tabular.schema import Schema
+from libs.datasets.splits.experiment import Experiment, view_labels
+from libs.datasets.splits.rows import Rows, cut, extent, held
+from libs.datasets.tabular.encoder import Encoder
+from libs.datasets.tabular.schema import Schema
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 SAMPLE_UPDATES = 10_000
 """At a learning rate of 1e-5, the few updates that a sample gives teach an alarm nothing."""
@@ -56,7 +56,8 @@ class SplitRules:
 class Split:
     """Rows of one experiment, scaled to [0, 1] by the data's range, not clipped.
 
-    A part of more than `libs.rows.HELD_BYTES` is a view, which scales rows when they are read.
+    A part of more than `libs.datasets.splits.rows.HELD_BYTES` is a view, which scales rows when
+    they are read.
 
     Attributes
     ----------
@@ -146,7 +147,7 @@ class DataHandler:
         schema = self.data.schema or Schema.of_numbers(self.data.features)
         return Encoder(schema, split.low, split.span)
 
-    def stretch(self, normal: Sequence[str], epochs: int, batch_size: int) -> int:
+    def epoch_factor(self, normal: Sequence[str], epochs: int, batch_size: int) -> int:
         """How many times longer to train on a sample of a data set, or on a table of one's own.
 
         On a complete data set of a paper it is 1.
@@ -192,7 +193,7 @@ class DataHandler:
         """
         self._check_classes(experiment)
         train, classes = self._train, self.data.classes[self._train]
-        normal = self._passing(experiment, p_contamination)
+        normal = self._presumed_normal(experiment, p_contamination)
         pool = np.setdiff1d(train[np.isin(classes, experiment.known)], normal)
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "known anomalies"))
         pool = rng.permutation(pool)
@@ -203,7 +204,7 @@ class DataHandler:
                 "lower --n_train_anomalies"
             )
         pool = pool[: max(known, schedule)]
-        believed = self._believed(experiment, normal, p_contamination)
+        assigned = self._assigned_classes(experiment, normal, p_contamination)
         low, span = self._scaling(normal)
         val, classes_val = self.raw_rows(experiment, "val")
         test, classes_test = self.raw_rows(experiment, "test")
@@ -211,7 +212,7 @@ class DataHandler:
             experiment=experiment,
             x_train=held(Rows(self.data.x, np.concatenate([normal, pool]), low, span)),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
-            classes_train=np.concatenate([believed, self.data.classes[pool]]),
+            classes_train=np.concatenate([assigned, self.data.classes[pool]]),
             x_val=held(val.scaled(low, span)),
             classes_val=classes_val,
             x_test=held(test.scaled(low, span)),
@@ -234,7 +235,7 @@ class DataHandler:
         self, experiment: Experiment, p_contamination: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """Lower end and span of every feature, by which `split` scales."""
-        return self._scaling(self._passing(experiment, p_contamination))
+        return self._scaling(self._presumed_normal(experiment, p_contamination))
 
     def _test_rows(self, experiment: Experiment) -> np.ndarray:
         """Test rows of an experiment: all, or as many of each kind as the rules say."""
@@ -274,7 +275,7 @@ class DataHandler:
         if left:
             log.info("%s: classes left out (rows): %s", experiment.name, left)
 
-    def _passing(self, experiment: Experiment, p: float) -> np.ndarray:
+    def _presumed_normal(self, experiment: Experiment, p: float) -> np.ndarray:
         """Training rows that pass for normal, polluted ones included."""
         normal = self._train[np.isin(self.data.classes[self._train], experiment.normal)]
         return np.sort(np.concatenate([normal, self._polluted(experiment, len(normal), p)]))
@@ -293,7 +294,7 @@ class DataHandler:
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "pollution", str(p)))
         return rng.choice(pool, n, replace=False)
 
-    def _believed(self, experiment: Experiment, rows: np.ndarray, p: float) -> np.ndarray:
+    def _assigned_classes(self, experiment: Experiment, rows: np.ndarray, p: float) -> np.ndarray:
         """Classes of rows that pass for normal; a polluted one gets any normal class."""
         classes = self.data.classes[rows]
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "classes", str(p)))

@@ -11,10 +11,11 @@ from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import sequence_alarm, side_by_side
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import RawGradients
-from libs.attribution import GRADIENTS
-from libs.Detector import Detector
-from libs.seeds import derive_seed
-from libs.training import Adam, Step, Training, known_ranks, order_of, seeded, train
+from libs.detectors.attribution import GRADIENTS
+from libs.detectors.detector import Detector
+from libs.training.loop import Step, Training, known_ranks, order_of, seeded, train
+from libs.training.optimisers import Adam
+from libs.utils.seeds import derive_seed
 
 SCORED_ROWS = 1024
 """Rows scored at a time: their gradients take 150 MB on NSL-KDD."""

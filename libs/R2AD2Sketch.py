@@ -10,10 +10,19 @@ from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import SketchedGradients
-from libs.attribution import GRADIENTS
-from libs.Detector import Detector
-from libs.seeds import derive_seed
-from libs.training import CHUNK, Step, Training, gradient_step, row_graph, scored, seeded, train
+from libs.detectors.attribution import GRADIENTS
+from libs.detectors.detector import Detector
+from libs.training.loop import (
+    CHUNK,
+    Step,
+    Training,
+    gradient_step,
+    predict_in_batches,
+    row_graph,
+    seeded,
+    train,
+)
+from libs.utils.seeds import derive_seed
 
 FLOOR = 1e-2
 """Least standard deviation of a feature, as a share of the median one."""
@@ -126,10 +135,10 @@ class R2AD2Sketch(Detector):
     def _statistics(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and bounded standard deviation of the rows' sketches, chunk by chunk."""
         sketch = row_graph(self._sketch, x.shape[1:])
-        shift = scored(sketch, x[:CHUNK], CHUNK).mean(axis=0, dtype=np.float64)
+        shift = predict_in_batches(sketch, x[:CHUNK], CHUNK).mean(axis=0, dtype=np.float64)
         first, second = np.zeros_like(shift), np.zeros_like(shift)
         for i in range(0, len(x), CHUNK):
-            centred = scored(sketch, x[i : i + CHUNK], CHUNK) - shift
+            centred = predict_in_batches(sketch, x[i : i + CHUNK], CHUNK) - shift
             first += centred.sum(axis=0)
             second += np.square(centred).sum(axis=0)
         std = np.sqrt(np.maximum(second / len(x) - np.square(first / len(x)), 0))

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from libs.runtime import start_tensorflow
+from libs.utils.runtime import start_tensorflow
 
 start_tensorflow()
 
 import keras  # noqa: E402
 
 from baselines import Autoencoder, Checkpoints  # noqa: E402
-from libs.Cluster import KMeansClustering  # noqa: E402
-from libs.components import COMPONENTS, component  # noqa: E402
-from libs.Detector import Detector  # noqa: E402
-from libs.MultiHeadAutoencoder import MultiHeadAutoencoder  # noqa: E402
+from libs.detectors.detector import Detector  # noqa: E402
+from libs.detectors.registry import COMPONENTS, component  # noqa: E402
+from libs.targets.clustering import KMeansClustering  # noqa: E402
+from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder  # noqa: E402
 
 DETECTORS = [name for name in COMPONENTS if issubclass(component(name), Detector)]
 

@@ -11,9 +11,11 @@ from fastapi.testclient import TestClient
 from app.api import create_app
 from app.settings import Settings
 from baselines import Autoencoder, IsolationForest
-from libs import datasets
 from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.datasets import registry as datasets
+from libs.experiments.settings import RunSettings
+from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
 
 PLACE = {
@@ -47,8 +49,8 @@ def write_digits(folder: Path) -> Settings:
         "IsolationForest": IsolationForest(),
     }
     places = {"model_path": folder / "models", "result_path": folder / "results"}
-    wrapper = ExperimentWrapper(handler(), "a3", "test", **places)
-    wrapper.run(EXPERIMENT, methods, budgets=(5, 10))
+    wrapper = ExperimentWrapper(handler(), "a3", "test", RunSettings(**places))
+    wrapper.run(Cell(EXPERIMENT, (5, 10)), methods)
     assert wrapper.finish() == 0
     copy_result(folder / "results", seed=2, p=0.0)
     copy_result(folder / "results", seed=1, p=0.05)

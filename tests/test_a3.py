@@ -12,9 +12,9 @@ from libs.A3 import A3
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise, UniformNoise
 from libs.architecture.target import HiddenActivations, conv_autoencoder, dense_autoencoder
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.seeds import derive_seed
+from libs.detectors.detector import Detector
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 
 @pytest.mark.parametrize(

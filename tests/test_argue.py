@@ -11,13 +11,13 @@ from sklearn.metrics import roc_auc_score
 from libs.architecture.experts import expert_activations, expert_alarm, gate, multi_head_autoencoder
 from libs.architecture.target import HiddenActivations, autoencoder
 from libs.ARGUE import ARGUE
-from libs.Cluster import Clustering
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.MultiHeadAutoencoder import MultiHeadAutoencoder, equalised
-from libs.patience import held_out
-from libs.results import write_gate
-from libs.runs import gate_table
+from libs.detectors.detector import Detector
+from libs.experiments.result_files import write_gate
+from libs.experiments.stored_runs import gate_table
+from libs.targets.clustering import Clustering
+from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder, equalised
+from libs.training.early_stopping import held_out
+from libs.utils.errors import UserError
 
 _SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3, "random_state": 3}
 

@@ -9,9 +9,9 @@ from conftest import make
 from baselines import DAGMM, REPEN, FAnoGAN, GANomaly, MExCVAE
 from baselines.mex_cvae import _expert_loss
 from baselines.repen import lesinn
-from libs.errors import UserError
-from libs.seeds import derive_seed
-from libs.training import Adadelta, Adam
+from libs.training.optimisers import Adam, adadelta
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_dagmm_with_a_code_of_one(train_rows):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (lambda v: Adadelta(v, 1.0), keras.optimizers.Adadelta(1.0)),
+        (lambda v: adadelta(v, 1.0), keras.optimizers.Adadelta(1.0)),
         (lambda v: Adam(v, 0.01, beta_1=0.5), keras.optimizers.Adam(0.01, beta_1=0.5)),
         (
             lambda v: Adam(v, 0.01, clip_norm=0.01),

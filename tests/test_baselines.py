@@ -12,10 +12,10 @@ from sklearn.metrics import roc_auc_score
 from baselines import DAGMM, DevNet
 from baselines.dagmm import energy, features, mixture_of, sums
 from baselines.devnet import deviation_loss
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.seeds import derive_seed
-from libs.training import RMSprop
+from libs.detectors.detector import Detector
+from libs.training.optimisers import rmsprop
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
 
 
 # --- DAGMM ---------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_rmsprop_is_keras_with_clipnorm():
     """Each gradient by itself is scaled down to norm 1: one above, one below."""
     start = [np.array([1.0, -2.0], np.float32), np.array([0.3], np.float32)]
     ours, theirs = ([keras.Variable(v) for v in start] for _ in range(2))
-    optimiser = RMSprop(ours, 0.01, clip_norm=1.0)
+    optimiser = rmsprop(ours, 0.01, clip_norm=1.0)
     reference = keras.optimizers.RMSprop(0.01, clipnorm=1.0)
     for _ in range(5):
         with tf.GradientTape() as tape:

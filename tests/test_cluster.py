@@ -7,11 +7,11 @@ from conftest import make
 
 from baselines import Autoencoder
 from libs.architecture.adversarial import clustering_autoencoder, critic
-from libs.Cluster import AdversarialClustering, KMeansClustering, MixtureClustering
-from libs.components import component
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.training import Adam
+from libs.detectors.detector import Detector
+from libs.detectors.registry import component
+from libs.targets.clustering import AdversarialClustering, KMeansClustering, MixtureClustering
+from libs.training.optimisers import Adam
+from libs.utils.errors import UserError
 
 NAMES = ("AdversarialClustering", "KMeansClustering", "MixtureClustering")
 

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from libs import comparison, overview, report, summary
-from libs.comparison import Choice, comparisons, selected
-from libs.errors import UserError
+from libs.reporting import collection, comparison
+from libs.reporting import comparison_tables as overview
+from libs.reporting import page as report
+from libs.reporting.comparison import Choice, comparisons, selected
+from libs.utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 SETS = "covtype creditcard darknet doh fashion_mnist ids mammography mnist nslkdd url".split()
@@ -164,7 +166,7 @@ def test_p_values_are_scipys(house, monkeypatch, tmp_path, capsys):
 
 def collected(house: Path, **choice):
     """The comparisons of the rows in a folder; and what was left out."""
-    rows, remarks = selected(summary.collect(house, "test", ()), Choice(**choice))
+    rows, remarks = selected(collection.collect(house, "test", ()), Choice(**choice))
     return list(comparisons(rows, Choice(**choice))), remarks
 
 
@@ -232,7 +234,7 @@ def test_pairs_over_seeds(tmp_path):
 def test_intervals_take_seeds_in_pairs(tmp_path):
     """A difference that is the same for every seed has an interval of no width."""
     write(tmp_path, "url", "argue", 1, MAIN, budgets("ARGUE", 100) + PLAIN)
-    rows = summary.collect(tmp_path, "test", ())
+    rows = collection.collect(tmp_path, "test", ())
     moved = [
         rows.assign(seed=s, AUC=rows["AUC"] + s / 100, data_set=d) for s in (1, 2, 3) for d in "de"
     ]
@@ -257,12 +259,12 @@ def test_nothing_left(house, monkeypatch, capsys, tmp_path):
         assert evaluate(house, words, monkeypatch) == 2
         assert "start the script twice" in capsys.readouterr().err
     with pytest.raises(UserError, match="no results are left"):
-        selected(summary.collect(house / "results", "test", ()), Choice(protocol="a3"))
+        selected(collection.collect(house / "results", "test", ()), Choice(protocol="a3"))
 
 
 def test_the_report(house, tmp_path):
     """The same bytes again; needs no web; says what it must; diagrams where data sets suffice."""
-    rows = summary.collect(house / "results", "test", ())
+    rows = collection.collect(house / "results", "test", ())
     sweeps = (rows["pollution"] == 0) & ~rows["run"].str.endswith("-n5")  # drawing takes time
     rows = rows[(rows["data_set"] == "mnist") | (rows["protocol"] == "argue") | sweeps]
     stale = tmp_path / "b/pictures/mnist.a3.gone.budgets.png"

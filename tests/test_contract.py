@@ -12,11 +12,13 @@ from conftest import DETECTORS, make, toy
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from libs import MultiHeadAutoencoder, rows, training
-from libs.attribution import GRADIENTS
-from libs.components import describe, rebuild
-from libs.Detector import Detector
-from libs.errors import UserError
+from libs.datasets.splits import rows
+from libs.detectors.attribution import GRADIENTS
+from libs.detectors.detector import Detector
+from libs.detectors.registry import describe, rebuild
+from libs.targets import multi_head_autoencoder as MultiHeadAutoencoder
+from libs.training import loop as training
+from libs.utils.errors import UserError
 
 pytestmark = pytest.mark.parametrize("name", DETECTORS)
 _fitted: dict[str, Detector] = {}
@@ -185,8 +187,9 @@ def test_save_load_in_a_fresh_process(name, fitted, test_rows, tmp_path):
     fitted.save(tmp_path / "model")
     np.save(tmp_path / "x.npy", x)
     code = (
-        "import sys, numpy as np; from libs.runtime import start_tensorflow; start_tensorflow();"
-        "from libs.Detector import Detector; d = Detector.load(sys.argv[1] + '/model');"
+        "import sys, numpy as np;"
+        "from libs.utils.runtime import start_tensorflow; start_tensorflow();"
+        "from libs.detectors.detector import Detector; d = Detector.load(sys.argv[1] + '/model');"
         "x = np.load(sys.argv[1] + '/x.npy'); np.savez(sys.argv[1] + '/out.npz',"
         "s=d.decision_function(x), p=d.predict(x), q=d.predict_proba(x))"
     )

@@ -29,11 +29,15 @@ from test_datasets import LINE
 
 from app.security import HEADERS
 from app.settings import Settings
-from libs import Metrics, datasets, summary
+from libs import Metrics
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.Detector import Detector
-from libs.results import write_results
-from libs.runs import Row
+from libs.datasets import registry as datasets
+from libs.detectors.detector import Detector
+from libs.experiments import result_tables
+from libs.experiments.result_files import write_results
+from libs.experiments.settings import Conditions
+from libs.experiments.stored_runs import Row
+from libs.reporting import collection
 
 ROOT = Path(__file__).parent.parent
 ADDRESSES = {
@@ -77,7 +81,7 @@ def test_results_are_what_lies_on_the_disk(client, settings):
 
 def test_metrics_over_seeds_are_those_of_the_summary(client, settings):
     found = ok(client.get("/api/metrics", params=ADDRESSES["/api/metrics"])).json()
-    table = summary.over_seeds(summary.collect(settings.results, "test", []))
+    table = result_tables.over_seeds(collection.collect(settings.results, "test", []))
     spread = {(s["experiment"], s["view"], s["run"]): s for s in found["spread"]}
     assert len(spread) == len(table) == 2 * 3 * 4
     for _, row in table.iterrows():
@@ -195,11 +199,10 @@ def connections(tmp_path_factory) -> Settings:
     maker = DataHandler(data, SplitRules(validation=0.2), 5)
     experiment = Experiment(("normal",), ("DoS",), ("Probe",))
     split = maker.split(experiment)
-    about = {"data": maker.describe(), "protocol": "a3", "p_contamination": 0.0}
-    about["experiment"] = {k: list(v) for k, v in vars(experiment).items()}
+    conditions = Conditions(maker.describe(), "a3", experiment)
     rows = [Row("Noise", rng.random(len(split.classes_test), np.float32), {"rows": 9}), Row("Bad")]
     place = folder / "results" / data.name / "a3/5" / experiment.name / "test"
-    write_results(place, split, "test", [rows[0], replace(rows[1], error="broke")], about)
+    write_results(place, split, "test", [rows[0], replace(rows[1], error="broke")], conditions)
     return Settings(results=folder / "results", models=folder / "none", data_path=folder)
 
 

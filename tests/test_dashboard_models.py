@@ -21,10 +21,12 @@ from app.scoring import STORED, Scoring, threshold_of
 from app.settings import Settings
 from baselines import Autoencoder
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.datasets.own import UNLABELLED, OwnTable
-from libs.Detector import Detector
-from libs.errors import UserError
+from libs.datasets.tabular.own import UNLABELLED, OwnTable
+from libs.detectors.detector import Detector
+from libs.experiments.settings import RunSettings
+from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
+from libs.utils.errors import UserError
 
 PIXELS = [f"pixel_{i}" for i in range(64)]
 
@@ -186,7 +188,7 @@ def test_scores_are_kept_for_a_while(client, raw):
 
 
 def test_models_need_their_raw_data_or_inputs(settings, monkeypatch):
-    from libs import datasets
+    from libs.datasets import registry as datasets
 
     def missing(*_):
         raise UserError("digits.csv is not there")
@@ -299,8 +301,10 @@ def own(tmp_path_factory) -> Settings:
         (None, Experiment((UNLABELLED,))),
     ):
         data = OwnTable.of([path], None, label=label).load(rules.test, 3)
-        wrapper = ExperimentWrapper(DataHandler(data, rules, 3), "a3", "test", **places)
-        wrapper.run(experiment, {"Autoencoder": method})
+        wrapper = ExperimentWrapper(
+            DataHandler(data, rules, 3), "a3", "test", RunSettings(**places)
+        )
+        wrapper.run(Cell(experiment), {"Autoencoder": method})
         assert wrapper.finish() == 0
     return Settings(results=folder / "results", models=folder / "models")
 

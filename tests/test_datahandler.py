@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules, view_labels
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 CLASSES = np.array(["a", "b", "c", "d", "e"])
 EXPERIMENT = Experiment(("a", "b"), ("c",), ("d",))

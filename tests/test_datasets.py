@@ -5,9 +5,9 @@ import gzip
 import numpy as np
 import pytest
 
-from libs import datasets
 from libs.datasets import nslkdd
-from libs.errors import UserError
+from libs.datasets import registry as datasets
+from libs.utils.errors import UserError
 
 LINE = (
     "0,tcp,http,SF,181,5450,0,0,0,0,0,1,0,0,0,0,0,0,0,0,0,0,8,8,0.00,0.00,0.00,0.00,1.00,0.00,0.00,"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from libs import datasets
 from libs.datasets import emnist, fashion_mnist, mnist
-from libs.errors import UserError
+from libs.datasets import registry as datasets
+from libs.utils.errors import UserError
 
 LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 FILES = {"mnist": mnist.FILE, "fashion_mnist": fashion_mnist.FILE, "emnist": emnist.ARCHIVE}

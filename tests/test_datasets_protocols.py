@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from layouts import replaced, write
 
-from libs import datasets
-from libs.datasets import census, covtype, darknet, doh, ids, ids2017, mammography, nslkdd, url
-from libs.errors import UserError
+from libs.datasets import registry as datasets
+from libs.datasets.registry import (
+    census,
+    covtype,
+    darknet,
+    doh,
+    ids,
+    ids2017,
+    mammography,
+    nslkdd,
+    url,
+)
+from libs.utils.errors import UserError
 
 
 def _rows(data) -> list[dict[str, float]]:

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from libs import datasets, rows
-from libs.datasets import blocks, cache, creditcard, ids, ids2017
+from libs.datasets import creditcard, ids, ids2017
+from libs.datasets import registry as datasets
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
+from libs.datasets.readers import blocks, cache
+from libs.datasets.splits import rows
+from libs.utils.errors import UserError
 
 
 def write(path: Path, lines: list[str], end: str = "\n") -> Path:

@@ -11,8 +11,8 @@ from baselines.deep_svdd import centre_of, squared_distance
 from baselines.gradcon import cosine, decoder_kernels
 from libs.architecture.bias_free import BIAS_FREE
 from libs.architecture.gradients import layer_gradients, squared_error
-from libs.Detector import Detector
-from libs.errors import UserError
+from libs.detectors.detector import Detector
+from libs.utils.errors import UserError
 
 
 # --- Deep SVDD and Deep SAD ----------------------------------------------------------------------

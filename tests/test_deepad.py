@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from baselines import PCA, VAE, Autoencoder, BiGAN, MeanDistance, OneClassSVM, Seq2Seq
 from libs.architecture.target import HiddenActivations, dense_autoencoder
-from libs.Detector import Detector
-from libs.errors import UserError
+from libs.detectors.detector import Detector
+from libs.utils.errors import UserError
 
 PLANE = np.random.default_rng(0).random((300, 2)).astype(np.float32)
 PLANE = PLANE @ np.array([[0.5, 0.1, 0.4, 0.0], [0.1, 0.6, 0.0, 0.3]], np.float32)

@@ -10,10 +10,10 @@ from test_datahandler import data_set
 from test_protocol_scripts import run
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.rows import cut
-from libs.scoring import Scorer
-from libs.storage import read_manifest
-from libs.tabular.reading import Block, read
+from libs.datasets.splits.rows import cut
+from libs.datasets.tabular.reading import Block, read
+from libs.experiments.file_scoring import Scorer
+from libs.utils.storage import read_manifest
 
 N = 400
 LABELS = ["--label", "class", "--normal", "benign", "calm", "--known", "dos"]

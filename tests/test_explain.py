@@ -10,15 +10,15 @@ import tensorflow as tf
 from conftest import make
 
 from baselines import Autoencoder, Checkpoints
-from libs import attribution
 from libs.A3 import A3
 from libs.architecture.gradients import RawGradients
 from libs.architecture.target import dropout_dense_autoencoder
-from libs.attribution import Explanation, nearest, path_graph, strongest
-from libs.Detector import Detector
-from libs.errors import UserError
+from libs.datasets.splits.rows import Rows
+from libs.detectors import attribution
+from libs.detectors.attribution import Explanation, nearest, path_graph, strongest
+from libs.detectors.detector import Detector
 from libs.R2AD2 import R2AD2
-from libs.rows import Rows
+from libs.utils.errors import UserError
 
 
 def _explained(score, x, start, points=attribution.POINTS):

@@ -11,15 +11,17 @@ from conftest import make, toy
 from matplotlib.image import imread
 
 from baselines import Autoencoder, IsolationForest
-from libs import datasets
 from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.errors import UserError
+from libs.datasets import registry as datasets
+from libs.datasets.tabular.encoder import Encoder
+from libs.datasets.tabular.schema import Column, Schema
+from libs.experiments.explained_run import Explained
+from libs.experiments.file_scoring import Scorer, score_files
+from libs.experiments.settings import RunSettings
+from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
-from libs.explaining import Explained
-from libs.scoring import Scorer, score_files
-from libs.tabular.encoder import Encoder
-from libs.tabular.schema import Column, Schema
+from libs.utils.errors import UserError
 
 QUICK = {"epochs": 2, "batch_size": 64}
 EXPERIMENT = Experiment(("0", "1"), ("2",), ("3",))
@@ -35,8 +37,8 @@ def _train(folder, budgets=(5, 20), **options):
         "IsolationForest": IsolationForest(n_estimators=5),
     }
     places = {"model_path": folder / "models", "result_path": folder / "results"}
-    wrapper = ExperimentWrapper(handler, "a3", "test", **places, **options)
-    wrapper.run(EXPERIMENT, methods, budgets=budgets, schedule=20)
+    wrapper = ExperimentWrapper(handler, "a3", "test", RunSettings(**places, **options))
+    wrapper.run(Cell(EXPERIMENT, budgets, schedule=20), methods)
     assert wrapper.finish() == 0
     return wrapper.models / EXPERIMENT.name
 

@@ -19,7 +19,7 @@ from libs.architecture.target import (
     dropout_conv_autoencoder,
     dropout_dense_autoencoder,
 )
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 TARGETS = {
     "dense": ((9,), lambda: dropout_dense_autoencoder((9,), (7, 5, 3))),

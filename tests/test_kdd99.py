@@ -13,10 +13,11 @@ import pytest
 from test_datasets import LINE
 
 from benchmarks.dagmm_kdd99 import columns
-from libs import datasets
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.datasets import fetch, kdd99
-from libs.errors import UserError
+from libs.datasets import kdd99
+from libs.datasets import registry as datasets
+from libs.datasets.readers import fetch
+from libs.utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 KNOWN = ["normal", "neptune", "satan", "guess_passwd", "rootkit"]

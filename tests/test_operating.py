@@ -8,9 +8,12 @@ import pytest
 from test_kdd99 import write_kdd99
 from test_scripts import finish, start
 
-from libs import Metrics, operating
+from libs import Metrics
 from libs.DataHandler import Experiment, Split
-from libs.runs import Row
+from libs.experiments import thresholds as operating
+from libs.experiments.settings import Conditions
+from libs.experiments.stored_runs import Row
+from libs.experiments.thresholds import ThresholdRule
 
 
 def _split(n: int) -> Split:
@@ -31,10 +34,10 @@ def scores():
 def write(folder, scores, rule="FPR"):
     val, test = scores
     rows = [Row("One-n5", test), Row("Two", -test), Row("Three", error="failed")]
-    about = {"data": {"data_set": "toy", "seed": 1}}
+    conditions = Conditions({"data_set": "toy", "seed": 1}, "a3", _split(2).experiment)
     validation = {"One-n5": val, "Two": -val}
-    place = (folder, _split(300), "test", rows, validation, about)
-    return operating.write_operating_points(*place, rule=rule, rate=0.01)["unknown"]
+    place = (folder, _split(300), "test", rows, validation, conditions)
+    return operating.write_operating_points(*place, ThresholdRule(rule))["unknown"]
 
 
 def test_thresholds_by_hand(scores, tmp_path):
@@ -79,8 +82,9 @@ def test_too_few_rows_are_an_empty_cell(tmp_path):
     """A rate of 1 % of ten rows says nothing: null in the file, no line in the picture."""
     rng = np.random.default_rng(0)
     rows, val = [Row("One", rng.random(20))], {"One": rng.random(20)}
-    place = (tmp_path, _split(10), "test", rows, val, {"data": {"data_set": "toy", "seed": 1}})
-    operating.write_operating_points(*place, rule="FPR", rate=0.01)
+    conditions = Conditions({"data_set": "toy", "seed": 1}, "a3", _split(2).experiment)
+    place = (tmp_path, _split(10), "test", rows, val, conditions)
+    operating.write_operating_points(*place, ThresholdRule())
     report = json.loads((tmp_path / "unknown/One/metrics.json").read_text())
     assert report["rules"]["FPR"] == dict.fromkeys([*Metrics.THRESHOLDED, "FPR", "threshold"])
     assert report["rules"]["F1"]["threshold"] is not None
@@ -105,7 +109,7 @@ def test_do_kdd99(tmp_path):
     words[-1] = 1.5
     code, _, err = finish(start("do_kdd99.py", *words, folder=tmp_path))
     assert code == 2
-    assert "expected a share below 1" in err
+    assert "expected a fraction below 1" in err
     words[-1] = 0.5
     code, _, err = finish(
         start("do_kdd99.py", *words, "--data_set", "kdd99+authors", folder=tmp_path)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from test_datahandler import data_set, identified
 from test_scripts import ROOT
 
-from libs import datasets
 from libs.DataHandler import DataHandler, Experiment
-from libs.Detector import Detector
-from libs.protocols import argue, r2ad2
-from libs.study import chosen_cells
+from libs.datasets import registry as datasets
+from libs.detectors.detector import Detector
+from libs.experiments.protocols import argue, r2ad2
+from libs.experiments.settings import Selection
+from libs.experiments.study import chosen_cells
 
 SCRIPTS = {
     "r2ad2": "covtype creditcard darknet doh fmnist ids mammography mnist nslkdd url",
@@ -45,7 +46,7 @@ def test_every_cell_can_be_split(raw, monkeypatch, name, protocol):
     data = datasets.load(study.data_set, raw, study.normal_by)
     handler = DataHandler(data, study.rules, 110)
     assert handler.rules.test_seed == 42
-    for cell in chosen_cells(study.cells):
+    for cell in chosen_cells(study.cells, Selection()):
         split = handler.split(
             cell.experiment, max(cell.budgets), cell.schedule, cell.p_contamination
         )

@@ -12,15 +12,18 @@ from sklearn.metrics import roc_auc_score
 
 from baselines import Checkpoints
 from baselines.checkpoints import copies_of
-from libs import datasets, training
 from libs.A3 import A3
 from libs.architecture.alarm import dense_alarm, sequence_alarm
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.Detector import Detector
-from libs.errors import UserError
+from libs.datasets import registry as datasets
+from libs.detectors.detector import Detector
+from libs.experiments.settings import RunSettings
+from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
 from libs.R2AD2 import R2AD2
 from libs.R2AD2Sketch import R2AD2Sketch
+from libs.training import loop as training
+from libs.utils.errors import UserError
 
 METHODS = ["R2AD2", "R2AD2Sketch"]
 
@@ -295,9 +298,9 @@ def test_one_training_of_checkpoints_serves_all(tmp_path):
         "R2AD2-sketch": R2AD2Sketch(target, steps=2, size=4, alarm_dims=(6,), **quick),
     }
     places = {"model_path": tmp_path / "models", "result_path": tmp_path / "results"}
-    wrapper = ExperimentWrapper(handler, "r2ad2", "test", **places)
+    wrapper = ExperimentWrapper(handler, "r2ad2", "test", RunSettings(**places))
     experiment = Experiment(("0", "1"), ("2",), ("3",))
-    wrapper.run(experiment, methods, budgets=(5, 10), schedule=10)
+    wrapper.run(Cell(experiment, (5, 10), schedule=10), methods)
     assert wrapper.finish() == 0
     folder = tmp_path / "models/digits/r2ad2/110" / experiment.name
     found = sorted(str(p.parent.relative_to(folder)) for p in folder.glob("*/*/manifest.json"))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from conftest import make
 
-from libs import rows
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets.dataset import DataSet
-from libs.rows import Rows, as_rows, blocks, collected, extent, held, sampled
+from libs.datasets.splits import rows
+from libs.datasets.splits.rows import Rows, as_rows, blocks, collected, extent, held, sampled
 
 
 @pytest.fixture

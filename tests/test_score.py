@@ -20,14 +20,16 @@ from test_protocol_scripts import run
 from test_scripts import ROOT
 
 from baselines import DevNet, MeanDistance
-from libs import Metrics, scoring
+from libs import Metrics
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.datasets.own import OwnTable
-from libs.errors import UserError
+from libs.datasets.tabular import reading
+from libs.datasets.tabular.own import OwnTable
+from libs.experiments import file_scoring as scoring
+from libs.experiments.file_scoring import Scorer, score_files
+from libs.experiments.settings import RunSettings
+from libs.experiments.study import Cell, Study
 from libs.ExperimentWrapper import run_study
-from libs.scoring import Scorer, score_files
-from libs.study import Cell, Study
-from libs.tabular import reading
+from libs.utils.errors import UserError
 
 N = 500
 
@@ -285,8 +287,8 @@ def test_any_table_ends_in_a_message_or_a_right_result(data, missing):
             [Cell(Experiment(("unlabelled",)))],
             lambda handler: {"MeanDistance": MeanDistance()},
         )
-        places = {"model_path": folder / "models", "result_path": folder / "results"}
-        if told(lambda: run_study(study, "fuzz", 1, "test", **places)):
+        settings = RunSettings(folder / "models", folder / "results")
+        if told(lambda: run_study(study, "fuzz", 1, "test", settings=settings)):
             return
         assert train[2][0] not in ("header", "twice", "cut")
         assert not list(folder.rglob("error.json"))

@@ -6,7 +6,7 @@ import pytest
 import scikit_posthocs
 from scipy import stats
 
-from libs import statistics
+from libs.reporting import statistics
 
 # accuracies of four variants of C4.5 on fourteen data sets: Demšar (2006), table 6; one tie of its
 # three decimals is broken, as in the published ranks

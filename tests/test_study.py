@@ -1,5 +1,7 @@
 """What a script runs: the protocols' cells, and what the command line makes of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,14 +9,16 @@ from hypothesis import strategies as st
 from test_datahandler import data_set, identified
 
 from baselines import DevNet, IsolationForest
-from libs import cli
-from libs.components import COMPONENTS
 from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.detectors.registry import COMPONENTS
+from libs.experiments.protocols import argue, r2ad2
+from libs.experiments.script import study_parser
+from libs.experiments.settings import RunSettings, Selection
+from libs.experiments.study import Cell, chosen_cells
 from libs.ExperimentWrapper import ExperimentWrapper
-from libs.protocols import argue, r2ad2
-from libs.study import Cell, chosen_cells
 
 MAIN, TRANSFER = Experiment(("a",), ("c", "d")), Experiment(("a",), ("c",), ("d",))
+OWN = Experiment(("b",), ("c",))
 CELLS = [Cell(MAIN, (5, 100)), Cell(TRANSFER, (100,)), Cell(MAIN, (100,), 0.1)]
 
 
@@ -29,14 +33,17 @@ def _short(cells):
         ({"budgets": [7]}, [(MAIN, (7,), 0, 100), (TRANSFER, (7,), 0, 100)]),
         ({"budgets": [0]}, [(MAIN, (0,), 0, 100), (TRANSFER, (0,), 0, 100)]),
         (
-            {"shares": [0.0, 0.2]},
+            {"contaminations": [0.0, 0.2]},
             [
                 *((MAIN, (5, 100), p, 100) for p in (0, 0.2)),
                 *((TRANSFER, (100,), p, 100) for p in (0, 0.2)),
             ],
         ),
-        ({"own": Experiment(("b",), ("c",))}, [(Experiment(("b",), ("c",)), (5, 100), 0, 100)]),
-        ({"all_shares": False}, [(MAIN, (5, 100), 0, 100), (TRANSFER, (100,), 0, 100)]),
+        (
+            {"experiment": Experiment(("b",), ("c",))},
+            [(Experiment(("b",), ("c",)), (5, 100), 0, 100)],
+        ),
+        ({"all_contaminations": False}, [(MAIN, (5, 100), 0, 100), (TRANSFER, (100,), 0, 100)]),
         (
             {"all_budgets": False},
             [(MAIN, (100,), 0, 100), (TRANSFER, (100,), 0, 100), (MAIN, (100,), 0.1, 100)],
@@ -44,16 +51,19 @@ def _short(cells):
     ],
 )
 def test_the_command_line_chooses_cells(choice, expected):
-    assert _short(chosen_cells(CELLS, **choice)) == expected
+    assert _short(chosen_cells(CELLS, Selection(**choice))) == expected
 
 
-@pytest.mark.parametrize(("share", "schedule"), [(0.0, 100), (0.01, 0), (0.5, 100)])
-def test_a_budget_has_the_rows_of_the_protocols_schedule(share, schedule):
+@pytest.mark.parametrize(("p", "schedule"), [(0.0, 100), (0.01, 0), (0.5, 100)])
+def test_a_budget_has_the_rows_of_the_protocols_schedule(p, schedule):
     """So that what is trained for one budget fits what is trained for several later."""
     cells = [Cell(MAIN, (0,), 0.01), Cell(MAIN, (100,))]
-    assert _short(chosen_cells(cells)) == [(MAIN, (0,), 0.01, 0), (MAIN, (100,), 0, 100)]
-    found = chosen_cells(cells, budgets=[5], shares=[share])
-    assert _short(found) == [(MAIN, (5,), share, schedule)]
+    assert _short(chosen_cells(cells, Selection())) == [
+        (MAIN, (0,), 0.01, 0),
+        (MAIN, (100,), 0, 100),
+    ]
+    found = chosen_cells(cells, Selection(budgets=[5], contaminations=[p]))
+    assert _short(found) == [(MAIN, (5,), p, schedule)]
 
 
 def test_r2ad2_runs_main_transfer_budgets_and_pollution():
@@ -97,11 +107,11 @@ PROTOCOLS = {"r2ad2": lambda args: None, "argue": lambda args: None}
         ("--is_override False", "override", False),
         ("--is_override", "override", True),
         ("--learning_rate .001", "learning_rate", 0.001),
-        ("--out_path here", "result_path", cli.Path("here")),
+        ("--out_path here", "result_path", Path("here")),
     ],
 )
 def test_the_papers_options(words, name, value):
-    args = cli.study_parser("", PROTOCOLS).parse_args(["110", "test", *words.split()])
+    args = study_parser("", PROTOCOLS).parse_args(["110", "test", *words.split()])
     assert getattr(args, name) == value
 
 
@@ -117,7 +127,7 @@ def test_the_papers_options(words, name, value):
 )
 def test_wrong_options(words, capsys):
     with pytest.raises(SystemExit):
-        cli.study_parser("", PROTOCOLS).parse_args(["110", "test", *words.split()])
+        study_parser("", PROTOCOLS).parse_args(["110", "test", *words.split()])
     assert "error: argument" in capsys.readouterr().err
 
 
@@ -156,15 +166,13 @@ class Grouping(IsolationForest):
 @pytest.fixture
 def wrapper(tmp_path):
     handler = DataHandler(data_set(500), SplitRules(), 1)
-    return ExperimentWrapper(
-        handler, "argue", "test", model_path=tmp_path / "m", result_path=tmp_path / "r"
-    )
+    return ExperimentWrapper(handler, "argue", "test", RunSettings(tmp_path / "m", tmp_path / "r"))
 
 
 def test_methods_may_ask_for_classes(wrapper, monkeypatch):
     monkeypatch.setitem(COMPONENTS, "Grouping", __name__)
     experiment = Experiment(("a", "b"), ("c",))
-    wrapper.run(experiment, {"Grouping": Grouping()}, budgets=(3,))
+    wrapper.run(Cell(experiment, (3,)), {"Grouping": Grouping()})
     assert wrapper.finish() == 0
     split = wrapper.handler.split(experiment, 3)
     np.testing.assert_array_equal(Grouping.seen, split.classes_train)
@@ -173,22 +181,22 @@ def test_methods_may_ask_for_classes(wrapper, monkeypatch):
 
 def test_without_known_anomalies_methods_that_need_them_are_left_out(wrapper):
     methods = {"IsolationForest": IsolationForest(5), "DevNet": DevNet()}
-    wrapper.run(Experiment(("a", "b"), ("c",)), methods, budgets=(0,))
+    wrapper.run(Cell(Experiment(("a", "b"), ("c",)), (0,)), methods)
     assert wrapper.finish() == 0
     assert [p.name for p in next(wrapper.models.iterdir()).iterdir()] == ["IsolationForest"]
-    wrapper.run(Experiment(("a", "b"), ("c",)), methods, budgets=(0,), only=["DevNet"])
+    wrapper.run(Cell(Experiment(("a", "b"), ("c",)), (0,)), methods, only=["DevNet"])
     assert "DevNet needs at least 1 known anomalies" in wrapper.failures[0]
 
 
 def test_another_learning_rate_has_a_protocol_of_its_own(tmp_path):
     handler = DataHandler(data_set(200), SplitRules(), 1)
     places = {"model_path": tmp_path / "m", "result_path": tmp_path / "r"}
-    wrapper = ExperimentWrapper(handler, "r2ad2", "val", learning_rate=0.5, n_epochs=3, **places)
+    wrapper = ExperimentWrapper(
+        handler, "r2ad2", "val", RunSettings(learning_rate=0.5, n_epochs=3, **places)
+    )
     assert wrapper.protocol == "r2ad2-e3-lr0.5"
-    assert wrapper.forced == {
-        "random_state": 1,
+    assert wrapper.settings.replaced == {
         "epochs": 3,
         "learning_rate": 0.5,
-        "patience": None,
         "precision": "float32",
     }

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from libs import summary
-from libs.results import natural
+from libs.experiments import result_tables
+from libs.experiments.result_files import natural
+from libs.reporting import collection
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def rows():
 
 
 def test_mean_std_count(rows):
-    table = summary.over_seeds(rows).set_index(["view", "run"])
+    table = result_tables.over_seeds(rows).set_index(["view", "run"])
     five = table.loc["known", "A3-n5"]
     assert five["AUC_mean"] == pytest.approx(0.8)
     assert five["AUC_std"] == pytest.approx(0.02**0.5)
@@ -34,7 +35,7 @@ def test_mean_std_count(rows):
 
 
 def test_the_best_is_marked(rows):
-    shown = summary.pivot(summary.over_seeds(rows), "*{}*".format).set_index("run")
+    shown = result_tables.pivot(result_tables.over_seeds(rows), "*{}*".format).set_index("run")
     assert list(shown.index) == ["A3-n5", "A3-n25", "Broken"]
     assert shown.loc["A3-n25", "known AUC"] == "*.850±.000*"
     assert shown.loc["A3-n5", "known AUC"] == ".800±.141"
@@ -45,13 +46,15 @@ def test_the_best_is_marked(rows):
 
 def test_caption_explains_shared_seconds_where_there_are_any(rows):
     note = "one training served four budgets"
-    assert note in summary.caption(summary.over_seeds(rows))
-    assert note not in summary.caption(summary.over_seeds(rows.assign(jointly=1.0)))
+    assert note in result_tables.caption(result_tables.over_seeds(rows))
+    assert note not in result_tables.caption(result_tables.over_seeds(rows.assign(jointly=1.0)))
 
 
 def test_latex_escapes(rows):
-    table = summary.over_seeds(rows.assign(data_set="a_b"))
-    text = summary.latex(summary.pivot(table, r"\textbf{{{}}}".format), summary.caption(table))
+    table = result_tables.over_seeds(rows.assign(data_set="a_b"))
+    text = collection.latex(
+        result_tables.pivot(table, r"\textbf{{{}}}".format), result_tables.caption(table)
+    )
     assert r"a\_b" in text
     assert r"\textbf{.850$\pm$.000}" in text
     assert text.count(r"\\") == 4

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from libs import sweeping
-from libs.errors import UserError
+from libs.experiments import sweeps as sweeping
+from libs.utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 QUICK = "--n_epochs 1 --normal 0 1 --known 2 --methods Autoencoder".split()

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from libs import claims, sweeping
-from libs.errors import UserError
+from libs.experiments import claims
+from libs.experiments import sweeps as sweeping
+from libs.utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = """

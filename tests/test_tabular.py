@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from libs.datasets.own import OwnTable
-from libs.errors import UserError
-from libs.rows import cut
-from libs.tabular import learning, reading
-from libs.tabular.encoder import Encoder
-from libs.tabular.learning import Learner
-from libs.tabular.reading import Block, read
-from libs.tabular.schema import Column, Schema
+from libs.datasets.splits.rows import cut
+from libs.datasets.tabular import learning, reading
+from libs.datasets.tabular.encoder import Encoder
+from libs.datasets.tabular.learning import Learner
+from libs.datasets.tabular.own import OwnTable
+from libs.datasets.tabular.reading import Block, read
+from libs.datasets.tabular.schema import Column, Schema
+from libs.utils.errors import UserError
 
 ROWS = [[f"{i / 4}", "ab"[i % 2], str(i % 3)] for i in range(20)]
 

@@ -9,14 +9,17 @@ from conftest import make
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from baselines import Autoencoder, DevNet, IsolationForest
-from libs import datasets, storage
 from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.Detector import Detector
-from libs.errors import UserError
-from libs.evaluation import Rescorer
+from libs.datasets import registry as datasets
+from libs.detectors.detector import Detector
+from libs.experiments.rescoring import Rescorer
+from libs.experiments.settings import RunSettings
+from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
-from libs.MultiHeadAutoencoder import MultiHeadAutoencoder
+from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder
+from libs.utils import storage
+from libs.utils.errors import UserError
 
 EXPERIMENT = Experiment(("0", "1"), ("2",), ("3",))
 QUICK = {"epochs": 2, "batch_size": 64}
@@ -48,16 +51,22 @@ def methods():
 def run(handler, methods, tmp_path):
     """Run a fresh wrapper on the folder of the test; give it back with its metric table."""
 
-    def run(chosen=None, budgets=(5, 20), part="test", override=False, experiment=EXPERIMENT, **kw):
+    def run(
+        chosen=None,
+        budgets=(5, 20),
+        part="test",
+        override=False,
+        experiment=EXPERIMENT,
+        p=0.0,
+        **kw,
+    ):
         wrapper = ExperimentWrapper(
             handler,
             "a3",
             part,
-            model_path=tmp_path / "models",
-            result_path=tmp_path / "results",
-            override=override,
+            RunSettings(tmp_path / "models", tmp_path / "results", override=override),
         )
-        wrapper.run(experiment, chosen or methods, budgets=budgets, schedule=20, **kw)
+        wrapper.run(Cell(experiment, budgets, p, schedule=20), chosen or methods, **kw)
         folder = next((tmp_path / "results").glob(f"digits/a3/706/*/{part}"))
         return wrapper, pd.read_csv(folder / "known.metric.csv", index_col=0)
 
@@ -169,7 +178,9 @@ def test_thresholds_of_saved_models(handler, methods, tmp_path):
     wide = DataHandler(handler.data, rules, 706)
     experiment = Experiment(tuple("0123"), tuple("45"), ("6",))
     places = {"model_path": tmp_path / "m", "result_path": tmp_path / "r"}
-    ExperimentWrapper(wide, "a3", "test", **places).run(experiment, methods, budgets=(5, 20))
+    ExperimentWrapper(wide, "a3", "test", RunSettings(**places)).run(
+        Cell(experiment, (5, 20)), methods
+    )
     folder = tmp_path / "m/digits/a3/706" / experiment.name
     table = Rescorer(None, "test", tmp_path / "again").rescore(folder)
     assert (table["largest_difference"] == 0).all()
@@ -222,29 +233,29 @@ def test_a_damaged_model_is_a_clear_error(run):
 
 def test_pollution_has_folders_of_its_own(run, tmp_path):
     run()
-    run(p_contamination=0.1)
+    run(p=0.1)
     names = {p.name for p in (tmp_path / "models/digits/a3/706").iterdir()}
     assert names == {EXPERIMENT.name, f"{EXPERIMENT.name}-p0.1"}
 
 
 def test_fewer_epochs_have_a_protocol_of_their_own(handler, methods, tmp_path):
     wrapper = ExperimentWrapper(
-        handler, "a3", "test", model_path=tmp_path, result_path=tmp_path / "r", n_epochs=1
+        handler, "a3", "test", RunSettings(tmp_path, tmp_path / "r", n_epochs=1)
     )
-    wrapper.run(EXPERIMENT, methods, budgets=(5,))
+    wrapper.run(Cell(EXPERIMENT, (5,)), methods)
     found = list((tmp_path / "r").glob("digits/a3-e1/706/*/test/known.metric.csv"))
     assert pd.read_csv(found[0], index_col=0).loc["A3-n5", "epochs"] == 1
 
 
 def test_patience_has_a_protocol_of_its_own(handler, methods, tmp_path):
     place = {"model_path": tmp_path, "result_path": tmp_path / "r"}
-    wrapper = ExperimentWrapper(handler, "argue", "test", patience=1, **place)
+    wrapper = ExperimentWrapper(handler, "argue", "test", RunSettings(patience=1, **place))
     experts = MultiHeadAutoencoder(dims=(8, 4), epochs=40, batch_size=64, learning_rate=0.1)
-    wrapper.run(EXPERIMENT, methods | {"MAE": experts}, only=["MAE"])
+    wrapper.run(Cell(EXPERIMENT), methods | {"MAE": experts}, only=["MAE"])
     found = list((tmp_path / "r").glob("digits/argue-patience1/706/*/test/known.metric.csv"))
     assert pd.read_csv(found[0], index_col=0).loc["MAE", "epochs"] < 40
     with pytest.raises(UserError, match="none of the methods has early stopping"):
-        wrapper.run(EXPERIMENT, methods, only=["Autoencoder"])
+        wrapper.run(Cell(EXPERIMENT), methods, only=["Autoencoder"])
 
 
 def test_validation_rows_decide_thresholds(run, handler):
@@ -258,7 +269,7 @@ def test_validation_rows_decide_thresholds(run, handler):
 def test_unwritable_folders_end_at_once(handler, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        ExperimentWrapper(handler, "a3", "test", model_path=tmp_path / "file")
+        ExperimentWrapper(handler, "a3", "test", RunSettings(tmp_path / "file"))
 
 
 def test_a_full_disk_is_a_clear_error(tmp_path, train_rows, monkeypatch):

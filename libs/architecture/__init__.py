@@ -1,1 +1,4 @@
-"""Keras builders of target, anomaly and alarm networks."""
+"""Keras builders: targets, alarms, anomaly networks and their layers, no training.
+
+Imports `libs.utils`.
+"""

@@ -1,6 +1,7 @@
 """Adversarial autoencoders (Makhzani et al., 2016) in ARGUE's shapes, with a code or also clusters.
 
-Parts come as lists of layers, so that `libs.Cluster` and `baselines.FAnoGAN` put them together.
+Parts come as lists of layers, so that `libs.targets.clustering` and `baselines.FAnoGAN` put them
+together.
 """
 
 from collections.abc import Callable, Sequence

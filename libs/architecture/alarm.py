@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from libs.errors import chosen
+from libs.utils.errors import lookup
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 """Precisions of products, and Keras' names for them; weights are float32 in both."""
@@ -51,7 +51,7 @@ def dense_alarm(
     UserError
         If the precision has another name.
     """
-    dtype = chosen(POLICIES, "precision", precision)
+    dtype = lookup(POLICIES, "precision", precision)
     first, *others = dims
     last_only = np.isscalar(dropout)
     rates = [0.0] * len(others) + [dropout] if last_only else list(dropout)
@@ -116,7 +116,7 @@ def sequence_alarm(
     keras.Model
         (n, steps, width) to logits (n, 1); its two layers are the normalisation and the head.
     """
-    dtype = chosen(POLICIES, "precision", precision)
+    dtype = lookup(POLICIES, "precision", precision)
 
     def lstm(units: int, **kwargs: bool) -> layers.Layer:
         return layers.LSTM(units, dropout=dropout, unroll=True, dtype=dtype, **kwargs)

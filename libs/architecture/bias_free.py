@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 
 def bias_free_dense(

@@ -13,9 +13,9 @@ import tensorflow as tf
 from keras import layers
 
 from libs.architecture.alarm import POLICIES
+from libs.architecture.fused_layers import FusedDense
 from libs.architecture.parts import PARTS, joined
-from libs.architecture.thinned import ThinnedDense
-from libs.errors import chosen
+from libs.utils.errors import lookup
 
 
 def multi_head_autoencoder(
@@ -108,7 +108,7 @@ def expert_alarm(
     keras.Model
         (n, width) and (n, experts, decoder width) to logits (n, experts, copies).
     """
-    dtype = chosen(POLICIES, "precision", precision)
+    dtype = lookup(POLICIES, "precision", precision)
     experts, own_width = own_shape
     shared, own = keras.Input((width,)), keras.Input((experts, own_width))
     first = layers.Dense(copies * dims[0], name="shared", dtype=dtype)
@@ -150,7 +150,7 @@ def gate(
     keras.Model
         (n, width) to logits (n, copies, outputs).
     """
-    dtype = chosen(POLICIES, "precision", precision)
+    dtype = lookup(POLICIES, "precision", precision)
     shared = keras.Input((width,))
     first = layers.Dense(copies * dims[0], name="shared", dtype=dtype)
     hidden = layers.Reshape((copies, dims[0]), dtype=dtype)(first(shared))
@@ -172,7 +172,7 @@ def _parallel_rest(
     """All layers after the first kernel: (n, ..., copies, dims[0]) to (n, ..., copies, outputs)."""
     *_, copies, width = hidden.shape
     for i, units in enumerate([*dims[1:], outputs], start=1):
-        dense = ThinnedDense(units, dropout, seed + i, dtype=dtype)
+        dense = FusedDense(units, dropout, seed + i, dtype=dtype)
         hidden, kernel = dense(hidden), _glorot((width, units), seed + i)
         dense.set_weights([np.tile(kernel, (copies, 1, 1)), np.zeros((copies, units))])
         width = units

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from libs.architecture.target import row_error
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """``loss(x, logits)`` gives the loss of each row, (n,); logits are what a sigmoid would turn into

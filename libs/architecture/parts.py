@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from libs.errors import UserError
+from libs.utils.errors import UserError
 
 Part = tuple[keras.KerasTensor, list[keras.KerasTensor]]
 """What an encoder or a decoder gives: its output and its hidden activations."""

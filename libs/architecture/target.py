@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from libs.architecture.parts import check_image, joined_autoencoder
-from libs.errors import UserError, chosen
+from libs.utils.errors import UserError, lookup
 
 
 def dense_autoencoder(
@@ -205,7 +205,7 @@ def autoencoder(
     UserError
         If there is none of that name, or it does not take rows of that shape.
     """
-    return chosen(AUTOENCODERS, "network", network)(tuple(shape), tuple(dims), dropout)
+    return lookup(AUTOENCODERS, "network", network)(tuple(shape), tuple(dims), dropout)
 
 
 _ACTIVATIONS = (

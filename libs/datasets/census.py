@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from libs import storage
-from libs.datasets import files
 from libs.datasets.dataset import DataSet
+from libs.datasets.readers import files
+from libs.utils import storage
 
 log = logging.getLogger("a3")
 SOURCE = "https://archive.ics.uci.edu/dataset/117/census+income+kdd"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from libs import storage
-from libs.datasets import blocks, files
 from libs.datasets.dataset import DataSet
+from libs.datasets.readers import blocks, files
+from libs.utils import storage
 
 SOURCE = "https://www.kaggle.com/datasets/mlg-ulb/creditcardfraud"
 FILE = "creditcard/creditcard.csv"

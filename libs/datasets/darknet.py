@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from libs import storage
-from libs.datasets import files, headed
 from libs.datasets.dataset import DataSet
+from libs.datasets.readers import files, headed
+from libs.utils import storage
 
 SOURCE = "https://www.unb.ca/cic/datasets/darknet2020.html"
 FILE = "darknet/Darknet.CSV"

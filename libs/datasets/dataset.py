@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from libs.rows import Rows
-from libs.tabular.schema import Schema
+from libs.datasets.splits.rows import Rows
+from libs.datasets.tabular.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,14 @@ class DataSet:
     maximum : float, optional
         Known upper end of every feature (images); else features are scaled by their own range.
     normal_by : str, optional
-        The column whose values are the classes of the normal rows; see `libs.datasets.load`.
+        The column whose values are the classes of the normal rows; see
+        `libs.datasets.registry.load`.
     x_val, classes_val : (m, ...) float32 and (m,) str, optional
         Validation rows of their own; else a part of ``x`` is held out.
     schema : Schema, optional
         How raw columns became features, where that was learned from the rows.
     table : dict, optional
-        Of a user's own table, what `libs.datasets.own.OwnTable` describes.
+        Of a user's own table, what `libs.datasets.tabular.own.OwnTable` describes.
     """
 
     name: str

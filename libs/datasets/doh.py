@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from libs import storage
-from libs.datasets import files, headed
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
+from libs.datasets.readers import files, headed
+from libs.utils import storage
+from libs.utils.errors import UserError
 
 SOURCE = "https://www.unb.ca/cic/datasets/dohbrw-2020.html"
 FILES = ("doh/l2-benign.csv", "doh/l2-malicious.csv")

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from libs import storage
-from libs.datasets import files, images
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
+from libs.datasets.readers import files, images
+from libs.utils import storage
+from libs.utils.errors import UserError
 
 SOURCE = "https://www.nist.gov/itl/products-and-services/emnist-dataset (the MATLAB files)"
 MATLAB, ARCHIVE = "EMNIST/emnist-letters.mat", "EMNIST/emnist-letters.npz"

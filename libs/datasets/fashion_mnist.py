@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from libs.datasets import images
 from libs.datasets.dataset import DataSet
+from libs.datasets.readers import images
 
 SOURCE = (
     "https://github.com/zalandoresearch/fashion-mnist, whose four files belong in one archive as "

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from libs.datasets import blocks, cache, files, flows, ids2017
+from libs.datasets import ids2017
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
-from libs.rows import collected
+from libs.datasets.readers import blocks, cache, files, flows
+from libs.datasets.splits.rows import collected
+from libs.utils.errors import UserError
 
 SOURCE = (
     "https://www.unb.ca/cic/datasets/ids-2018.html (aws s3 sync --no-sign-request --region "
@@ -82,8 +83,8 @@ def load(
     `libs.datasets.ids2017`. Rows with NaN or Infinity and repeated headers are dropped. Numbers
     that cannot be, such as negative durations, are kept as published.
 
-    The first start leaves Parquet files, which later ones read; see `libs.datasets.cache`. Rows
-    that take more than `libs.rows.HELD_BYTES` are a memory-mapped file.
+    The first start leaves Parquet files, which later ones read; see `libs.datasets.readers.cache`.
+    Rows that take more than `libs.datasets.splits.rows.HELD_BYTES` are a memory-mapped file.
 
     With normal_by="day" (ARGUE's experts) benign flows are of the class of their file's date, such
     as 2018-02-14. In the variant "day" the place of that date among all files' is an input as well:

@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from libs import storage
-from libs.datasets import files, flows
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
-from libs.rows import collected
+from libs.datasets.readers import files, flows
+from libs.datasets.splits.rows import collected
+from libs.utils import storage
+from libs.utils.errors import UserError
 
 SOURCE = "https://intrusion-detection.distrinet-research.be/CNS2022/CICIDS2017.html"
 FILE = "IDS2017/cicids2017_improved_sample.parquet"

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from libs import cli, storage
-from libs.datasets import blocks, fetch, files, nslkdd
+from libs.datasets import nslkdd
 from libs.datasets.dataset import DataSet
-from libs.seeds import derive_seed
+from libs.datasets.readers import blocks, fetch, files
+from libs.utils import storage
+from libs.utils.command_line import plain_parser, run
+from libs.utils.seeds import derive_seed
 
 SOURCE = "http://kdd.ics.uci.edu/databases/kddcup99/"
 ADVICE = f"{SOURCE} (python -m libs.datasets.kdd99 --download)"
@@ -72,7 +74,7 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
     Parameters
     ----------
     data_path : path, optional
-        See `libs.datasets.files.data_folder`.
+        See `libs.datasets.readers.files.data_folder`.
     variant : {"", "41", "unique", "41+unique", "authors"}
         ``41``: all features, the text columns as one 0/1 column per value, instead of deepad's 18.
         ``unique``: of validation and test rows that agree in class and features only the first.
@@ -156,7 +158,7 @@ def _set_aside(rows: Rows) -> tuple[Rows, Rows]:
 
 def parser() -> argparse.ArgumentParser:
     """Options of the download."""
-    parser = cli.plain_parser(__doc__)
+    parser = plain_parser(__doc__)
     parser.add_argument("--download", action="store_true", required=True)
     parser.add_argument("--data_path", type=Path, help="folder (default: $A3_DATA, or data)")
     parser.add_argument("--source", default=SOURCE, metavar="URL", help=f"default: {SOURCE}")
@@ -171,4 +173,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.run(main, parser()))
+    raise SystemExit(run(main, parser()))

@@ -6,10 +6,10 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from libs import storage
-from libs.datasets import files, images
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
+from libs.datasets.readers import files, images
+from libs.utils import storage
+from libs.utils.errors import UserError
 
 SOURCE = "https://odds.cs.stonybrook.edu/mammography-dataset/"
 FILE = "mammography/mammography.mat"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from libs.datasets import images
 from libs.datasets.dataset import DataSet
+from libs.datasets.readers import images
 
 SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 FILE = "mnist/mnist.npz"

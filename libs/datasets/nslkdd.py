@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from libs import storage
-from libs.datasets import files
 from libs.datasets.dataset import DataSet
+from libs.datasets.readers import files
+from libs.utils import storage
 
 SOURCE = "https://www.unb.ca/cic/datasets/nsl.html"
 FILES = ("NSL-KDD/KDDTrain+.txt", "NSL-KDD/KDDTest+.txt")

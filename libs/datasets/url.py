@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from libs import storage
-from libs.datasets import files, headed
 from libs.datasets.dataset import DataSet
-from libs.errors import UserError
+from libs.datasets.readers import files, headed
+from libs.utils import storage
+from libs.utils.errors import UserError
 
 log = logging.getLogger("a3")
 SOURCE = "https://www.unb.ca/cic/datasets/url-2016.html"

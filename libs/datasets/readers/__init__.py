@@ -1,0 +1,4 @@
+"""How bytes become columns: files, blocks of rows, caches, images.
+
+Knows no data set; imports `libs.utils`.
+"""

@@ -1,0 +1,159 @@
+"""What the columns of a table are, and rows as the numbers that a network reads."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from libs.datasets.tabular.cells import as_numbers, as_text, number_error
+from libs.datasets.tabular.reading import Block
+from libs.utils.errors import UserError
+
+REFUSE, MEDIAN = "refuse", "median"
+MISSING = (REFUSE, MEDIAN)
+"""What is done about missing values: an error, or the median of the training rows (of text the most
+frequent one)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table as the training rows showed it.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"number", "text", "date", "label"}
+    dropped : str
+        Why it is no input; empty if it is one.
+    categories : tuple of str
+        Of text: one feature each, 1 where the cell holds it. Any other text is a row of zeros.
+    fill : float or str, optional
+        Takes the place of missing values; None: these are refused.
+    """
+
+    name: str
+    kind: str
+    dropped: str = ""
+    categories: tuple[str, ...] = ()
+    fill: float | str | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of its features: its own, or ``protocol=tcp`` and so on."""
+        if self.dropped:
+            return ()
+        return tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
+
+    def write(self, block: Block, out: np.ndarray) -> None:
+        """Write the features of a block's rows into ``out``, zeros of (n, features) float32."""
+        series = block.frame[self.name]
+        if self.kind == "text":
+            text = as_text(series)
+            text = text.replace("", self._filled(block, (text == "").arg_true()))
+            codes = text.cast(pl.Enum(self.categories), strict=False).to_physical()
+            rows = codes.is_not_null().arg_true().to_numpy()
+            out[rows, codes.drop_nulls().to_numpy()] = 1
+            return
+        values, strange = as_numbers(series)
+        if error := number_error(values, strange, block, self.name):
+            raise error
+        out[:, 0] = values.fill_null(self._filled(block, values.is_null().arg_true())).to_numpy()
+
+    def _filled(self, block: Block, missing: pl.Series) -> float | str:
+        """What stands for the ``missing`` rows of a block."""
+        if len(missing) and self.fill is None:
+            raise UserError(
+                f"{block.place(self.name, int(missing[0]))}: a value is missing ({len(missing)} in "
+                f"rows {block.numbers[0]} to {block.numbers[-1]}). Fill them in, leave such rows "
+                "out, or train with --missing median."
+            )
+        return {"text": "", "number": 0.0}[self.kind] if self.fill is None else self.fill
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table, as `libs.datasets.tabular.learning.Learner` found them.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        In the order of the file. The label's column is among them.
+    """
+
+    columns: tuple[Column, ...]
+
+    @classmethod
+    def of_numbers(cls, features: Sequence[str]) -> Self:
+        """A schema for rows that are numbers already, under their features' names."""
+        return cls(tuple(Column(name, "number") for name in features))
+
+    @classmethod
+    def from_json(cls, columns: Sequence[dict[str, Any]]) -> Self:
+        """Undo `to_json`."""
+        return cls(
+            tuple(Column(**c | {"categories": tuple(c.get("categories", ()))}) for c in columns)
+        )
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The columns in JSON."""
+        return [asdict(column) for column in self.columns]
+
+    @cached_property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns that are inputs."""
+        return tuple(column for column in self.columns if not column.dropped)
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """Names of all features."""
+        return tuple(name for column in self.inputs for name in column.features)
+
+    def encode(self, block: Block) -> np.ndarray:
+        """Rows of a block as features, float32 (n, features); columns are matched by name.
+
+        Raises
+        ------
+        UserError
+            If a column is missing or foreign, or a cell cannot be an input; names the first one.
+            Columns that were dropped in training may be there or not and hold anything.
+        """
+        self._check_names(block)
+        x = np.zeros((len(block), len(self.features)), np.float32)
+        start = 0
+        for column in self.inputs:
+            end = start + len(column.features)
+            column.write(block, x[:, start:end])
+            start = end
+        return x
+
+    def _check_names(self, block: Block) -> None:
+        found = set(block.frame.columns)
+        missing = [column.name for column in self.inputs if column.name not in found]
+        extra = sorted(found - {column.name for column in self.columns})
+        if missing or extra:
+            raise UserError(
+                f"{block.source}: other columns than in training; missing: "
+                f"{_listed(missing)}; extra: {_listed(extra)}. Rename them, or leave them out."
+            )
+
+    def shown(self) -> pd.DataFrame:
+        """A row of text for each column, for people."""
+        lines = []
+        for column in self.columns:
+            use = f"dropped: {column.dropped}" if column.dropped else "kept"
+            if column.kind == "text" and not column.dropped:
+                use = f"{len(column.categories)} features: {_listed(column.categories, 3)}"
+            if column.fill is not None and not column.dropped:
+                use += f"; missing: {column.fill}"
+            lines.append({"column": column.name, "kind": column.kind, "use": use})
+        return pd.DataFrame(lines)
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    """``a, b, c, … (12)``."""
+    words = ", ".join(names[:most]) or "none"
+    return words if len(names) <= most else f"{words}, … ({len(names)})"

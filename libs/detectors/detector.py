@@ -1,0 +1,372 @@
+"""The contract that every method keeps, with saving, loading and thresholds in one place."""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.base import BaseEstimator, clone
+
+from libs import Metrics
+from libs.datasets.splits.rows import Rows, as_rows, blocks
+from libs.datasets.tabular.encoder import Encoder
+from libs.detectors.explainable import Explainable
+from libs.detectors.registry import describe, rebuild
+from libs.training.loop import Training, predict_in_batches, row_graph
+from libs.utils import storage
+from libs.utils.errors import UserError
+
+RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
+"""What can be scored."""
+
+
+class Detector(Explainable, BaseEstimator):
+    """Base of all methods, a scikit-learn estimator.
+
+    A subclass stores its settings in ``__init__`` and gives `_fit` and `_score`. Networks that it
+    names in ``networks`` are saved and loaded for it. ``random_state`` is the seed of the run.
+    """
+
+    networks: ClassVar[tuple[str, ...]] = ()
+    """Learned attributes that are Keras models."""
+    uses_labels: ClassVar[bool] = False
+    """Whether known anomalies take part in the training. If so, there is a setting ``budgets``, and
+    ``budgets_`` is what was trained."""
+
+    fewest_known: ClassVar[int] = 0
+    """Known anomalies that a method which uses labels cannot do without."""
+    uses_classes: ClassVar[bool] = False
+    """Whether the classes of the training rows take part in the training. If so, `_fit` takes them
+    as its third argument, None where `fit` was given none."""
+    gated: ClassVar[bool] = False
+    """Whether there are ``expert_names_``, and ``gate(x, budget)`` says who answers for a row."""
+
+    # --- what a subclass gives -------------------------------------------------------------------
+    def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
+        """Learn from checked rows; methods that ignore labels see normal rows only.
+
+        ``x`` is an array or, where it is large, `libs.datasets.splits.rows.Rows`: it has a shape, a
+        length, slices and gathers, but is no array.
+        """
+        raise NotImplementedError
+
+    def _score(self, x: tf.Tensor) -> tf.Tensor:
+        """Scores of a chunk of rows, (n,) or, with several label budgets, (n, budgets).
+
+        A detector whose score is the mean error of the features gives `_error` instead.
+        """
+        return tf.reduce_mean(self._error(x), axis=list(range(1, len(x.shape))))
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """Scores of checked rows; to be replaced where `_score` is no graph of TensorFlow's."""
+        return predict_in_batches(self._compiled, x, self._at_once())
+
+    def _save(self, folder: Path) -> None:
+        for name in self.networks:
+            getattr(self, name).save(folder / f"{name.rstrip('_')}.keras")
+
+    def _load(self, folder: Path) -> None:
+        for name in self.networks:
+            path = folder / f"{name.rstrip('_')}.keras"
+            setattr(self, name, keras.models.load_model(path, compile=False))
+
+    # --- what a user calls -----------------------------------------------------------------------
+    def fit(
+        self,
+        x: np.ndarray | Rows,
+        y: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
+    ) -> Self:
+        """Learn from training rows.
+
+        Parameters
+        ----------
+        x : (n, ...) float
+            Rows, scaled as the targets expect them (about [0, 1]): an array, a memory-mapped file
+            or `libs.datasets.splits.rows.Rows`. More than `libs.datasets.splits.rows.HELD_BYTES`
+            are never copied as a whole.
+        y : (n,) int, optional
+            0 = normal or unlabelled, 1 = known anomaly. Without labels all rows count as normal.
+            A method that uses no labels learns from the rows with 0 only.
+        classes : (n,) str, optional
+            Class of each row. Only methods with ``uses_classes`` look at it, and only at the
+            classes of normal rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        UserError
+            If rows are not finite numbers, labels are not 0 or 1, no normal row is there, or
+            classes are not one per row.
+        """
+        x = _rows(x)
+        first = 0
+        for block in blocks(x):
+            _check_finite(block, first)
+            first += len(block)
+        y = np.zeros(len(x), np.int32) if y is None else np.asarray(y).reshape(-1)
+        if len(y) != len(x) or not np.isin(y, (0, 1)).all():
+            raise UserError(
+                f"labels: expected {len(x)} values, 0 (normal) or 1 (known anomaly); "
+                f"found {len(y)} values among {np.unique(y)[:5].tolist()}"
+            )
+        if not (y == 0).any():
+            raise UserError("no normal row to learn from: expected at least one label 0")
+        classes = None if classes is None else _checked_classes(classes, len(x))
+        if not self.uses_labels and y.any():
+            classes = None if classes is None else classes[y == 0]
+            x, y = x[y == 0], y[y == 0]
+        self.input_shape_ = x.shape[1:]
+        for earlier in [name for name in vars(self) if self._is_of_a_fit(name)]:
+            delattr(self, earlier)
+        more = (classes,) if self.uses_classes else ()
+        self.training_ = self._fit(x, y.astype(np.int32), *more)
+        return self
+
+    def iter_scores(self, x: RowsOrChunks) -> Iterator[np.ndarray]:
+        """Scores of consecutive rows, block by block, each float32 (m, budgets).
+
+        Parameters
+        ----------
+        x : (n, ...) float, or an iterator of such chunks
+            An array, a memory-mapped file or `libs.datasets.splits.rows.Rows`; of an iterator, one
+            chunk at a time is held.
+
+        Raises
+        ------
+        UserError
+            If there are no rows, or rows of another shape than in training, or values that are not
+            finite; row numbers count through all chunks.
+        """
+        for block in self._checked_blocks(x):
+            yield self._scores(block).astype(np.float32, copy=False).reshape(len(block), -1)
+
+    def decision_matrix(self, x: RowsOrChunks) -> np.ndarray:
+        """Scores for every label budget at once, float32 (n, budgets); higher is more anomalous.
+
+        Columns stand in the order of ``budgets_``; a method without labels has one. ``x`` is as in
+        `iter_scores`; beside the scores themselves, memory does not grow with the rows.
+        """
+        return np.concatenate(list(self.iter_scores(x)))
+
+    def decision_function(self, x: RowsOrChunks) -> np.ndarray:
+        """Scores, float32 (n,); higher is more anomalous. Of several budgets the largest."""
+        return self.decision_matrix(x)[:, -1]
+
+    def calibrate(self, x: RowsOrChunks, rate: float = 0.01) -> Self:
+        """Choose ``threshold_`` from rows that no test depends on.
+
+        Parameters
+        ----------
+        x : (m, ...) float
+            Normal validation rows, or unlabelled rows.
+        rate : float
+            Accepted false-positive rate on normal rows; on unlabelled ones, the contamination.
+        """
+        if not 0 < rate < 1:
+            raise UserError(f"rate {rate}: expected a share between 0 and 1")
+        self.calibration_scores_ = np.sort(self.decision_matrix(x), axis=0)
+        self.rate_ = float(rate)
+        return self
+
+    @property
+    def threshold_(self) -> float:
+        """Score above which `predict` says 1.
+
+        Raises
+        ------
+        UserError
+            If `calibrate` saw too few rows for the rate, or was never called.
+        """
+        scores = self._calibration()
+        threshold = Metrics.threshold_at(scores, self.rate_)
+        if np.isnan(threshold):
+            raise UserError(
+                f"a rate of {self.rate_:g} needs at least {int(np.ceil(1 / self.rate_))} rows in "
+                f"calibrate(), found {len(scores)}; give more rows or a higher rate"
+            )
+        return threshold
+
+    def predict(self, x: RowsOrChunks) -> np.ndarray:
+        """1 for an anomaly, 0 otherwise, int (n,): ``decision_function(x) > threshold_``."""
+        return (self.decision_function(x) > self.threshold_).astype(int)
+
+    def predict_proba(self, x: RowsOrChunks) -> np.ndarray:
+        """Empirical distribution of the calibration scores, float (n, 2).
+
+        Column 1 is the share of calibration rows that score at most as high as the row.
+        """
+        scores = self._calibration()
+        share = np.searchsorted(scores, self.decision_function(x), side="right") / len(scores)
+        return np.stack([1 - share, share], axis=1)
+
+    def save(
+        self,
+        folder: str | Path,
+        run: dict[str, Any] | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
+        """Write the fitted detector into ``folder``, whole or not at all.
+
+        ``.keras`` files, ``.npz`` arrays and ``manifest.json``; nothing in it runs code on load.
+
+        Parameters
+        ----------
+        folder : path
+            Replaced if it exists.
+        run : dict, optional
+            What the detector was trained on; kept in the manifest.
+        encoder : Encoder, optional
+            What made its rows of raw ones; kept beside it.
+        """
+        self._check_fitted()
+        with storage.replaced_folder(Path(folder)) as temporary:
+            self._save(temporary)
+            if hasattr(self, "calibration_scores_"):
+                np.savez(temporary / "calibration.npz", scores=self.calibration_scores_)
+            if encoder is not None:
+                encoder.save(temporary)
+            manifest = {
+                "detector": describe(self),
+                "input_shape": list(self.input_shape_),
+                "training": asdict(self.training_),
+                "budgets": getattr(self, "budgets_", None),
+                "rate": getattr(self, "rate_", None),
+                "reference": self._save_reference(temporary),
+                "versions": {m: importlib.import_module(m).__version__ for m in _LIBRARIES},
+                "run": run or {},
+            }
+            storage.write_manifest(temporary, manifest)
+
+    @staticmethod
+    def load(folder: str | Path) -> "Detector":
+        """Load what `save` wrote, with the class that the manifest names.
+
+        Raises
+        ------
+        UserError
+            If the folder is foreign or damaged.
+        """
+        folder = Path(folder)
+        manifest = storage.read_manifest(folder)
+        try:
+            detector = rebuild(manifest["detector"])
+            detector.input_shape_ = tuple(manifest["input_shape"])
+            detector.training_ = Training(**manifest["training"])
+            if manifest["budgets"] is not None:
+                detector.budgets_ = tuple(manifest["budgets"])
+            detector._load(folder)
+            if manifest["rate"] is not None:
+                detector.rate_ = manifest["rate"]
+                with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
+                    detector.calibration_scores_ = arrays["scores"]
+            detector._load_reference(folder, manifest.get("reference"))  # earlier models have none
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+            raise UserError(
+                f"{folder} cannot be loaded ({type(error).__name__}: {error}). Remove the folder, "
+                "or train it again with --override."
+            ) from error
+        return detector
+
+    @cached_property
+    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
+        """`_score` as a graph; `fit` forgets it with the networks that it holds."""
+        return row_graph(self._score, self.input_shape_)
+
+    def _is_of_a_fit(self, name: str) -> bool:
+        """Whether an attribute belongs to what `fit` learned before: a graph, or a later choice."""
+        later = ("calibration_scores_", "rate_", "reference_", "drawn_")
+        return name in later or isinstance(getattr(type(self), name, None), cached_property)
+
+    def _calibration(self) -> np.ndarray:
+        """Sorted calibration scores of the column that `decision_function` gives."""
+        if not hasattr(self, "calibration_scores_"):
+            raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
+        return self.calibration_scores_[:, -1]
+
+    def _checked_blocks(self, x: RowsOrChunks) -> Iterator[np.ndarray]:
+        """Blocks of rows of the shape that it was trained on; see `iter_scores`."""
+        self._check_fitted()
+        first = 0
+        for chunk in x if isinstance(x, Iterator) else (x,):
+            rows = _rows(chunk)
+            if rows.shape[1:] != self.input_shape_:
+                raise UserError(
+                    f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
+                    f"found {rows.shape[1:]}"
+                )
+            for block in blocks(rows):
+                _check_finite(block, first)
+                first += len(block)
+                yield block
+        if not first:
+            raise UserError("expected rows to score, found an iterator without chunks")
+
+    def _fitted(
+        self, part: Any, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None
+    ) -> Any:
+        """A part that is ready for use, trained on the normal rows if it is an unfitted Detector.
+
+        The caller's own object is never trained.
+        """
+        if not isinstance(part, Detector) or hasattr(part, "training_"):
+            return part
+        classes = None if classes is None else classes[y == 0]
+        part = clone(part).set_params(random_state=self.random_state)
+        return part.fit(x[y == 0], classes=classes)
+
+    def _checked_budgets(self, known: int) -> tuple[int, ...]:
+        """The setting ``budgets``, ascending; ``known``, the number of anomalies, if it is None."""
+        budgets = (known,) if self.budgets is None else tuple(sorted(self.budgets))
+        if not budgets or budgets[-1] > known or budgets[0] < self.fewest_known:
+            raise UserError(
+                f"budgets {budgets}: expected one or more numbers from {self.fewest_known} to the "
+                f"{known} known anomalies among the rows"
+            )
+        return budgets
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "training_"):
+            raise UserError(f"this {type(self).__name__} is not fitted: call fit(x, y) or load()")
+
+
+_LIBRARIES = ("keras", "numpy", "sklearn", "tensorflow")
+
+
+def _rows(x: np.ndarray | Rows) -> np.ndarray | Rows:
+    """Rows as a non-empty float32 array of two or more axes; large ones as a view."""
+    x = x if isinstance(x, Rows) else np.asarray(x)
+    if len(x.shape) < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
+        raise UserError(
+            f"expected numeric rows, an array (n, features...) with n > 0; "
+            f"found shape {x.shape} of {x.dtype}"
+        )
+    return as_rows(x)
+
+
+def _check_finite(block: np.ndarray, first: int) -> None:
+    """Raise a UserError that names the first bad value; ``first`` is the block's first row."""
+    if not np.isfinite(block).all():
+        row, *column = np.argwhere(~np.isfinite(block))[0].tolist()
+        raise UserError(
+            f"expected finite numbers, found {block[(row, *column)]} in row {first + row}, column "
+            f"{column}; remove or impute such values"
+        )
+
+
+def _checked_classes(classes: np.ndarray, n: int) -> np.ndarray:
+    """Classes as an (n,) array of str."""
+    classes = np.asarray(classes)
+    if classes.shape != (n,):
+        raise UserError(
+            f"classes: expected one for each of the {n} rows, found shape {classes.shape}"
+        )
+    return classes.astype(str)

@@ -1,0 +1,155 @@
+"""The part of the contract that says why a row has its score."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import tensorflow as tf
+
+from libs.datasets.splits.rows import Rows
+from libs.detectors import attribution
+from libs.detectors.attribution import ERRORS, GRADIENTS, Explanation
+from libs.training.loop import CHUNK, predict_in_batches, row_graph
+from libs.utils.errors import UserError
+from libs.utils.seeds import derive_seed
+
+REFERENCES = 256
+"""Normal rows that a model keeps, to explain scores from the nearest of them."""
+FILE = "reference.npz"
+
+
+class Explainable:
+    """The half of `libs.detectors.detector.Detector` that explains scores.
+
+    Attributes
+    ----------
+    reference_ : (m, ...) float32
+        Normal rows that integrated gradients start from; see `keep_reference`.
+    drawn_ : dict
+        How many they are, from what they were drawn, and by which seed.
+    """
+
+    explained_by: ClassVar[str | None] = None
+    """`GRADIENTS` if `_score` can be differentiated, `ERRORS` if it is the mean of `_error`; None:
+    the detector cannot be explained."""
+
+    # --- what a subclass gives -------------------------------------------------------------------
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
+        """Error of each feature, (n, ...), whose mean is the score."""
+        raise NotImplementedError
+
+    def _errors(self, x: np.ndarray) -> np.ndarray:
+        """Errors of checked rows; to be replaced where `_error` is no graph of TensorFlow's."""
+        return predict_in_batches(row_graph(self._error, self.input_shape_), x, self._at_once())
+
+    def _at_once(self) -> int:
+        """Rows that are scored at a time."""
+        return CHUNK
+
+    # --- what a user calls -----------------------------------------------------------------------
+    def keep_reference(self, x: np.ndarray | Rows, seed: int = 0) -> Self:
+        """Keep normal rows for `explain` to start from; `save` writes them beside the model.
+
+        Parameters
+        ----------
+        x : (m, ...) float
+            Normal training rows. `REFERENCES` of them are drawn; all if they are fewer.
+        seed : int
+            Decides which.
+        """
+        rng = np.random.default_rng(derive_seed(seed, "reference"))
+        kept = np.sort(rng.permutation(len(x))[:REFERENCES])
+        self.reference_ = np.concatenate(list(self._checked_blocks(x[kept])))
+        self.drawn_ = {"rows": len(kept), "from": f"{len(x)} normal training rows", "seed": seed}
+        return self
+
+    @property
+    def lacks_reference(self) -> bool:
+        """Whether `explain` needs reference rows that were never kept."""
+        return self.explained_by == GRADIENTS and not hasattr(self, "reference_")
+
+    def explain(self, x: Any, budget: int | None = None) -> Explanation:
+        """What each feature contributes to the score of each row.
+
+        With ``explained_by`` = `GRADIENTS` (A3, R2AD2, R2AD2Sketch, ARGUE): integrated gradients
+        from the nearest of the reference rows; contributions add up to the difference of the two
+        rows' scores. With `ERRORS` (Autoencoder, VAE, PCA, ...): the errors whose mean the score
+        is; contributions add up to the score.
+
+        Parameters
+        ----------
+        x : (n, ...) float
+            As in `libs.detectors.detector.Detector.iter_scores`; contributions take as much memory
+            as rows.
+        budget : int, optional
+            The label budget whose score is explained; default: the largest.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        UserError
+            If the scores can be explained in neither way, or there are no reference rows.
+        """
+        if self.explained_by is None:
+            raise UserError(
+                f"the scores of {type(self).__name__} cannot be told apart by features; expected a "
+                "method with a differentiable score (A3, R2AD2, R2AD2Sketch, ARGUE) or with one "
+                "that is a reconstruction error (such as Autoencoder, VAE, PCA)"
+            )
+        column = self.column_of(budget)
+        ways = {GRADIENTS: self._by_gradients, ERRORS: self._by_errors}
+        way = ways[self.explained_by]
+        return Explanation.joined([way(block, column) for block in self._checked_blocks(x)])
+
+    def _by_errors(self, x: np.ndarray, column: int) -> Explanation:
+        return attribution.of_errors(self._errors(x))
+
+    def _by_gradients(self, x: np.ndarray, column: int) -> Explanation:
+        chosen = self._nearest(x)
+        at_once = min(attribution.AT_ONCE, self._at_once() // 4)  # gradients take more memory
+        start = self.reference_[chosen]
+        found = attribution.integrated_gradients(self._path, x, start, column, at_once)
+        return replace(found, reference=chosen)
+
+    def _nearest(self, x: np.ndarray) -> np.ndarray:
+        """Number of the reference row that each row is explained from, (n,)."""
+        if not hasattr(self, "reference_"):
+            raise UserError(
+                f"this {type(self).__name__} has no reference rows to explain scores from: it was "
+                "trained with --no_reference, or before there were any. Call keep_reference(x) "
+                "with normal training rows, or train it again with --override"
+            )
+        return attribution.nearest(x, self.reference_)
+
+    def column_of(self, budget: int | None) -> int:
+        """The column of a label budget's scores."""
+        budgets = getattr(self, "budgets_", (None,))
+        budget = budgets[-1] if budget is None else budget
+        if budget not in budgets:
+            raise UserError(f"label budget {budget}: expected one of {budgets}")
+        return budgets.index(budget)
+
+    @cached_property
+    def _path(self) -> Callable:
+        return attribution.path_graph(self._score, self.input_shape_)
+
+    # --- beside the model ------------------------------------------------------------------------
+    def _save_reference(self, folder: Path) -> dict[str, Any] | None:
+        """Write the reference rows; give what the manifest says of them, None if there are none."""
+        if not hasattr(self, "reference_"):
+            return None
+        np.savez_compressed(folder / FILE, rows=self.reference_)
+        return self.drawn_
+
+    def _load_reference(self, folder: Path, drawn: dict[str, Any] | None) -> None:
+        """Undo `_save_reference`."""
+        if drawn is not None:
+            self.drawn_ = drawn
+            with np.load(folder / FILE, allow_pickle=False) as arrays:
+                self.reference_ = arrays["rows"]

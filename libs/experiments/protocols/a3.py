@@ -1,0 +1,58 @@
+"""A3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): budgets, methods and their settings."""
+
+import keras
+
+from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
+from libs.A3 import A3
+from libs.architecture.anomaly import GaussianNoise
+from libs.DataHandler import Experiment
+from libs.detectors.detector import Detector
+from libs.experiments.study import Cell
+
+BUDGETS = (5, 25, 50, 100)
+"""Known anomalies in training (paper, section 5)."""
+ALARM = {"alarm_dims": (1000, 500, 200, 75), "dropout": 0.1, "learning_rate": 1e-5}
+
+
+def a3_cells(*experiments: Experiment) -> list[Cell]:
+    """Each experiment with all label budgets, without pollution."""
+    return [Cell(experiment, BUDGETS) for experiment in experiments]
+
+
+def a3_methods(
+    autoencoder: Autoencoder,
+    *,
+    target: keras.Model | None = None,
+    batch_size: int = 256,
+    times: int = 1,
+) -> dict[str, Detector]:
+    """A3 and the baselines of its paper, unfitted.
+
+    The autoencoder trains 30 epochs at 1e-3, the alarm network 60 at 1e-5, with N(.5, 1) noise.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        Its network; its batch size and epochs are set here.
+    target : keras.Model, optional
+        What A3 reads; default: the autoencoder.
+    batch_size : int
+        Of autoencoder and A3.
+    times : int
+        How many times longer the networks train that go through the rows epoch by epoch; see
+        `libs.DataHandler.DataHandler.epoch_factor`.
+    """
+    autoencoder.set_params(epochs=30 * times, batch_size=batch_size, learning_rate=1e-3)
+    return {
+        "Autoencoder": autoencoder,
+        "IsolationForest": IsolationForest(),
+        "DAGMM": DAGMM(epochs=200 * times),
+        "DevNet": DevNet(),
+        "A3": A3(
+            target=autoencoder if target is None else target,
+            anomaly=GaussianNoise(mean=0.5, std=1.0),
+            epochs=60 * times,
+            batch_size=batch_size,
+            **ALARM,
+        ),
+    }

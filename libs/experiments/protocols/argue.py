@@ -1,0 +1,137 @@
+"""ARGUE (Schulze, Sperl, Böttinger; IJCNN 2022): split, settings, methods."""
+
+from collections.abc import Sequence
+
+from baselines import (
+    DAGMM,
+    REPEN,
+    Autoencoder,
+    DeepSAD,
+    DeepSVDD,
+    DevNet,
+    FAnoGAN,
+    GANomaly,
+    IsolationForest,
+    MExCVAE,
+)
+from libs.A3 import A3
+from libs.architecture.anomaly import GaussianNoise
+from libs.ARGUE import ARGUE
+from libs.DataHandler import Experiment, SplitRules
+from libs.detectors.detector import Detector
+from libs.experiments.study import Cell, Study
+from libs.targets.clustering import AdversarialClustering
+from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder
+
+RULES = SplitRules(test=0.15, validation=0.05, test_seed=42, scale_on="normal")
+"""The test rows are the same for every seed (authors' code). Scaled on the normal training rows,
+the polluted among them; the authors' code adds the known anomalies, which would let one label
+budget change the inputs of another."""
+UNSUPERVISED = {"budgets": (0,), "p_contamination": 0.01}
+SEMI_SUPERVISED = {"budgets": (100,), "p_contamination": 0.0}
+"""The paper's two settings (authors' code)."""
+ALARM = (1000, 500, 200, 75)
+"""Widths of alarm and gate (authors' code)."""
+EPOCHS = 500
+"""The paper's; so many that a sample needs no longer trainings."""
+
+
+def argue_study(
+    data_set: str,
+    *,
+    normal: Sequence[str],
+    anomalies: Sequence[str],
+    dims: Sequence[int] | None,
+    batch_size: int,
+    clusters: int,
+    normal_by: str | None = None,
+) -> Study:
+    """The paper's experiments on one data set: unsupervised and semi-supervised.
+
+    Parameters
+    ----------
+    data_set : str
+    normal, anomalies : sequence of str
+        The classes; each normal one has an expert of its own.
+    dims : sequence of int, optional
+        Widths of the autoencoders; None: the convolutional ones, for images.
+    batch_size : int
+        Of every network.
+    clusters : int
+        Experts of A4RGUE, which finds its own classes.
+    normal_by : str, optional
+        See `libs.datasets.registry.load`.
+    """
+    experiment = Experiment(tuple(normal), tuple(anomalies))
+    return Study(
+        data_set,
+        RULES,
+        [Cell(experiment, **UNSUPERVISED), Cell(experiment, **SEMI_SUPERVISED)],
+        lambda handler: argue_methods(dims, batch_size, clusters),
+        normal_by,
+    )
+
+
+def argue_increasing(
+    data_set: str,
+    *,
+    normal: Sequence[str],
+    anomalies: Sequence[str],
+    dims: Sequence[int] | None,
+    batch_size: int,
+) -> Study:
+    """The paper's experiment 1: the first class is normal, then the first two, and so on.
+
+    Unsupervised, and without A4RGUE. Parameters as those of `argue_study`.
+    """
+    first = [tuple(normal[:n]) for n in range(1, len(normal) + 1)]
+    return Study(
+        data_set,
+        RULES,
+        [Cell(Experiment(known, tuple(anomalies)), **UNSUPERVISED) for known in first],
+        lambda handler: argue_methods(dims, batch_size),
+    )
+
+
+def argue_methods(
+    dims: Sequence[int] | None, batch_size: int, clusters: int | None = None
+) -> dict[str, Detector]:
+    """ARGUE and the baselines of its paper, unfitted: 500 epochs at 1e-4.
+
+    Parameters
+    ----------
+    dims, batch_size, clusters
+        See `argue_study`; without ``clusters`` there is no A4RGUE.
+    """
+    schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-4}
+    kind, mixture = "dense", {"dims": (12, 4, 1), "components": 2}
+    bias_free = {"network": "dense", "dims": dims}
+    if dims is None:
+        kind, mixture = "conv", {"dims": (60, 30, 10, 1), "components": 4}
+        bias_free = {"network": "conv", "dims": (32,)}
+        dims = (16, 8, 8)
+    network = {"network": kind, "dims": tuple(dims)}
+    autoencoder = Autoencoder(f"argue_{kind}", tuple(dims), **schedule)
+    alarm = {"alarm_dims": ALARM, **schedule}
+    experts = MultiHeadAutoencoder(**network, **schedule)
+    methods = {
+        "IsolationForest": IsolationForest(),
+        "Autoencoder": autoencoder,
+        "DAGMM": DAGMM(**mixture, estimation_dims=(10,), **schedule),
+        "DeepSVDD": DeepSVDD(**bias_free, **schedule),
+        "DeepSAD": DeepSAD(**bias_free, **schedule),
+        "DevNet": DevNet(),
+        "FAnoGAN": FAnoGAN(**network, **schedule),
+        "GANomaly": GANomaly(**network, **schedule),
+        "MExCVAE": MExCVAE(**network, **schedule),
+        "REPEN": REPEN(),
+        "A3": A3(autoencoder, GaussianNoise(mean=0.5, std=1.0), **alarm),
+        "MAE": experts,
+        "ARGUE": ARGUE(experts, **alarm),
+    }
+    if clusters is not None:
+        slow = schedule | {"learning_rate": 1e-5}
+        found = AdversarialClustering(**network, clusters=clusters, **slow)
+        experts = MultiHeadAutoencoder(**network, clustering=found, **schedule)
+        methods |= {"MAE-0": experts, "A4RGUE": ARGUE(experts, **alarm)}
+    return methods

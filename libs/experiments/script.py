@@ -1,0 +1,181 @@
+"""The command line of every do_ script: the options that all share, and the run that follows."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from libs.utils.command_line import (
+    count,
+    experiment_script,
+    folder,
+    option,
+    plain_parser,
+    positive,
+    rate,
+    switch,
+)
+
+if TYPE_CHECKING:
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.settings import RunSettings, Selection
+
+OPTIONS = (
+    option("--methods", nargs="+", metavar="NAME", help="train and score only these methods"),
+    option(
+        *("--n_train_anomalies", "--n_anomalies"),
+        type=count,
+        nargs="+",
+        metavar="N",
+        help="label budgets: known anomalies in training (default: the protocol's)",
+    ),
+    option(
+        *("--p_contamination", "--p_pollution"),
+        type=float,
+        nargs="+",
+        metavar="P",
+        help="share of anomalies among the rows that count as normal in training (default: the "
+        "protocol's)",
+    ),
+    switch("--eval_n_anomalies", default=True, help="false: only the largest label budget"),
+    switch("--eval_p_pollution", default=True, help="false: no sweep over contaminations"),
+    *(
+        option(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of an own experiment")
+        for role in ("normal", "known", "unknown")
+    ),
+    option("--n_epochs", type=positive, metavar="N", help="of every network (default: its own)"),
+    option("--learning_rate", type=rate, metavar="X", help="likewise"),
+    option(
+        "--patience",
+        type=positive,
+        metavar="N",
+        help="ARGUE, A4RGUE: stop after N epochs without a new best loss on normal rows that are "
+        "held out for it (default: never)",
+    ),
+    option(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of products in training; auto: bfloat16 where the hardware is fast at it",
+    ),
+    folder("--data_path", default=None, help="raw files (default: $A3_DATA, or data)"),
+    folder("--model_path", default="models", help="default: models"),
+    folder("--result_path", "--out_path", default="results", help="default: results"),
+    switch("--override", "--is_override", default=False, help="train again what is there"),
+    switch(
+        "--no_reference",
+        default=False,
+        help="keep no training rows with the models, from which explanations of scores start",
+    ),
+)
+"""Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
+SEEDS = {
+    "a3": "2409 2903 3003 3103 706",
+    "a3-parameters": "2409 2903 3003 3103 706",
+    "r2ad2": "110 210 310 410 510",
+    "argue": "110 210 310 410 510 610 710",
+    "deepad": "2018",
+}
+"""Seeds of each protocol's paper."""
+
+
+def study_parser(
+    doc: str,
+    protocols: Mapping[str, Callable[..., Any]],
+    parts: Sequence[str] = ("val", "test"),
+    files: bool = False,
+) -> argparse.ArgumentParser:
+    """Options that all do_ scripts share.
+
+    Parameters
+    ----------
+    doc : str
+        The script's docstring, shown by ``--help``.
+    protocols : mapping of str to callable
+        Under each protocol's name the function that makes the script's Study from the command line.
+    parts : sequence of str
+        Which rows may be scored.
+    files : bool
+        Whether the first arguments are files.
+    """
+    parser = plain_parser(doc)
+    add = parser.add_argument
+    if files:
+        add("files", nargs="+", type=Path, metavar="FILE", help="CSV (also .gz) or Parquet")
+    seeds = "; ".join(f"{name} {SEEDS[name]}" for name in protocols)
+    add("seed", type=int, metavar="SEED", help=f"seed of the run; the papers': {seeds}")
+    add("part", choices=parts, help="rows to score; thresholds always come from val")
+    first = next(iter(protocols))
+    add("--protocol", choices=tuple(protocols), default=first, help=f"settings (default: {first})")
+    for names, settings in OPTIONS:
+        add(*names, **settings)
+    parser.set_defaults(protocols=protocols)
+    return parser
+
+
+def study_script(parser: argparse.ArgumentParser) -> int:
+    """Run a do_ script: its command line, the Study of the protocol, an exit code.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        See `study_parser`.
+    """
+
+    def main(args: argparse.Namespace) -> int:
+        from libs.ExperimentWrapper import run_study
+
+        study = args.protocols[args.protocol](args)
+        return run_study(
+            study,
+            args.protocol,
+            args.seed,
+            args.part,
+            selection=_selection(args),
+            settings=_settings(args),
+            data_path=args.data_path,
+        )
+
+    return experiment_script(main, parser)
+
+
+def _settings(args: argparse.Namespace) -> "RunSettings":
+    """What the command line replaces in every method."""
+    from libs.experiments.settings import RunSettings
+    from libs.utils.runtime import chosen_precision
+
+    same = ("model_path", "result_path", "override", "n_epochs", "learning_rate", "patience")
+    return RunSettings(
+        **{name: getattr(args, name) for name in same},
+        precision=chosen_precision(args.precision),
+        keep_reference=not args.no_reference,
+    )
+
+
+def _selection(args: argparse.Namespace) -> "Selection":
+    """Which cells and methods the command line names."""
+    from libs.experiments.settings import Selection
+
+    return Selection(
+        methods=args.methods,
+        experiment=_own_experiment(args),
+        budgets=args.n_train_anomalies,
+        contaminations=args.p_contamination,
+        all_budgets=args.eval_n_anomalies,
+        all_contaminations=args.eval_p_pollution,
+    )
+
+
+def _own_experiment(args: argparse.Namespace) -> "Experiment | None":
+    """The experiment that ``--normal``, ``--known`` and ``--unknown`` describe, else None."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.utils.errors import UserError
+
+    classes = [tuple(getattr(args, role) or ()) for role in ("normal", "known", "unknown")]
+    if not any(classes):
+        return None
+    if not classes[0]:
+        raise UserError("--known and --unknown need --normal beside them: the normal classes")
+    if not classes[1] and not classes[2]:
+        raise UserError("--normal needs --known or --unknown beside it: the anomalous classes")
+    return Experiment(*classes)

@@ -1,0 +1,202 @@
+"""Trains and scores the methods of one experiment; skips what is there; records what failed."""
+
+import logging
+import shutil
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sklearn.base import clone
+
+from libs.DataHandler import Split
+from libs.datasets.tabular.encoder import Encoder
+from libs.detectors.attribution import GRADIENTS
+from libs.detectors.detector import Detector
+from libs.detectors.registry import describe, keys_of
+from libs.experiments.settings import Conditions, RunSettings
+from libs.experiments.stored_runs import (
+    ERROR,
+    StoredRun,
+    gate_table,
+    row_names,
+    same_settings,
+    stored_runs,
+    write_failure,
+)
+from libs.utils import storage
+from libs.utils.errors import UserError
+
+log = logging.getLogger("a3")
+
+
+class SettingsError(UserError):
+    """What is there was made with other settings than are wanted now."""
+
+
+class Trainer:
+    """Trains and scores the methods of one experiment, each at most once.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the experiment; runs lie in ``<method>/<run>/`` below it.
+    split : Split
+    methods : mapping of name to unfitted Detector
+        A method builds on another one by holding that very object among its settings.
+    budgets : sequence of int
+        Numbers of known anomalies for the methods that use labels.
+    conditions : Conditions
+    settings : RunSettings
+    encoder : Encoder, optional
+        What made the rows of raw ones; kept with each run.
+    scored : sequence of {"val", "test"}
+        Which rows each run scores.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        split: Split,
+        methods: Mapping[str, Detector],
+        *,
+        budgets: Sequence[int],
+        conditions: Conditions,
+        settings: RunSettings,
+        encoder: Encoder | None,
+        scored: Sequence[str],
+    ):
+        self.folder = folder
+        self.split = split
+        self.methods = dict(methods)
+        self.budgets = tuple(sorted(set(budgets)))
+        self.conditions = conditions
+        self.settings = settings
+        self.encoder = encoder
+        self.scored = tuple(sorted(set(scored)))
+        self.seed = conditions.data["seed"]
+        self._done: dict[str, list[StoredRun]] = {}
+        self._failed: dict[str, Exception] = {}
+
+    def train(self, name: str) -> list[StoredRun]:
+        """Finished and scored runs of a method, trained if they are not there."""
+        if name not in self._done:
+            detector = self._configured(self.methods[name])
+            with storage.locked(self.folder / name):
+                runs = self._complete(name, detector)
+                self._score(runs)
+                (self.folder / name / ERROR).unlink(missing_ok=True)
+            self._done[name] = runs
+        return self._done[name]
+
+    def _configured(self, detector: Detector) -> Detector:
+        """Copy a detector, with the run's own settings for itself and its parts."""
+        detector = clone(detector)
+        for name, value in {"random_state": self.seed, **self.settings.replaced}.items():
+            detector.set_params(**dict.fromkeys(keys_of(detector, name), value))
+        return detector
+
+    def _complete(self, name: str, detector: Detector) -> list[StoredRun]:
+        """Train what no finished run has; label budgets that are missing, all in one."""
+        override = self.settings.override
+        found = stored_runs(self.folder / name, skip_damaged=override)
+        wanted = self._wanted(name, detector)
+        if override:
+            missing = tuple(sorted({*wanted, *(b for run in found for b in run.budgets)}))
+            return [self._fit(name, detector, missing)]
+        found = [run for run in found if not wanted or set(run.budgets) & set(wanted)]
+        for run in found:
+            self._check_same(run, detector)
+            if run.manifest.get("reference") and not self.settings.keep_reference:
+                log.warning("%s holds reference rows; train it again with --override", run.folder)
+        there = {b for run in found for b in run.budgets}
+        missing = tuple(b for b in wanted if b not in there)
+        return found + ([self._fit(name, detector, missing)] if missing or not found else [])
+
+    def _wanted(self, name: str, detector: Detector) -> tuple[int, ...]:
+        """Label budgets that a method can be trained for; empty if it uses no labels."""
+        if not detector.uses_labels:
+            return ()
+        wanted = tuple(b for b in self.budgets if b >= detector.fewest_known)
+        if not wanted:
+            raise UserError(
+                f"{name} needs at least {detector.fewest_known} known anomalies, found label "
+                f"budgets {self.budgets}; give --n_train_anomalies"
+            )
+        return wanted
+
+    def _manifest(self, detector: Detector) -> dict:
+        """What a run depends on beside the detector's own settings."""
+        known = {"scheduled": int(self.split.y_train.sum())} if detector.uses_labels else {}
+        return self.conditions.describe() | known
+
+    def _check_same(self, run: StoredRun, detector: Detector) -> None:
+        """Raise a UserError if a finished run was made with other settings."""
+        wanted = {"detector": describe(detector), "run": self._manifest(detector)}
+        found = {"detector": run.manifest["detector"], "run": run.manifest["run"]}
+        differences = [d for d in same_settings(wanted, found) if ".budgets:" not in d]
+        if differences:
+            raise SettingsError(
+                f"{run.folder} was trained with other settings: {'; '.join(differences)}. "
+                "Give the same settings, --override to train it again, or another --model_path."
+            )
+
+    def _fit(self, name: str, detector: Detector, budgets: tuple[int, ...]) -> StoredRun:
+        """Train, calibrate and save a detector; older runs of other budgets stay."""
+        for setting, part in self.methods[name].get_params(deep=False).items():
+            if isinstance(part, Detector):
+                detector.set_params(**{setting: self._fitted_part(part)})
+        if detector.uses_labels:
+            detector.set_params(budgets=budgets)
+        detector.fit(self.split.x_train, self.split.y_train, self.split.classes_train)
+        detector.calibrate(self.split.x_val_normal)
+        if self.settings.keep_reference and detector.explained_by == GRADIENTS:
+            normal = self.split.x_train[self.split.y_train == 0]
+            detector.keep_reference(normal, self.seed)
+        folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
+        detector.save(folder, self._manifest(detector), self.encoder)
+        if self.settings.override:
+            for old in [p for p in folder.parent.iterdir() if p.is_dir() and p != folder]:
+                shutil.rmtree(old)
+        return StoredRun(folder, storage.read_manifest(folder))
+
+    def _fitted_part(self, part: Detector) -> Detector:
+        """The fitted form of a detector that another one builds on: a method of its own."""
+        same = [name for name, method in self.methods.items() if method is part]
+        name = same[0] if same else type(part).__name__
+        if not same and name in self.methods:
+            raise UserError(
+                f"two {name}s: give the one that another method builds on a name among the methods"
+            )
+        if name in self._failed:
+            raise UserError(f"builds on {name}, which failed: {self._failed[name]}")
+        self.methods.setdefault(name, part)
+        return Detector.load(self.train(name)[0].folder)
+
+    def _score(self, runs: Sequence[StoredRun]) -> None:
+        """Score what is wanted with each run that has not done so, from the disk."""
+        for run in runs:
+            missing = [part for part in self.scored if run.scores(part) is None]
+            detector = Detector.load(run.folder) if missing else None
+            for part in missing:
+                x, classes = self.split.rows(part)
+                if detector.gated:
+                    gates = [detector.gate(x, budget) for budget in detector.budgets_]
+                    experts = detector.expert_names_
+                    run.write_gates(part, [gate_table(gate, classes, experts) for gate in gates])
+                run.write_scores(part, detector.decision_matrix(x))
+
+    def record_failure(self, name: str, error: Exception) -> str:
+        """Leave an error row, and what a developer needs; return the message in one line."""
+        self._failed[name] = error
+        expected = isinstance(error, UserError)
+        message = str(error) if expected else f"{type(error).__name__}: {error}"
+        budgets = self.budgets if self.methods[name].uses_labels else ()
+        with storage.locked(self.folder / name):
+            write_failure(self.folder / name, row_names(name, budgets), message)
+            if not expected:
+                path = self.folder / name / "traceback.txt"
+                with storage.replaced_file(path) as temporary:
+                    temporary.write_text("".join(traceback.format_exception(error)))
+                message += f" (see {path})"
+        log.error("%s: %s", name, message)
+        return f"{name}: {message}"

@@ -1,1 +1,0 @@
-"""The papers' settings, one module per protocol."""

@@ -1,0 +1,318 @@
+"""Comparisons as people read them: tables like the papers', verdicts in words, one row per fact."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from libs.experiments import result_tables
+from libs.experiments.result_files import natural
+from libs.plotting.tables import decimals, show_plain
+from libs.reporting import collection, statistics
+from libs.reporting.comparison import FIRST, KINDS, Comparison, place_order
+from libs.utils import storage
+
+PLACES = ["n", "pollution", "data set"]
+PAIRED = ("wilcoxon", "nemenyi")
+"""Tests that hold the own method against each other one."""
+INTERVAL = (
+    "Intervals: 95 %, bootstrap over the seeds within each data set, for these data sets; with few "
+    "seeds too narrow."
+)
+
+
+def place_names(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], str]:
+    """A short name of each data set and setup: numbered where a data set has several setups."""
+    places = sorted({place for c in comparisons for place in c.cells.index}, key=place_order)
+    names = {}
+    for data_set, setup in places:
+        setups = [other for name, other in places if name == data_set]
+        normal = setup.partition("_known_")[0]
+        if len(setups) > 1 and normal in FIRST:
+            names[data_set, setup] = FIRST[normal]
+        else:
+            number = f" ({setups.index(setup) + 1})" if len(setups) > 1 else ""
+            names[data_set, setup] = f"{data_set}{number}"
+    return names
+
+
+def score_table(
+    comparisons: Sequence[Comparison],
+    mark: Callable[[str], str],
+    *,
+    test: str = "",
+    with_std: bool = True,
+    means: int = 0,
+) -> pd.DataFrame:
+    """Label budgets, pollutions and data sets in rows, methods in columns; the best ones marked.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        Of one protocol, kind and metric.
+    mark : callable
+        Marks a cell as the best of its row.
+    test : {"", "wilcoxon", "nemenyi", "friedman"}
+        Adds p of the own method against each other one.
+    with_std : bool
+        Show standard deviations.
+    means : {0, 1, 2}
+        1: only the rows of means and p; 2: all but these.
+    """
+    rows, names = [], place_names(comparisons)
+    for comparison in comparisons:
+        budget = comparison.setting.budget
+        place = {"n": "–" if budget is None else str(budget)}
+        place["pollution"] = f"{comparison.setting.pollution:g}"
+        if means != 1:
+            for at, row in comparison.cells.iterrows():
+                scores = _scores(row.unstack(0), mark, with_std)
+                rows.append(place | {"data set": names[at]} | scores)
+        if means != 2 and len(comparison.table) > (means != 1):
+            alone = pd.DataFrame({"mean": comparison.table.mean(), "std": np.nan, "count": 1})
+            rows.append(place | {"data set": "mean"} | _scores(alone, mark, False))
+            if comparison.reference and test in PAIRED:
+                rows += [place | row for row in _p_rows(comparison, test)]
+    methods = {name for row in rows for name in row if name not in PLACES}
+    own = [c.own for c in comparisons]
+    order = sorted(methods, key=lambda name: (name not in own, natural(name)))
+    table = pd.DataFrame(rows, columns=[*PLACES, *order]).fillna("–")
+    return table.drop(columns=[name for name in PLACES[:2] if len(set(table[name])) == 1])
+
+
+def _scores(row: pd.DataFrame, mark: Callable[[str], str], with_std: bool) -> dict[str, str]:
+    """Cells of one row; ``row`` has a line per method with its mean, std and count."""
+    row = row.assign(count=row["count"].fillna(0))
+    row = row if with_std else row.assign(std=np.nan)
+    best = decimals(row["mean"].max())
+    cells = {}
+    for name, values in row.add_prefix("_").iterrows():
+        text = result_tables.cell(values, "")
+        cells[name] = mark(text) if values["_count"] and decimals(values["_mean"]) == best else text
+    return cells
+
+
+def _by_method(table: pd.DataFrame) -> pd.DataFrame:
+    """A `score_table` with methods in rows."""
+    shown = table[[name for name in PLACES if name in table]]
+    places = [" / ".join(row) for row in shown.to_numpy()]
+    turned = table.drop(columns=PLACES, errors="ignore").set_axis(places).T
+    return turned.rename_axis("method").reset_index()
+
+
+def _p_rows(comparison: Comparison, test: str) -> list[dict[str, str]]:
+    pairs = comparison.pairs(test)
+    shown = {"p, Nemenyi": "p"} if test == "nemenyi" else {"p": "p", "p, Holm": "corrected"}
+    return [
+        {"data set": name} | {other: statistics.number(p) for other, p in pairs[column].items()}
+        for name, column in shown.items()
+    ]
+
+
+def caption(comparisons: Sequence[Comparison], with_std: bool = True) -> str:
+    """What a `score_table` shows, in one line."""
+    numbered = [
+        f"{name}: {setup}"
+        for (_, setup), name in place_names(comparisons).items()
+        if name.endswith(")")
+    ]
+    setting = comparisons[0].setting
+    samples = any("-sample" in name for c in comparisons for name in c.means.index)
+    words = [f"{setting.metric} of protocol {setting.protocol}, {KINDS[setting.kind]}"]
+    if len({c.setting.budget for c in comparisons}) == 1 and setting.budget is not None:
+        words[0] += f", {setting.budget} known anomalies in training"
+    if len({c.setting.pollution for c in comparisons}) == 1:
+        words[0] += f", pollution {setting.pollution:g}"
+    spread = ", ± standard deviation where there is one" if with_std else ""
+    words.append(f"mean over seeds{spread}")
+    if len({c.setting.budget for c in comparisons}) > 1:
+        words.append("n: known anomalies in training")
+    if samples:
+        words.append("-sample: only a part of the data is at hand")
+    return "; ".join([*words, *numbered])
+
+
+def pair_table(pairs: pd.DataFrame, blocks: str) -> pd.DataFrame:
+    """Rows of `libs.reporting.statistics.against` as text, with a verdict each.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        With the bounds ``low`` and ``high`` of the difference, or without.
+    blocks : str
+        What the blocks are: ``data sets`` or ``seeds``.
+    """
+    shown = pd.DataFrame({"against": pairs.index})
+    shown["difference"] = [signed(d) for d in pairs["difference"]]
+    if "low" in pairs:
+        bounds = zip(pairs["low"], pairs["high"], strict=True)
+        shown["interval"] = [
+            "–" if np.isnan(a) else f"{signed(a)} to {signed(b)}" for a, b in bounds
+        ]
+    counts = pairs[["wins", "ties", "losses"]].astype(int)
+    shown["wins–ties–losses"] = ["–".join(map(str, row)) for row in counts.to_numpy()]
+    shown["p"] = [statistics.number(p) for p in pairs["p"]]
+    shown["corrected"] = [statistics.number(p) for p in pairs["corrected"]]
+    shown["in words"] = [statistics.in_words(pair, blocks) for _, pair in pairs.iterrows()]
+    return shown
+
+
+def verdicts(pairs: pd.DataFrame, blocks: str) -> list[str]:
+    """The verdicts of `pair_table`, each with the methods that it holds for."""
+    words = [statistics.in_words(pair, blocks) for _, pair in pairs.iterrows()]
+    same = pairs.index.to_series().groupby(words, sort=False)
+    return [f"Against {', '.join(others)}: {verdict}." for verdict, others in same]
+
+
+def rank_table(ranks: pd.DataFrame) -> pd.DataFrame:
+    """`Comparison.ranks` as text."""
+    bounds = zip(ranks["low"], ranks["high"], strict=True)
+    return pd.DataFrame(
+        {
+            "method": ranks.index,
+            "average rank": [f"{rank:.2f}" for rank in ranks["rank"]],
+            "mean": [decimals(mean) for mean in ranks["mean"]],
+            "interval": [
+                "–" if np.isnan(low) else f"{decimals(low)} to {decimals(high)}"
+                for low, high in bounds
+            ],
+        }
+    )
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """Friedman's test and what the statistics leave out, in words."""
+    words = comparison.remarks()
+    if comparison.table.size:
+        words.insert(0, statistics.friedman_in_words(comparison.table))
+    return words
+
+
+def title(comparison: Comparison) -> str:
+    """One setting in a few words."""
+    setting = comparison.setting
+    budget = "" if setting.budget is None else f", {setting.budget} known anomalies"
+    pollution = f", pollution {setting.pollution:g}" if setting.pollution else ""
+    return f"{setting.protocol}, {KINDS[setting.kind]}{budget}{pollution}: {setting.metric}"
+
+
+def raw_scores(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Unrounded cells: a row per setting (without its metric) and setup, a column per number."""
+    frames = []
+    for comparison in comparisons:
+        setting = comparison.setting
+        cells = comparison.cells.reorder_levels([1, 0], axis=1)
+        cells.columns = [f"{method}-{setting.metric}-{what}" for method, what in cells.columns]
+        place = ["protocol", "kind", "n", "pollution"]
+        values = [setting.protocol, setting.kind, setting.budget, setting.pollution]
+        index = cells.reset_index().assign(**dict(zip(place, values, strict=True)))
+        frames.append(index.set_index([*place, "data_set", "setup"]))
+    metrics = {c.setting.metric: [] for c in comparisons}
+    for comparison, frame in zip(comparisons, frames, strict=True):
+        metrics[comparison.setting.metric].append(frame)
+    return pd.concat([pd.concat(parts) for parts in metrics.values()], axis=1)
+
+
+def raw_pairs(comparisons: Sequence[Comparison], test: str) -> pd.DataFrame:
+    """Unrounded statistics: a row per setting and method that the own one is held against."""
+    frames = []
+    for comparison in comparisons:
+        if comparison.reference is None:
+            continue
+        pairs = comparison.pairs(test)
+        words = [statistics.in_words(pair, "data sets") for _, pair in pairs.iterrows()]
+        place = vars(comparison.setting) | {"reference": comparison.reference}
+        frames.append(pairs.reset_index().assign(**place, in_words=words))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def signed(value: float) -> str:
+    """A difference as papers print it: ``+.012``, ``-.200``."""
+    return ("-" if value < 0 else "+") + decimals(abs(value))
+
+
+def by_table(comparisons: Sequence[Comparison]) -> Iterator[list[Comparison]]:
+    """Those that one `score_table` shows: of one protocol, kind and metric."""
+
+    def place(comparison: Comparison) -> tuple[str, int, bool]:
+        setting = comparison.setting
+        return setting.protocol, list(KINDS).index(setting.kind), setting.metric != "AUC"
+
+    for _, group in groupby(sorted(comparisons, key=place), key=place):
+        yield list(group)
+
+
+def for_readme(comparisons: Sequence[Comparison]) -> dict[tuple[str, str, str], str]:
+    """Tables at the largest label budget, with p and words, for `libs.reporting.collection.filled`.
+
+    Their places read ``<!-- table comparison PROTOCOL KIND METRIC -->``.
+    """
+    texts = {}
+    for group in by_table(comparisons):
+        largest = max(c.setting.budget or 0 for c in group)
+        shown = [c for c in group if (c.setting.budget or 0) == largest]
+        words = [line for c in shown for line in sentences(c)]
+        words += [
+            line
+            for c in shown
+            if c.reference
+            for line in verdicts(c.pairs("wilcoxon"), "data sets")
+        ]
+        table = score_table(shown, "**{}**".format, test="wilcoxon")
+        listed = "\n".join(f"- {line}" for line in words)
+        setting = group[0].setting
+        place = ("comparison", setting.protocol, f"{setting.kind} {setting.metric}")
+        texts[place] = f"{collection.markdown(table, caption(shown))}\n{listed}\n"
+    return texts
+
+
+def write(
+    comparisons: Sequence[Comparison],
+    folder: Path,
+    *,
+    test: str = "",
+    with_std: bool = False,
+    means: int = 0,
+    by_method: bool = False,
+) -> None:
+    """Show the papers' tables and their statistics, and write them.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+    folder : Path
+        Gets ``comparison.csv``, ``.pairs.csv``, ``.md`` and ``.tex``.
+    test, with_std, means
+        See `score_table`.
+    by_method : bool
+        A row per method, instead of a column.
+    """
+    markdown, latex = [], []
+    for group in by_table(comparisons):
+        about, tables = caption(group, with_std), []
+        for mark in ("[bold]{}[/]", "**{}**", r"\textbf{{{}}}"):
+            table = score_table(group, mark.format, test=test, with_std=with_std, means=means)
+            tables.append(_by_method(table) if by_method else table)
+        show_plain(tables[0], about, wide=True)
+        markdown.append(collection.markdown(tables[1], about))
+        latex.append(collection.latex(tables[2], about))
+        for comparison in group:
+            words = [f"{title(comparison)}.", *sentences(comparison)]
+            if test in PAIRED and comparison.reference:
+                pairs = comparison.pairs(test)
+                heading = f"{title(comparison)}: {comparison.reference} against the others ({test})"
+                shown_pairs = pair_table(pairs, "data sets")
+                show_plain(shown_pairs.drop(columns="in words"), heading, wide=True)
+                markdown.append(collection.markdown(shown_pairs, heading))
+                words += [*verdicts(pairs, "data sets"), INTERVAL]
+            print(*words, sep="\n  ", end="\n\n")
+            markdown.append("\n".join([f"- {line}" for line in words]) + "\n")
+    storage.write_text(folder / "comparison.csv", raw_scores(comparisons).to_csv())
+    if test in PAIRED:
+        pairs = raw_pairs(comparisons, test)
+        storage.write_text(folder / "comparison.pairs.csv", pairs.to_csv(index=False))
+    storage.write_text(folder / "comparison.md", "\n".join(markdown))
+    storage.write_text(folder / "comparison.tex", "\n".join(latex))
+    print(f"comparison.csv, comparison.md and comparison.tex in {folder}")

@@ -1,1 +1,0 @@
-"""Tables of a user's own: reading them in blocks, learning their columns, encoding their rows."""

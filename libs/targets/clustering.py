@@ -1,0 +1,247 @@
+"""Clusterings, which divide normal rows among ARGUE's experts where they have no classes."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+
+from baselines.autoencoder import Autoencoder
+from libs.architecture.adversarial import CLUSTERINGS, clustering_autoencoder, critic
+from libs.architecture.target import HiddenActivations
+from libs.detectors import estimators
+from libs.detectors.attribution import ERRORS
+from libs.detectors.detector import Detector
+from libs.training.loop import CHUNK, Step, Training, predict_in_batches, row_graph, seeded, train
+from libs.training.optimisers import Adam
+from libs.utils.errors import lookup
+from libs.utils.seeds import derive_seed
+
+CLIP_NORM = 0.01
+"""Of the gradients of critics and of the encoder against them (authors' code)."""
+
+
+class Clustering(Detector):
+    """A detector that also says how near each row is to each of its clusters.
+
+    It learns from normal rows only, so that no known anomaly makes a cluster.
+    """
+
+    def affinity(self, x: np.ndarray) -> np.ndarray:
+        """How near each row is to each cluster, float32 (n, clusters); the largest is its own."""
+        raise NotImplementedError
+
+
+class AdversarialClustering(Clustering):
+    """Adversarial autoencoder with a categorical code, the clusters of A4RGUE (authors' code).
+
+    An update makes three steps in turn: encoder and decoder reconstruct (binary cross-entropy);
+    two Wasserstein critics learn to tell the codes of rows from N(0, 1), and their clusters from
+    uniform one-hot vectors; the encoder learns to please the critics. Score: mean squared error of
+    the reconstruction, in [0, inf).
+
+    Difference from the authors' code: it sees normal rows only, not the known anomalies.
+
+    Parameters
+    ----------
+    network : {"dense", "conv"}
+        See `libs.architecture.adversarial.clustering_autoencoder`.
+    dims : sequence of int
+        Hidden widths (dense); the last one, of the code, is ``code`` instead.
+    clusters : int
+        Number of clusters (5); some may stay empty.
+    code : int
+        Width of the continuous code (2).
+    epochs, batch_size, learning_rate
+        Adam; the paper takes 500 epochs at 1e-5.
+    random_state : int
+
+    Attributes
+    ----------
+    encoder_, decoder_ : keras.Model
+        Rows to codes and probabilities of clusters; both codes, joined, to logits of rows.
+    """
+
+    networks = ("encoder_", "decoder_")
+    explained_by = ERRORS
+
+    def __init__(
+        self,
+        network: str = "dense",
+        dims: Sequence[int] = (200, 100, 50, 25),
+        clusters: int = 5,
+        code: int = 2,
+        epochs: int = 500,
+        batch_size: int = 256,
+        learning_rate: float = 1e-5,
+        random_state: int = 0,
+    ):
+        self.network = network
+        self.dims = dims
+        self.clusters = clusters
+        self.code = code
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        lookup(CLUSTERINGS, "network", self.network)
+        with seeded(derive_seed(self.random_state, "AdversarialClustering", "weights")):
+            self.encoder_, self.decoder_ = clustering_autoencoder(
+                self.network, x.shape[1:], tuple(self.dims), self.code, self.clusters
+            )
+            critics = [critic(self.code), critic(self.clusters)]
+        return train(
+            self._step(critics),
+            (x,),
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=self.random_state,
+            name="AdversarialClustering",
+        )
+
+    def _step(self, critics: Sequence[keras.Model]) -> Step:
+        """Reconstruction, critics, encoder; each step sees the weights that the last one left."""
+        encoder, rate = self.encoder_.trainable_variables, self.learning_rate
+        reconstruction = Adam(encoder + self.decoder_.trainable_variables, rate)
+        judging = [Adam(c.trainable_variables, rate, clip_norm=CLIP_NORM) for c in critics]
+        pleasing = Adam(encoder, rate, clip_norm=CLIP_NORM)
+
+        def step(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                codes = tf.concat(self.encoder_(rows, training=True), axis=1)
+                logits = self.decoder_(codes, training=True)
+                loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(rows, logits))
+            reconstruction.minimise(loss, tape)
+            real = self._real_codes(tf.shape(rows)[0], seed)
+            fake = self.encoder_(rows, training=False)
+            for judge, adam, r, f in zip(critics, judging, real, fake, strict=True):
+                with tf.GradientTape() as tape:
+                    wrong = tf.reduce_mean(judge(f)) - tf.reduce_mean(judge(r))
+                adam.minimise(wrong, tape)
+            with tf.GradientTape() as tape:
+                fake = self.encoder_(rows, training=True)
+                pairs = zip(critics, fake, strict=True)
+                displeasure = -tf.add_n([tf.reduce_mean(judge(f)) for judge, f in pairs])
+            pleasing.minimise(displeasure, tape)
+            return loss
+
+        return step
+
+    def _real_codes(self, n: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the critics take for real: N(0, 1) codes, one-hot vectors of uniform clusters."""
+        code_seed, cluster_seed = tf.unstack(tf.random.split(seed, 2))
+        codes = tf.random.stateless_normal((n, self.code), code_seed)
+        chosen = tf.random.stateless_uniform((n,), cluster_seed, 0, self.clusters, tf.int32)
+        return codes, tf.one_hot(chosen, self.clusters)
+
+    def affinity(self, x: np.ndarray) -> np.ndarray:
+        """Probability of each cluster, float32 (n, clusters)."""
+        return predict_in_batches(
+            row_graph(lambda rows: self.encoder_(rows, training=False)[1], x.shape[1:]), x, CHUNK
+        )
+
+    def _error(self, x: tf.Tensor) -> tf.Tensor:
+        codes = tf.concat(self.encoder_(x, training=False), axis=1)
+        return tf.square(x - tf.sigmoid(self.decoder_(codes, training=False)))
+
+
+class CodeClustering(Clustering):
+    """A clustering of scikit-learn's on the code of an autoencoder: its narrowest hidden layer.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        Trained on the normal rows first if it is unfitted.
+    clusters : int
+        Number of clusters (5).
+    random_state : int
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The autoencoder.
+    estimator_ : sklearn estimator
+    """
+
+    networks = ("model_",)
+
+    def __init__(
+        self, autoencoder: Autoencoder | None = None, clusters: int = 5, random_state: int = 0
+    ):
+        self.autoencoder = autoencoder
+        self.clusters = clusters
+        self.random_state = random_state
+
+    def _estimator(self) -> BaseEstimator:
+        raise NotImplementedError
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
+        autoencoder = self._fitted(self.autoencoder or Autoencoder(), x, y)
+        start = time.perf_counter()
+        self.model_ = autoencoder.model_
+        self._read_code()
+        self.estimator_ = self._estimator().fit(self._codes(x))
+        iterations = int(self.estimator_.n_iter_)
+        return Training(len(x), iterations, iterations, time.perf_counter() - start)
+
+    def _read_code(self) -> None:
+        """Find the narrowest hidden layer and its place among all activations."""
+        self._activations = HiddenActivations(self.model_)
+        widths = self._activations.layer_widths
+        narrowest = int(np.argmin(widths))
+        self._place = slice(sum(widths[:narrowest]), sum(widths[: narrowest + 1]))
+
+    def _codes(self, x: np.ndarray) -> np.ndarray:
+        return predict_in_batches(
+            row_graph(lambda rows: self._activations(rows)[:, self._place], x.shape[1:]), x, CHUNK
+        )
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        estimators.save(self.estimator_, folder / "clusters.skops")
+
+    def _load(self, folder: Path) -> None:
+        super()._load(folder)
+        self.estimator_ = estimators.load(folder / "clusters.skops")
+        self._read_code()
+
+
+class KMeansClustering(CodeClustering):
+    """scikit-learn's KMeans on an autoencoder's code; see `CodeClustering` for the settings.
+
+    Score: the distance to the nearest centre, in [0, inf).
+    """
+
+    def _estimator(self) -> BaseEstimator:
+        return KMeans(self.clusters, n_init=10, random_state=self.random_state)
+
+    def affinity(self, x: np.ndarray) -> np.ndarray:
+        """Distance to each centre, negative, float32 (n, clusters)."""
+        return -self.estimator_.transform(self._codes(x)).astype(np.float32)
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return -self.affinity(x).max(axis=1)
+
+
+class MixtureClustering(CodeClustering):
+    """scikit-learn's GaussianMixture on an autoencoder's code; see `CodeClustering`.
+
+    Score: the negative log-likelihood of a row's code, in (-inf, inf).
+    """
+
+    def _estimator(self) -> BaseEstimator:
+        return GaussianMixture(self.clusters, random_state=self.random_state)
+
+    def affinity(self, x: np.ndarray) -> np.ndarray:
+        """Probability of each component, float32 (n, clusters)."""
+        return self.estimator_.predict_proba(self._codes(x)).astype(np.float32)
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return -self.estimator_.score_samples(self._codes(x))

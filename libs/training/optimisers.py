@@ -1,0 +1,108 @@
+"""Optimisers: Adam by a fused kernel, the others as Keras has them."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+
+class Adam:
+    """Adam (Kingma and Ba, 2015) by TensorFlow's fused kernel: one pass over the weights.
+
+    Parameters
+    ----------
+    variables : sequence of keras.Variable
+    learning_rate : float
+    beta_1 : float
+        Decay of the mean gradient.
+    clip_norm : float, optional
+        All gradients together are scaled down to this norm (Keras' ``global_clipnorm``).
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        learning_rate: float,
+        beta_1: float = 0.9,
+        clip_norm: float | None = None,
+    ):
+        self.variables = [variable.value for variable in variables]
+        self.learning_rate = learning_rate
+        self.beta_1 = beta_1
+        self.clip_norm = clip_norm
+        self.first = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+        self.second = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
+        self.powers = (tf.Variable(beta_1), tf.Variable(0.999))
+
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tf.Tensor]:
+        """Move the variables one step against the gradient of ``loss``, and give the gradient."""
+        return self.apply(tape.gradient(loss, self.variables))
+
+    def zeros(self) -> list[tf.Tensor]:
+        """A gradient to add others to."""
+        return [tf.zeros_like(v) for v in self.variables]
+
+    def apply(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Move the variables one step against ``gradients``, clipped first, and give these."""
+        if self.clip_norm is not None:
+            gradients = tf.clip_by_global_norm(gradients, self.clip_norm)[0]
+        beta1, beta2 = self.powers
+        for v, m, s, g in zip(self.variables, self.first, self.second, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=v.handle,
+                m=m.handle,
+                v=s.handle,
+                beta1_power=beta1,
+                beta2_power=beta2,
+                lr=self.learning_rate,
+                beta1=self.beta_1,
+                beta2=0.999,
+                epsilon=1e-7,
+                grad=g,
+            )
+        beta1.assign(beta1 * self.beta_1)
+        beta2.assign(beta2 * 0.999)
+        return gradients
+
+
+def added(a: Sequence[tf.Tensor], b: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Two gradients added up."""
+    return [first + second for first, second in zip(a, b, strict=True)]
+
+
+class KerasOptimiser:
+    """One of Keras' optimisers on a fixed list of variables.
+
+    Parameters
+    ----------
+    optimiser : keras.optimizers.Optimizer
+    variables : sequence of keras.Variable
+    """
+
+    def __init__(self, optimiser: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]):
+        self.optimiser = optimiser
+        self.optimiser.build(variables)
+        self.variables = [variable.value for variable in variables]
+
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
+        """Move the variables one step against the gradient of ``loss``."""
+        self.optimiser.apply(tape.gradient(loss, self.variables))
+
+
+def rmsprop(
+    variables: Sequence[keras.Variable], learning_rate: float, clip_norm: float | None = None
+) -> KerasOptimiser:
+    """RMSprop (Hinton, 2012): ρ = .9, no momentum.
+
+    ``clip_norm`` scales the gradient of each variable by itself down to this norm.
+    """
+    return KerasOptimiser(keras.optimizers.RMSprop(learning_rate, clipnorm=clip_norm), variables)
+
+
+def adadelta(variables: Sequence[keras.Variable], learning_rate: float) -> KerasOptimiser:
+    """Adadelta (Zeiler, 2012): ρ = .95; Zeiler's method has no learning rate, that is 1."""
+    return KerasOptimiser(keras.optimizers.Adadelta(learning_rate), variables)
+
+
+Optimiser = Callable[[Sequence[keras.Variable], float], Adam | KerasOptimiser]
+"""Makes an optimiser of variables and a learning rate."""
