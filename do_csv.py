@@ -71,22 +71,24 @@ def deepad(args):
 
 def r2ad2(args):
     """R2-AD2 and the baselines of its paper."""
+    from libs.DataHandler import SplitRules
     from libs.experiments.protocols.r2ad2 import ALARM_BIG, BUDGETS, RULES, r2ad2_methods
 
     def methods(handler):
         return r2ad2_methods(tuple(args.dims), args.batch_size, ALARM_BIG)
 
-    return study(args, RULES, methods, BUDGETS)
+    return study(args, SplitRules(**RULES), methods, BUDGETS)
 
 
 def argue(args):
     """ARGUE, an expert for each normal class, A4RGUE, which finds classes, and baselines."""
+    from libs.DataHandler import SplitRules
     from libs.experiments.protocols.argue import RULES, SEMI_SUPERVISED, argue_methods
 
     def methods(handler):
         return argue_methods(tuple(args.dims), args.batch_size, clusters=5)
 
-    return study(args, RULES, methods, SEMI_SUPERVISED["budgets"])
+    return study(args, SplitRules(**RULES), methods, SEMI_SUPERVISED["budgets"])
 
 
 PROTOCOLS = {"a3": a3, "deepad": deepad, "r2ad2": r2ad2, "argue": argue}

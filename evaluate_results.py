@@ -34,7 +34,7 @@ COMPARING = {
     "n_anomalies": "budgets",
     "p_pollution": "pollutions",
     "is_ablation": "ablation",
-    "first_experiment": "first_experiment",
+    "first_experiment": "series",
 }
 """Options that choose what is compared, and what `libs.reporting.comparison.Choice` calls them."""
 SHOWING = ("metric_name", "is_transfer", "p_name", "show_stddev", "mean_only")
@@ -124,7 +124,7 @@ def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
         means=args.mean_only,
         by_method=not args.transpose,
     )
-    if choice.data_set or choice.first_experiment:
+    if choice.data_set or choice.series:
         from libs.reporting.page import write_sweeps
 
         for path in write_sweeps(found, args.out_path):

@@ -27,11 +27,12 @@ def parameters(args):
     from libs.experiments.study import Cell, Study
 
     a3 = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)))
-    methods = {"Autoencoder": a3["Autoencoder"]}
+    target = a3["Autoencoder"]
+    methods = {"Autoencoder": target}
     for *penalties, weight in product(*[(0.0, 0.1)] * len(PENALTIES), (0.1, 1.0)):
         values = dict(zip(PENALTIES.values(), penalties, strict=True))
         names = [short for short, name in PENALTIES.items() if values[name]]
-        point = clone(a3["A3"]).set_params(**values, loss_weight=weight)
+        point = clone(a3["A3"]).set_params(**values, target=target, loss_weight=weight)
         methods[f"A3-{'+'.join(names) or 'none'}-{weight:g}"] = point
     return Study(
         "mnist",

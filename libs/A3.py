@@ -42,7 +42,7 @@ class A3(Detector):
     target : Detector with ``model_``, or keras.Model
         Fitted, or a Keras model: used as it is. Unfitted: trained on the normal rows first.
         Default: `Autoencoder` with its defaults.
-    anomaly : GaussianNoise, UniformNoise or VAE
+    anomaly : GaussianNoise or VAE
         Maker of counter-examples; trained on the normal rows first if it is an unfitted Detector.
     budgets : sequence of int, optional
         Known anomalies for each alarm network: the first ones in the order of the rows. Default:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from libs.architecture.anomaly import GaussianNoise, UniformNoise
+from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.experts import expert_activations, expert_alarm, gate
 from libs.detectors.attribution import GRADIENTS
 from libs.detectors.detector import Detector
@@ -55,7 +55,7 @@ class ARGUE(Detector):
     target : MultiHeadAutoencoder
         Fitted: used as it is. Unfitted: trained on the normal rows first. Default: with its
         defaults.
-    anomaly : GaussianNoise or UniformNoise
+    anomaly : GaussianNoise
         Maker of counter-examples, as many as there are rows (N(.5, 1)).
     budgets : sequence of int, optional
         Known anomalies for each alarm and gate: the first ones in the order of the rows. Default:
@@ -95,7 +95,7 @@ class ARGUE(Detector):
     def __init__(
         self,
         target: MultiHeadAutoencoder | None = None,
-        anomaly: GaussianNoise | UniformNoise | None = None,
+        anomaly: GaussianNoise | None = None,
         budgets: Sequence[int] | None = None,
         alarm_dims: Sequence[int] = (1000, 500, 200, 75),
         dropout: float = 0.1,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from libs.DataHandler import DataHandler, Split
+from libs.detectors.components import keys_of
 from libs.detectors.detector import Detector
-from libs.detectors.registry import keys_of
 from libs.experiments.result_files import write_results
 from libs.experiments.result_tables import show_experiment, show_operating_points
 from libs.experiments.settings import Conditions, RunSettings, Selection

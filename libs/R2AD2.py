@@ -39,7 +39,7 @@ class R2AD2(Detector):
     ----------
     target : Checkpoints
         Unfitted: trained on the normal rows first. Default: `Checkpoints` with its defaults.
-    anomaly : GaussianNoise or UniformNoise
+    anomaly : GaussianNoise
         Maker of counter-examples (N(.5, 1)).
     steps : int
         Checkpoints that are read, the first ones (3; R2-AD2-1 to -4 in the paper's ablation).

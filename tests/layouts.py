@@ -7,7 +7,7 @@ import numpy as np
 from scipy.io import savemat
 from test_image_scripts import write_images
 
-from libs.datasets.registry import (
+from libs.datasets import (
     census,
     covtype,
     creditcard,

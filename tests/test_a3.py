@@ -10,7 +10,7 @@ from keras import layers
 from baselines import VAE, Autoencoder
 from libs.A3 import A3
 from libs.architecture.alarm import dense_alarm
-from libs.architecture.anomaly import GaussianNoise, UniformNoise
+from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations, conv_autoencoder, dense_autoencoder
 from libs.detectors.detector import Detector
 from libs.utils.errors import UserError
@@ -266,9 +266,7 @@ def test_targets_are_trained_once(train_rows):
     assert A3(target=target, alarm_dims=(8,), epochs=1).fit(x, y).target_ is target.model_
 
 
-@pytest.mark.parametrize(
-    "anomaly", [GaussianNoise(), UniformNoise(), VAE(dims=(8,), code=2, epochs=2)]
-)
+@pytest.mark.parametrize("anomaly", [GaussianNoise(), VAE(dims=(8,), code=2, epochs=2)])
 def test_anomaly_networks(anomaly, train_rows):
     """Fresh rows for every seed, the same for the same seed, in the shape of the real ones."""
     x, y = train_rows

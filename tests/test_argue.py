@@ -125,7 +125,7 @@ def test_split_kernel_is_one_kernel_and_copies_start_alike():
     plain = keras.Sequential([keras.Input((11,)), *stack, keras.layers.Dense(1)])
     by_name = {w.path: w.numpy() for w in alarm.weights}
     kernel = np.concatenate([by_name["shared/kernel"], by_name["own/kernel"]])[:, :6]
-    rest = [w.numpy()[0] for w in alarm.weights if "thinned" in w.path]
+    rest = [w.numpy()[0] for w in alarm.weights if "fused" in w.path]
     plain.set_weights([kernel, by_name["shared/bias"][:6], *rest])
     bound = np.sqrt(6 / (11 + 6))
     assert 0.8 * bound < np.abs(kernel).max() <= bound
@@ -246,7 +246,7 @@ def _plain_losses(argue, rows, noise, label, group):
         )
         assert weights["shared/kernel"].shape[0] == width
         h = np.maximum(h + weights["shared/bias"], 0)
-        rest = [w.numpy() for w in argue.alarm_.weights if "thinned" in w.path]
+        rest = [w.numpy() for w in argue.alarm_.weights if "fused" in w.path]
         for kernel, bias in zip(rest[::2], rest[1::2], strict=True):
             last = h @ kernel[0] + bias[0]
             h = np.maximum(last, 0)

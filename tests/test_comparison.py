@@ -293,4 +293,4 @@ def test_the_report(house, tmp_path):
 def test_own_methods_come_first(house):
     found, _ = collected(house / "results")
     for one in found:
-        assert one.cells["mean"].columns[0] == comparison.OWN[one.setting.protocol][0]
+        assert one.cells["mean"].columns[0] == comparison.own_methods(one.setting.protocol)[0]

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from libs.datasets.splits import rows
 from libs.detectors.attribution import GRADIENTS
+from libs.detectors.components import describe, rebuild
 from libs.detectors.detector import Detector
-from libs.detectors.registry import describe, rebuild
 from libs.targets import multi_head_autoencoder as MultiHeadAutoencoder
 from libs.training import loop as training
 from libs.utils.errors import UserError

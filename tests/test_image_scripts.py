@@ -9,7 +9,7 @@ import pytest
 from test_scripts import finish, start
 
 import parameter_mnist
-from libs.detectors.registry import describe
+from libs.detectors.components import describe
 
 QUICK = ["--n_epochs", 1, "--n_train_anomalies", 5]
 

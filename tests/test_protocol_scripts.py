@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from test_datahandler import data_set, identified
 from test_scripts import ROOT
 
-from libs.DataHandler import DataHandler, Experiment
+from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.detectors.detector import Detector
 from libs.experiments.protocols import argue, r2ad2
@@ -173,7 +173,7 @@ def test_printed_commands(raw, tmp_path, monkeypatch, line):
     seed=st.integers(0, 2**31 - 1),
     known=st.integers(0, 9),
     p=st.sampled_from([0.0, 0.01, 0.025, 0.1]),
-    rules=st.sampled_from([r2ad2.RULES, argue.RULES]),
+    rules=st.sampled_from([SplitRules(**r2ad2.RULES), SplitRules(**argue.RULES)]),
 )
 def test_split_rules(n, seed, known, p, rules):
     """Sizes, the same test rows for every seed, exact counts, a scaling of normal rows alone."""

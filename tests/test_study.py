@@ -10,7 +10,7 @@ from test_datahandler import data_set, identified
 
 from baselines import DevNet, IsolationForest
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.detectors.registry import COMPONENTS
+from libs.detectors.registry import COMPONENTS, Component
 from libs.experiments.protocols import argue, r2ad2
 from libs.experiments.script import study_parser
 from libs.experiments.settings import RunSettings, Selection
@@ -170,7 +170,7 @@ def wrapper(tmp_path):
 
 
 def test_methods_may_ask_for_classes(wrapper, monkeypatch):
-    monkeypatch.setitem(COMPONENTS, "Grouping", __name__)
+    monkeypatch.setitem(COMPONENTS, "Grouping", Component(__name__))
     experiment = Experiment(("a", "b"), ("c",))
     wrapper.run(Cell(experiment, (3,)), {"Grouping": Grouping()})
     assert wrapper.finish() == 0

@@ -28,20 +28,6 @@ class GaussianNoise(BaseEstimator):
         return tf.random.stateless_normal(tf.shape(x), seed, self.mean, self.std)
 
 
-class UniformNoise(BaseEstimator):
-    """Independent uniform noise per feature (A3's option: [0, 1])."""
-
-    depends_on_rows = False
-
-    def __init__(self, low: float = 0.0, high: float = 1.0):
-        self.low = low
-        self.high = high
-
-    def generate(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Noise of the shape of ``x``; ``seed`` is int32 (2,)."""
-        return tf.random.stateless_uniform(tf.shape(x), seed, self.low, self.high)
-
-
 def vae(
     shape: Sequence[int], dims: Sequence[int], code: int, dropout: float
 ) -> tuple[keras.Model, keras.Model]:

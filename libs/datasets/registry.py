@@ -32,6 +32,10 @@ one of them as its second argument. One that names the column ``NORMAL_BY`` take
 ``normal_by``: the value of a normal row there is then its class."""
 
 
+ALIASES = {"kdd": "nslkdd", "fmnist": "fashion_mnist"}
+"""What the papers' command lines call data sets."""
+
+
 def load(name: str, data_path: str | Path | None = None, normal_by: str | None = None) -> DataSet:
     """Load a data set.
 

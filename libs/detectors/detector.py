@@ -15,8 +15,8 @@ from sklearn.base import BaseEstimator, clone
 from libs import Metrics
 from libs.datasets.splits.rows import Rows, as_rows, blocks
 from libs.datasets.tabular.encoder import Encoder
+from libs.detectors.components import describe, rebuild
 from libs.detectors.explainable import Explainable
-from libs.detectors.registry import describe, rebuild
 from libs.training.loop import Training, predict_in_batches, row_graph
 from libs.utils import storage
 from libs.utils.errors import UserError

@@ -1,78 +1,98 @@
-"""Classes that settings and model folders may name, and their settings in JSON."""
+"""The registry of methods and of what they build on: a line each. Imports none of them."""
 
-import hashlib
-import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import keras
-import numpy as np
-from sklearn.base import BaseEstimator
 
-from libs.utils.errors import UserError
+@dataclass(frozen=True)
+class Component:
+    """A class that settings and model folders may name.
+
+    Attributes
+    ----------
+    module : str
+        Where the class lives.
+    small : dict
+        Settings with which the contract's tests train it on toy rows, as
+        `libs.detectors.components.rebuild` reads them; default: its own.
+    """
+
+    module: str
+    small: Mapping[str, Any] = field(default_factory=dict)
+
+
+def described(name: str, **settings: Any) -> dict[str, Any]:
+    """A component among the settings of another one, as `libs.detectors.components.describe`."""
+    return {"class": name, "settings": settings}
+
+
+SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
+CODE = described("Autoencoder", dims=(16, 8), **SCHEDULE)
+CHECKPOINTS = described("Checkpoints", dims=(12, 8, 4), epochs=20, batch_size=32)
+GROUPS = described("AdversarialClustering", dims=(16, 8), clusters=3, **SCHEDULE | {"epochs": 5})
+EXPERTS = described("MultiHeadAutoencoder", dims=(16, 8), clustering=GROUPS, **SCHEDULE)
 
 COMPONENTS = {
-    "A3": "libs.A3",
-    "R2AD2": "libs.R2AD2",
-    "R2AD2Sketch": "libs.R2AD2Sketch",
-    "AdversarialClustering": "libs.targets.clustering",
-    "ARGUE": "libs.ARGUE",
-    "Autoencoder": "baselines",
-    "VAE": "baselines",
-    "DAGMM": "baselines",
-    "DevNet": "baselines",
-    "Checkpoints": "baselines",
-    "DeepSAD": "baselines",
-    "DeepSVDD": "baselines",
-    "GradCon": "baselines",
-    "IsolationForest": "baselines",
-    "BiGAN": "baselines",
-    "MeanDistance": "baselines",
-    "OneClassSVM": "baselines",
-    "PCA": "baselines",
-    "Seq2Seq": "baselines",
-    "FAnoGAN": "baselines",
-    "GANomaly": "baselines",
-    "KMeansClustering": "libs.targets.clustering",
-    "MExCVAE": "baselines",
-    "MixtureClustering": "libs.targets.clustering",
-    "MultiHeadAutoencoder": "libs.targets.multi_head_autoencoder",
-    "REPEN": "baselines",
-    "GaussianNoise": "libs.architecture.anomaly",
-    "UniformNoise": "libs.architecture.anomaly",
+    "A3": Component("libs.A3", dict(target=CODE, alarm_dims=(60, 30), **SCHEDULE)),
+    "R2AD2": Component(
+        "libs.R2AD2",
+        dict(
+            target=CHECKPOINTS,
+            alarm_dims=(16, 8, 8),
+            steps=2,
+            dropout=0.1,
+            epochs=50,
+            batch_size=32,
+            learning_rate=5e-3,
+        ),
+    ),
+    "R2AD2Sketch": Component(
+        "libs.R2AD2Sketch", dict(target=CHECKPOINTS, size=16, **(SCHEDULE | {"epochs": 15}))
+    ),
+    "ARGUE": Component(
+        "libs.ARGUE",
+        dict(
+            target=EXPERTS,
+            alarm_dims=(60, 30),
+            dropout=0.0,
+            epochs=100,
+            batch_size=32,
+            learning_rate=3e-3,
+        ),
+    ),
+    "Autoencoder": Component("baselines.autoencoder", dict(dims=(16, 8), **SCHEDULE)),
+    "BiGAN": Component(
+        "baselines.bigan", dict(dims=(32,), epochs=20, batch_size=32, learning_rate=1e-3)
+    ),
+    "Checkpoints": Component(
+        "baselines.checkpoints", dict(dims=(12, 8, 4), epochs=20, batch_size=32)
+    ),
+    "DAGMM": Component(
+        "baselines.dagmm", dict(dims=(16, 4), epochs=100, batch_size=64, learning_rate=3e-3)
+    ),
+    "DeepSAD": Component("baselines.deep_svdd", dict(dims=(16, 8), **SCHEDULE)),
+    "DeepSVDD": Component("baselines.deep_svdd", dict(dims=(16, 8), **SCHEDULE)),
+    "DevNet": Component("baselines.devnet", dict(epochs=20, batch_size=64)),
+    "FAnoGAN": Component("baselines.fanogan", dict(dims=(16, 8), latent=4, **SCHEDULE)),
+    "GANomaly": Component("baselines.ganomaly", dict(dims=(16, 8), code=4, **SCHEDULE)),
+    "GradCon": Component("baselines.gradcon", dict(dims=(16, 8), **SCHEDULE)),
+    "IsolationForest": Component("baselines.isolation_forest"),
+    "MExCVAE": Component("baselines.mex_cvae", dict(dims=(16, 8, 4), **SCHEDULE)),
+    "MeanDistance": Component("baselines.mean_distance"),
+    "OneClassSVM": Component("baselines.one_class_svm", dict(nu=0.01)),
+    "PCA": Component("baselines.pca"),
+    "REPEN": Component("baselines.repen", dict(epochs=5, batches=10, batch_size=64)),
+    "Seq2Seq": Component(
+        "baselines.seq2seq", dict(units=4, epochs=4, batch_size=32, learning_rate=1e-2)
+    ),
+    "VAE": Component("baselines.vae", dict(dims=(16,), code=4, **SCHEDULE)),
+    "AdversarialClustering": Component(
+        "libs.targets.clustering", dict(dims=(16, 8), clusters=3, **SCHEDULE)
+    ),
+    "MultiHeadAutoencoder": Component(
+        "libs.targets.multi_head_autoencoder", dict(dims=(16, 8), clustering=GROUPS, **SCHEDULE)
+    ),
+    "GaussianNoise": Component("libs.architecture.anomaly"),
 }
-"""Where each class lives that a model folder may name. Nothing else is ever loaded."""
-
-
-def component(name: str) -> type:
-    """The class called ``name``, imported when first needed."""
-    if name not in COMPONENTS:
-        raise UserError(f"unknown component {name!r}; expected one of {', '.join(COMPONENTS)}")
-    return getattr(importlib.import_module(COMPONENTS[name]), name)
-
-
-def keys_of(value: BaseEstimator, name: str) -> list[str]:
-    """Keys of `set_params` under which a component and its parts have a setting of this name."""
-    return [key for key in value.get_params(deep=True) if key.rpartition("__")[2] == name]
-
-
-def describe(value: Any) -> Any:
-    """Describe a setting in JSON: numbers as they are, components by class and settings."""
-    if isinstance(value, BaseEstimator):
-        settings = value.get_params(deep=False).items()
-        return {"class": type(value).__name__, "settings": {k: describe(v) for k, v in settings}}
-    if isinstance(value, keras.Model):
-        weights = b"".join(np.ascontiguousarray(w).tobytes() for w in value.get_weights())
-        return {"keras": value.name, "sha256": hashlib.sha256(weights).hexdigest()}
-    if isinstance(value, (list, tuple)):
-        return [describe(v) for v in value]
-    return value
-
-
-def rebuild(description: Any) -> Any:
-    """Undo `describe`; a Keras model becomes None, for its owner saves it by itself."""
-    if isinstance(description, list):
-        return tuple(rebuild(v) for v in description)
-    if isinstance(description, dict) and "class" in description:
-        settings = {k: rebuild(v) for k, v in description["settings"].items()}
-        return component(description["class"])(**settings)
-    return None if isinstance(description, dict) else description
+"""Each class by its name. Nothing else is ever loaded of a model folder."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from libs.experiments.protocols.registry import PROTOCOLS
 from libs.utils.command_line import (
     count,
     experiment_script,
@@ -69,14 +70,6 @@ OPTIONS = (
     ),
 )
 """Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
-SEEDS = {
-    "a3": "2409 2903 3003 3103 706",
-    "a3-parameters": "2409 2903 3003 3103 706",
-    "r2ad2": "110 210 310 410 510",
-    "argue": "110 210 310 410 510 610 710",
-    "deepad": "2018",
-}
-"""Seeds of each protocol's paper."""
 
 
 def study_parser(
@@ -102,7 +95,7 @@ def study_parser(
     add = parser.add_argument
     if files:
         add("files", nargs="+", type=Path, metavar="FILE", help="CSV (also .gz) or Parquet")
-    seeds = "; ".join(f"{name} {SEEDS[name]}" for name in protocols)
+    seeds = "; ".join(f"{name} {' '.join(map(str, PROTOCOLS[name].seeds))}" for name in protocols)
     add("seed", type=int, metavar="SEED", help=f"seed of the run; the papers': {seeds}")
     add("part", choices=parts, help="rows to score; thresholds always come from val")
     first = next(iter(protocols))

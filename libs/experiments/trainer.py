@@ -11,8 +11,8 @@ from sklearn.base import clone
 from libs.DataHandler import Split
 from libs.datasets.tabular.encoder import Encoder
 from libs.detectors.attribution import GRADIENTS
+from libs.detectors.components import describe, keys_of
 from libs.detectors.detector import Detector
-from libs.detectors.registry import describe, keys_of
 from libs.experiments.settings import Conditions, RunSettings
 from libs.experiments.stored_runs import (
     ERROR,

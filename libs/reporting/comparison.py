@@ -12,18 +12,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from libs.datasets.registry import ALIASES
+from libs.experiments.protocols.protocol import Series
+from libs.experiments.protocols.registry import PROTOCOLS, protocol_of
 from libs.experiments.result_files import natural
 from libs.reporting import statistics
 from libs.utils.errors import UserError
 
-OWN = {"a3": ("A3",), "r2ad2": ("R2AD2", "R2AD2-sketch"), "argue": ("ARGUE", "A4RGUE")}
-"""What each protocol's paper proposes, held against all other methods: the first that is there."""
-ABLATION = ("R2AD2-1", "R2AD2-2", "R2AD2-3", "R2AD2-4")
-"""R2-AD2's checkpoints; three of them are the method itself."""
-FIRST = {"+".join("ABCDEFGH"[:n]): f"A-{'ABCDEFGH'[n - 1]}" for n in range(2, 9)} | {"A": "A"}
-"""Normal letters of ARGUE's experiment 1 (do_emnist.py --increase_normal), and its names."""
-ALIASES = {"kdd": "nslkdd", "fmnist": "fashion_mnist"}
-"""The papers' names of data sets."""
 KINDS = {
     "main": "known anomaly classes",
     "transfer": "known and unknown anomaly classes",
@@ -31,6 +26,29 @@ KINDS = {
 }
 """Kinds of test. Where a data set has an experiment without held-out classes, that is its main one;
 where no class is known, the unknown ones take their place."""
+
+
+ABLATIONS = {run: name for p in PROTOCOLS.values() for run, name in p.ablation.items()}
+"""Methods of all ablations, and what their tables call them."""
+OWN = {name for p in PROTOCOLS.values() for name in p.own}
+"""What the papers propose."""
+
+
+def own_methods(protocol: str) -> tuple[str, ...]:
+    """What the paper of a protocol, with its suffixes or without, proposes."""
+    known = protocol_of(protocol)
+    return known.own if known else ()
+
+
+def all_series() -> list[Series]:
+    """The series of all protocols."""
+    return [p.series for p in PROTOCOLS.values() if p.series]
+
+
+def in_series(rows: pd.DataFrame) -> pd.Series:
+    """Which rows belong to a series; they have columns ``base`` and ``normal``."""
+    masks = [(rows["base"] == s.data_set) & rows["normal"].isin(s.names) for s in all_series()]
+    return pd.concat(masks, axis=1).any(axis=1)
 
 
 def place_order(place: tuple[str, str]) -> tuple[str, str]:
@@ -55,9 +73,9 @@ class Choice:
         Some of `KINDS`.
     metrics : sequence of str
     ablation : bool
-        R2-AD2 with one to four checkpoints, instead of the methods.
-    first_experiment : bool
-        ARGUE's experiment 1 instead of the others.
+        The ablations of the protocols (R2-AD2 with one to four checkpoints), not the methods.
+    series : bool
+        The series of the protocols (ARGUE's experiment 1) instead of the other experiments.
     """
 
     protocol: str = ""
@@ -68,7 +86,7 @@ class Choice:
     kinds: Sequence[str] = ("main",)
     metrics: Sequence[str] = ("AUC", "AP")
     ablation: bool = False
-    first_experiment: bool = False
+    series: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,8 +130,7 @@ class Comparison:
     def own(self) -> str | None:
         """The method that the protocol's paper proposes."""
         there = set(self.values["method"])
-        names = OWN.get(self.setting.protocol.partition("-")[0], ())
-        return next((name for name in names if name in there), None)
+        return next((name for name in own_methods(self.setting.protocol) if name in there), None)
 
     @cached_property
     def means(self) -> pd.DataFrame:
@@ -231,11 +248,12 @@ def selected(rows: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[str
         kind=kind,
         base=rows["data_set"].str.removesuffix("-sample").str.partition("+")[0],
     )
+    wanted = found["kind"].isin(choice.kinds) & (in_series(found) == choice.series)
     if choice.ablation:
-        found["method"] = found["method"].replace("R2AD2", "R2AD2-3")
-    first = (found["base"] == "emnist") & found["normal"].isin(FIRST)
-    wanted = found["kind"].isin(choice.kinds) & (first == choice.first_experiment)
-    wanted &= found["method"].isin(ABLATION) == choice.ablation
+        wanted &= found["method"].isin(ABLATIONS)
+        found["method"] = found["method"].replace(ABLATIONS)
+    else:
+        wanted &= ~found["method"].isin(set(ABLATIONS) - OWN)
     if choice.protocol:
         wanted &= found["protocol"] == choice.protocol
     if choice.methods:

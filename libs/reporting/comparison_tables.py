@@ -11,7 +11,7 @@ from libs.experiments import result_tables
 from libs.experiments.result_files import natural
 from libs.plotting.tables import decimals, show_plain
 from libs.reporting import collection, statistics
-from libs.reporting.comparison import FIRST, KINDS, Comparison, place_order
+from libs.reporting.comparison import KINDS, Comparison, all_series, place_order
 from libs.utils import storage
 
 PLACES = ["n", "pollution", "data set"]
@@ -27,11 +27,12 @@ def place_names(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], str]
     """A short name of each data set and setup: numbered where a data set has several setups."""
     places = sorted({place for c in comparisons for place in c.cells.index}, key=place_order)
     names = {}
+    series = {normal: name for s in all_series() for normal, name in s.names.items()}
     for data_set, setup in places:
         setups = [other for name, other in places if name == data_set]
         normal = setup.partition("_known_")[0]
-        if len(setups) > 1 and normal in FIRST:
-            names[data_set, setup] = FIRST[normal]
+        if len(setups) > 1 and normal in series:
+            names[data_set, setup] = series[normal]
         else:
             number = f" ({setups.index(setup) + 1})" if len(setups) > 1 else ""
             names[data_set, setup] = f"{data_set}{number}"

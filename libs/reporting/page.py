@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 
 from libs.experiments import result_tables
+from libs.experiments.protocols.protocol import Series
 from libs.experiments.result_files import natural
 from libs.plotting import charts
 from libs.reporting import comparison_tables as overview
 from libs.reporting import statistics
 from libs.reporting.comparison import (
-    ABLATION,
-    FIRST,
+    ABLATIONS,
     KINDS,
     OWN,
     Choice,
     Comparison,
+    all_series,
     comparisons,
+    own_methods,
     selected,
 )
 from libs.utils import storage
@@ -126,7 +128,7 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
     rows = rows.assign(
         method=[name for name, _ in names], budget=[n if n >= 0 else np.nan for _, n in names]
     )
-    rows = rows[~rows["method"].isin(ABLATION)]
+    rows = rows[~rows["method"].isin(set(ABLATIONS) - OWN)]
     for (data_set, protocol, setup), group in rows.groupby(["data_set", "protocol", "setup"]):
         title = f"{data_set}, protocol {protocol}: {{}}"
         for experiment, part in group.groupby("experiment"):
@@ -158,21 +160,25 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
                     f"{setup}\nmean ± standard deviation over n seeds",
                 ),
             )
-    letters = rows[rows["normal"].isin(FIRST) & rows["data_set"].str.startswith("emnist")]
-    for (data_set, protocol, _), group in letters.groupby(["data_set", "protocol", "pollution"]):
+    for series in all_series():
+        yield from _series_sweeps(rows, series)
+
+
+def _series_sweeps(rows: pd.DataFrame, series: Series) -> Iterator[tuple[str, charts.Sweep]]:
+    """A sweep over the experiments of a series, for each data set, protocol and pollution."""
+    base = rows["data_set"].str.removesuffix("-sample")
+    found = rows[rows["normal"].isin(series.names) & (base == series.data_set)]
+    for (data_set, protocol, _), group in found.groupby(["data_set", "protocol", "pollution"]):
         group = group[group["budget"].isna() | (group["budget"] == group["budget"].min())]
-        ticks = dict(enumerate(sorted(FIRST.values(), key=lambda name: (len(name), name))))
-        places = group["normal"].map(
-            {n: i for i, t in ticks.items() for n in FIRST if FIRST[n] == t}
-        )
+        places = group["normal"].map({normal: i for i, normal in enumerate(series.names)})
         if len(set(places)) > 1:
             yield (
-                f"{data_set}.{protocol}.{group['experiment'].iloc[0]}.letters",
+                f"{data_set}.{protocol}.{group['experiment'].iloc[0]}.series",
                 charts.Sweep(
                     _over_seeds(group.assign(x=places), protocol),
-                    ticks,
-                    "normal letters",
-                    f"{data_set}, protocol {protocol}: experiment 1",
+                    dict(enumerate(series.names.values())),
+                    "normal classes",
+                    f"{data_set}, protocol {protocol}: {series.title}",
                     "mean ± standard deviation over n seeds",
                 ),
             )
@@ -184,7 +190,7 @@ def _over_seeds(rows: pd.DataFrame, protocol: str) -> pd.DataFrame:
     table = rows.groupby(keys, dropna=False)[["AUC", "AP"]].agg(["mean", "std", "count"])
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
     table = table.reset_index()
-    own = OWN.get(protocol.partition("-")[0], ())
+    own = own_methods(protocol)
     views = [result_tables.VIEWS.index(view) for view in table["view"]]
     order = [(v, m not in own, m) for v, m in zip(views, table["method"], strict=True)]
     return table.iloc[sorted(range(len(table)), key=order.__getitem__)]

@@ -1,20 +1,12 @@
-"""Clusterings, which divide normal rows among ARGUE's experts where they have no classes."""
+"""A clustering, which divides normal rows among ARGUE's experts where they have no classes."""
 
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.base import BaseEstimator
-from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
 
-from baselines.autoencoder import Autoencoder
 from libs.architecture.adversarial import CLUSTERINGS, clustering_autoencoder, critic
-from libs.architecture.target import HiddenActivations
-from libs.detectors import estimators
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
 from libs.training.loop import CHUNK, Step, Training, predict_in_batches, row_graph, seeded, train
@@ -26,18 +18,7 @@ CLIP_NORM = 0.01
 """Of the gradients of critics and of the encoder against them (authors' code)."""
 
 
-class Clustering(Detector):
-    """A detector that also says how near each row is to each of its clusters.
-
-    It learns from normal rows only, so that no known anomaly makes a cluster.
-    """
-
-    def affinity(self, x: np.ndarray) -> np.ndarray:
-        """How near each row is to each cluster, float32 (n, clusters); the largest is its own."""
-        raise NotImplementedError
-
-
-class AdversarialClustering(Clustering):
+class AdversarialClustering(Detector):
     """Adversarial autoencoder with a categorical code, the clusters of A4RGUE (authors' code).
 
     An update makes three steps in turn: encoder and decoder reconstruct (binary cross-entropy);
@@ -150,98 +131,3 @@ class AdversarialClustering(Clustering):
     def _error(self, x: tf.Tensor) -> tf.Tensor:
         codes = tf.concat(self.encoder_(x, training=False), axis=1)
         return tf.square(x - tf.sigmoid(self.decoder_(codes, training=False)))
-
-
-class CodeClustering(Clustering):
-    """A clustering of scikit-learn's on the code of an autoencoder: its narrowest hidden layer.
-
-    Parameters
-    ----------
-    autoencoder : Autoencoder
-        Trained on the normal rows first if it is unfitted.
-    clusters : int
-        Number of clusters (5).
-    random_state : int
-
-    Attributes
-    ----------
-    model_ : keras.Model
-        The autoencoder.
-    estimator_ : sklearn estimator
-    """
-
-    networks = ("model_",)
-
-    def __init__(
-        self, autoencoder: Autoencoder | None = None, clusters: int = 5, random_state: int = 0
-    ):
-        self.autoencoder = autoencoder
-        self.clusters = clusters
-        self.random_state = random_state
-
-    def _estimator(self) -> BaseEstimator:
-        raise NotImplementedError
-
-    def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        autoencoder = self._fitted(self.autoencoder or Autoencoder(), x, y)
-        start = time.perf_counter()
-        self.model_ = autoencoder.model_
-        self._read_code()
-        self.estimator_ = self._estimator().fit(self._codes(x))
-        iterations = int(self.estimator_.n_iter_)
-        return Training(len(x), iterations, iterations, time.perf_counter() - start)
-
-    def _read_code(self) -> None:
-        """Find the narrowest hidden layer and its place among all activations."""
-        self._activations = HiddenActivations(self.model_)
-        widths = self._activations.layer_widths
-        narrowest = int(np.argmin(widths))
-        self._place = slice(sum(widths[:narrowest]), sum(widths[: narrowest + 1]))
-
-    def _codes(self, x: np.ndarray) -> np.ndarray:
-        return predict_in_batches(
-            row_graph(lambda rows: self._activations(rows)[:, self._place], x.shape[1:]), x, CHUNK
-        )
-
-    def _save(self, folder: Path) -> None:
-        super()._save(folder)
-        estimators.save(self.estimator_, folder / "clusters.skops")
-
-    def _load(self, folder: Path) -> None:
-        super()._load(folder)
-        self.estimator_ = estimators.load(folder / "clusters.skops")
-        self._read_code()
-
-
-class KMeansClustering(CodeClustering):
-    """scikit-learn's KMeans on an autoencoder's code; see `CodeClustering` for the settings.
-
-    Score: the distance to the nearest centre, in [0, inf).
-    """
-
-    def _estimator(self) -> BaseEstimator:
-        return KMeans(self.clusters, n_init=10, random_state=self.random_state)
-
-    def affinity(self, x: np.ndarray) -> np.ndarray:
-        """Distance to each centre, negative, float32 (n, clusters)."""
-        return -self.estimator_.transform(self._codes(x)).astype(np.float32)
-
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return -self.affinity(x).max(axis=1)
-
-
-class MixtureClustering(CodeClustering):
-    """scikit-learn's GaussianMixture on an autoencoder's code; see `CodeClustering`.
-
-    Score: the negative log-likelihood of a row's code, in (-inf, inf).
-    """
-
-    def _estimator(self) -> BaseEstimator:
-        return GaussianMixture(self.clusters, random_state=self.random_state)
-
-    def affinity(self, x: np.ndarray) -> np.ndarray:
-        """Probability of each component, float32 (n, clusters)."""
-        return self.estimator_.predict_proba(self._codes(x)).astype(np.float32)
-
-    def _scores(self, x: np.ndarray) -> np.ndarray:
-        return -self.estimator_.score_samples(self._codes(x))

@@ -13,7 +13,7 @@ import tensorflow as tf
 from libs.architecture.experts import PARTS, multi_head_autoencoder
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.targets.clustering import Clustering
+from libs.targets.clustering import AdversarialClustering
 from libs.training.early_stopping import Patience, held_out
 from libs.training.loop import Training, gradient_step, seeded, train
 from libs.utils.errors import UserError, lookup
@@ -41,7 +41,7 @@ class MultiHeadAutoencoder(Detector):
         Widths (dense) or channels (conv: 16-8-8) from the input to the code.
     dropout : float
         After every hidden layer (.1).
-    clustering : Clustering, optional
+    clustering : AdversarialClustering, optional
         Divides the normal rows among the experts; trained on them first if it is unfitted. Default:
         their classes do.
     patience : int, optional
@@ -57,7 +57,7 @@ class MultiHeadAutoencoder(Detector):
         See `libs.architecture.experts.multi_head_autoencoder`.
     expert_names_ : tuple of str
         The normal classes in alphabetical order, or the numbers of the clusters.
-    clustering_ : Clustering or None
+    clustering_ : AdversarialClustering or None
     """
 
     networks = ("encoder_", "decoders_")
@@ -69,7 +69,7 @@ class MultiHeadAutoencoder(Detector):
         network: str = "dense",
         dims: Sequence[int] = (200, 100, 50, 25),
         dropout: float = 0.1,
-        clustering: Clustering | None = None,
+        clustering: AdversarialClustering | None = None,
         patience: int | None = None,
         epochs: int = 500,
         batch_size: int = 256,

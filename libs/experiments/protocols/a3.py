@@ -1,31 +1,47 @@
 """A3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): budgets, methods and their settings."""
 
-import keras
+from typing import TYPE_CHECKING
 
-from baselines import DAGMM, Autoencoder, DevNet, IsolationForest
-from libs.A3 import A3
-from libs.architecture.anomaly import GaussianNoise
-from libs.DataHandler import Experiment
-from libs.detectors.detector import Detector
-from libs.experiments.study import Cell
+from libs.experiments.protocols.protocol import Protocol
+
+if TYPE_CHECKING:
+    import keras
+
+    from baselines import Autoencoder
+    from libs.datasets.splits.experiment import Experiment
+    from libs.detectors.detector import Detector
+    from libs.experiments.study import Cell
+
+SEEDS = (2409, 2903, 3003, 3103, 706)
+PROTOCOL = Protocol(
+    "a3",
+    "A3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020)",
+    SEEDS,
+    own=("A3",),
+    published=("A3", "A3-vae", "Autoencoder", "IsolationForest", "DAGMM", "DevNet"),
+)
+PARAMETERS = Protocol("a3-parameters", f"{PROTOCOL.source}, its parameters on MNIST", SEEDS)
+
 
 BUDGETS = (5, 25, 50, 100)
 """Known anomalies in training (paper, section 5)."""
 ALARM = {"alarm_dims": (1000, 500, 200, 75), "dropout": 0.1, "learning_rate": 1e-5}
 
 
-def a3_cells(*experiments: Experiment) -> list[Cell]:
+def a3_cells(*experiments: "Experiment") -> "list[Cell]":
     """Each experiment with all label budgets, without pollution."""
+    from libs.experiments.study import Cell
+
     return [Cell(experiment, BUDGETS) for experiment in experiments]
 
 
 def a3_methods(
-    autoencoder: Autoencoder,
+    autoencoder: "Autoencoder",
     *,
-    target: keras.Model | None = None,
+    target: "keras.Model | None" = None,
     batch_size: int = 256,
     times: int = 1,
-) -> dict[str, Detector]:
+) -> dict[str, "Detector"]:
     """A3 and the baselines of its paper, unfitted.
 
     The autoencoder trains 30 epochs at 1e-3, the alarm network 60 at 1e-5, with N(.5, 1) noise.
@@ -42,6 +58,10 @@ def a3_methods(
         How many times longer the networks train that go through the rows epoch by epoch; see
         `libs.DataHandler.DataHandler.epoch_factor`.
     """
+    from baselines import DAGMM, DevNet, IsolationForest
+    from libs.A3 import A3
+    from libs.architecture.anomaly import GaussianNoise
+
     autoencoder.set_params(epochs=30 * times, batch_size=batch_size, learning_rate=1e-3)
     return {
         "Autoencoder": autoencoder,

@@ -1,31 +1,36 @@
 """ARGUE (Schulze, Sperl, Böttinger; IJCNN 2022): split, settings, methods."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from baselines import (
-    DAGMM,
-    REPEN,
-    Autoencoder,
-    DeepSAD,
-    DeepSVDD,
-    DevNet,
-    FAnoGAN,
-    GANomaly,
-    IsolationForest,
-    MExCVAE,
+from libs.experiments.protocols.protocol import Protocol, Series
+
+if TYPE_CHECKING:
+    from libs.detectors.detector import Detector
+    from libs.experiments.study import Study
+
+
+LETTERS = "ABCDEFGH"
+"""Normal letters of the paper's experiment 1: the first, the first two, and so on."""
+PROTOCOL = Protocol(
+    "argue",
+    "ARGUE (Schulze, Sperl, Böttinger; IJCNN 2022)",
+    (110, 210, 310, 410, 510, 610, 710),
+    own=("ARGUE", "A4RGUE"),
+    published=(
+        *("ARGUE", "A4RGUE", "Autoencoder", "IsolationForest", "DAGMM", "DeepSVDD", "DeepSAD"),
+        *("DevNet", "FAnoGAN", "GANomaly", "MExCVAE", "REPEN", "A3"),
+    ),
+    series=Series(
+        "emnist",
+        {"+".join(LETTERS[:n]): f"A-{LETTERS[n - 1]}" if n > 1 else "A" for n in range(1, 9)},
+        "one to eight normal letters",
+    ),
 )
-from libs.A3 import A3
-from libs.architecture.anomaly import GaussianNoise
-from libs.ARGUE import ARGUE
-from libs.DataHandler import Experiment, SplitRules
-from libs.detectors.detector import Detector
-from libs.experiments.study import Cell, Study
-from libs.targets.clustering import AdversarialClustering
-from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder
-
-RULES = SplitRules(test=0.15, validation=0.05, test_seed=42, scale_on="normal")
-"""The test rows are the same for every seed (authors' code). Scaled on the normal training rows,
-the polluted among them; the authors' code adds the known anomalies, which would let one label
+RULES = {"test": 0.15, "validation": 0.05, "test_seed": 42, "scale_on": "normal"}
+"""Of the split. The test rows are the same for every seed (authors' code). Scaled on the normal
+training rows, the polluted among them; the authors' code adds the known anomalies, which would let
+one label
 budget change the inputs of another."""
 UNSUPERVISED = {"budgets": (0,), "p_contamination": 0.01}
 SEMI_SUPERVISED = {"budgets": (100,), "p_contamination": 0.0}
@@ -45,7 +50,7 @@ def argue_study(
     batch_size: int,
     clusters: int,
     normal_by: str | None = None,
-) -> Study:
+) -> "Study":
     """The paper's experiments on one data set: unsupervised and semi-supervised.
 
     Parameters
@@ -62,10 +67,14 @@ def argue_study(
     normal_by : str, optional
         See `libs.datasets.registry.load`.
     """
+    from libs.DataHandler import SplitRules
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.study import Cell, Study
+
     experiment = Experiment(tuple(normal), tuple(anomalies))
     return Study(
         data_set,
-        RULES,
+        SplitRules(**RULES),
         [Cell(experiment, **UNSUPERVISED), Cell(experiment, **SEMI_SUPERVISED)],
         lambda handler: argue_methods(dims, batch_size, clusters),
         normal_by,
@@ -79,15 +88,19 @@ def argue_increasing(
     anomalies: Sequence[str],
     dims: Sequence[int] | None,
     batch_size: int,
-) -> Study:
+) -> "Study":
     """The paper's experiment 1: the first class is normal, then the first two, and so on.
 
     Unsupervised, and without A4RGUE. Parameters as those of `argue_study`.
     """
+    from libs.DataHandler import SplitRules
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.study import Cell, Study
+
     first = [tuple(normal[:n]) for n in range(1, len(normal) + 1)]
     return Study(
         data_set,
-        RULES,
+        SplitRules(**RULES),
         [Cell(Experiment(known, tuple(anomalies)), **UNSUPERVISED) for known in first],
         lambda handler: argue_methods(dims, batch_size),
     )
@@ -95,7 +108,7 @@ def argue_increasing(
 
 def argue_methods(
     dims: Sequence[int] | None, batch_size: int, clusters: int | None = None
-) -> dict[str, Detector]:
+) -> dict[str, "Detector"]:
     """ARGUE and the baselines of its paper, unfitted: 500 epochs at 1e-4.
 
     Parameters
@@ -103,6 +116,24 @@ def argue_methods(
     dims, batch_size, clusters
         See `argue_study`; without ``clusters`` there is no A4RGUE.
     """
+    from baselines import (
+        DAGMM,
+        REPEN,
+        Autoencoder,
+        DeepSAD,
+        DeepSVDD,
+        DevNet,
+        FAnoGAN,
+        GANomaly,
+        IsolationForest,
+        MExCVAE,
+    )
+    from libs.A3 import A3
+    from libs.architecture.anomaly import GaussianNoise
+    from libs.ARGUE import ARGUE
+    from libs.targets.clustering import AdversarialClustering
+    from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder
+
     schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-4}
     kind, mixture = "dense", {"dims": (12, 4, 1), "components": 2}
     bias_free = {"network": "dense", "dims": dims}

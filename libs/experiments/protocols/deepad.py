@@ -1,20 +1,21 @@
 """deepad (Cloudera Fast Forward Labs, 2020): partitions, methods and their settings."""
 
-from baselines import (
-    PCA,
-    VAE,
-    Autoencoder,
-    BiGAN,
-    IsolationForest,
-    MeanDistance,
-    OneClassSVM,
-    Seq2Seq,
-)
-from libs.DataHandler import Experiment, SplitRules
-from libs.detectors.detector import Detector
-from libs.experiments.study import Cell, Study
-from libs.experiments.thresholds import ThresholdRule
+from typing import TYPE_CHECKING
 
+from libs.experiments.protocols.protocol import Protocol
+
+if TYPE_CHECKING:
+    from libs.datasets.splits.experiment import Experiment
+    from libs.detectors.detector import Detector
+    from libs.experiments.study import Study
+    from libs.experiments.thresholds import ThresholdRule
+
+PROTOCOL = Protocol(
+    "deepad",
+    "deepad (Cloudera Fast Forward Labs, 2020)",
+    (2018,),
+    published=("Autoencoder", "VAE", "BiGAN", "Seq2Seq", "PCA", "OneClassSVM"),
+)
 PARTITIONS = {"8020": (8000, 2000), "9010": (9000, 1000), "5050": (5000, 5000)}
 """Normal and anomalous test rows; any other partition has all rows."""
 TEST_SEED = 250
@@ -22,8 +23,8 @@ TEST_SEED = 250
 
 
 def deepad_study(
-    data_set: str, experiment: Experiment, partition: str, threshold: ThresholdRule
-) -> Study:
+    data_set: str, experiment: "Experiment", partition: str, threshold: "ThresholdRule"
+) -> "Study":
     """The experiment of deepad; partitions other than 8020 have a protocol name of their own.
 
     Parameters
@@ -34,6 +35,9 @@ def deepad_study(
         Of `PARTITIONS`, or another name.
     threshold : ThresholdRule
     """
+    from libs.DataHandler import SplitRules
+    from libs.experiments.study import Cell, Study
+
     return Study(
         data_set,
         SplitRules(test_seed=TEST_SEED, scale_on="normal", test_rows=PARTITIONS.get(partition)),
@@ -59,8 +63,19 @@ DIVERGENCE_WEIGHT = 0.3
 to 5: .932, .946, .941, .940, .936."""
 
 
-def deepad_methods() -> dict[str, Detector]:
+def deepad_methods() -> dict[str, "Detector"]:
     """The detectors at deepad's settings, its mistakes corrected, and two trivial ones."""
+    from baselines import (
+        PCA,
+        VAE,
+        Autoencoder,
+        BiGAN,
+        IsolationForest,
+        MeanDistance,
+        OneClassSVM,
+        Seq2Seq,
+    )
+
     return {
         "Autoencoder": Autoencoder(**AUTOENCODER, learning_rate=STEADY_RATE),
         "VAE": VAE(warm_up=0.5, divergence_weight=DIVERGENCE_WEIGHT, **VAE_NETWORK),
@@ -73,8 +88,10 @@ def deepad_methods() -> dict[str, Detector]:
     }
 
 
-def published_methods() -> dict[str, Detector]:
+def published_methods() -> dict[str, "Detector"]:
     """What deepad's published figures came from, where that is another method."""
+    from baselines import PCA, VAE, Autoencoder, BiGAN, Seq2Seq
+
     steps = {"epochs": 15, "batches": 1, "batch_size": 256, "learning_rate": 0.01, "beta_1": 0.9}
     return {
         "Autoencoder-fast": Autoencoder(**AUTOENCODER, learning_rate=0.01),

@@ -1,18 +1,30 @@
 """R2-AD2 (Schulze et al.; ECML-PKDD 2022): split, sweeps, methods and their settings."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from baselines import Autoencoder, Checkpoints, DeepSAD, DeepSVDD, DevNet, GradCon
-from libs.A3 import A3
-from libs.architecture.anomaly import GaussianNoise
-from libs.DataHandler import Experiment, SplitRules
-from libs.detectors.detector import Detector
-from libs.experiments.study import Cell, Study
-from libs.R2AD2 import R2AD2
-from libs.R2AD2Sketch import R2AD2Sketch
+from libs.experiments.protocols.protocol import Protocol
 
-RULES = SplitRules(test=0.2, validation=0.05, test_seed=42, scale_on="normal")
-"""The test rows are the same for every seed (authors' code)."""
+if TYPE_CHECKING:
+    from libs.detectors.detector import Detector
+    from libs.experiments.study import Study
+
+
+PROTOCOL = Protocol(
+    "r2ad2",
+    "R2-AD2 (Schulze et al.; ECML-PKDD 2022)",
+    (110, 210, 310, 410, 510),
+    own=("R2AD2", "R2AD2-sketch"),
+    published=("R2AD2", "Autoencoder", "A3", "DeepSVDD", "DeepSAD", "GradCon", "DevNet"),
+    ablation={
+        "R2AD2-1": "R2AD2-1",
+        "R2AD2-2": "R2AD2-2",
+        "R2AD2": "R2AD2-3",
+        "R2AD2-4": "R2AD2-4",
+    },
+)
+RULES = {"test": 0.2, "validation": 0.05, "test_seed": 42, "scale_on": "normal"}
+"""Of the split. The test rows are the same for every seed (authors' code)."""
 BUDGETS = (5, 10, 25, 50, 100)
 """Known anomalies in training (authors' code); the main experiment takes 100."""
 POLLUTIONS = (0.025, 0.05, 0.075, 0.1)
@@ -20,7 +32,7 @@ POLLUTIONS = (0.025, 0.05, 0.075, 0.1)
 ALARM_BIG = (1000, 500, 200, 75)
 ALARM_SMALL = (100, 50, 25, 10)
 """Widths of the alarm networks (authors' code); the small one is for Mammography alone."""
-ABLATION = {"R2AD2-1": 1, "R2AD2-2": 2, "R2AD2-4": 4}
+STEPS = {"R2AD2-1": 1, "R2AD2-2": 2, "R2AD2-4": 4}
 """Checkpoints that are read (paper's ablation); trained only where they are named."""
 EPOCHS = 100
 """On a sample of large batches these are few updates (CovType: 300); tables show how many."""
@@ -37,7 +49,7 @@ def r2ad2_study(
     alarm_dims: Sequence[int] = ALARM_BIG,
     pollutions: Sequence[float] = POLLUTIONS,
     budgets: Sequence[int] = BUDGETS,
-) -> Study:
+) -> "Study":
     """The paper's experiments on one data set: main, transfer, label budgets, pollution.
 
     Parameters
@@ -57,6 +69,10 @@ def r2ad2_study(
     budgets : sequence of int
         Of the main experiment.
     """
+    from libs.DataHandler import SplitRules
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.study import Cell, Study
+
     main = Experiment(tuple(normal), tuple(anomalies))
     largest = (max(budgets),)
     cells = [Cell(main, tuple(budgets))]
@@ -66,16 +82,16 @@ def r2ad2_study(
     cells += [Cell(main, largest, p) for p in pollutions]
     return Study(
         data_set,
-        RULES,
+        SplitRules(**RULES),
         cells,
         lambda handler: r2ad2_methods(dims, batch_size, alarm_dims),
-        optional_methods=tuple(ABLATION),
+        optional_methods=tuple(STEPS),
     )
 
 
 def r2ad2_methods(
     dims: Sequence[int] | None, batch_size: int, alarm_dims: Sequence[int]
-) -> dict[str, Detector]:
+) -> dict[str, "Detector"]:
     """R2-AD2 and the baselines of its paper, unfitted: 100 epochs at 1e-3.
 
     R2-AD2 reads three checkpoints; the ablation's R2AD2-1, -2 and -4 read as many.
@@ -85,6 +101,12 @@ def r2ad2_methods(
     dims, batch_size, alarm_dims
         See `r2ad2_study`.
     """
+    from baselines import Autoencoder, Checkpoints, DeepSAD, DeepSVDD, DevNet, GradCon
+    from libs.A3 import A3
+    from libs.architecture.anomaly import GaussianNoise
+    from libs.R2AD2 import R2AD2
+    from libs.R2AD2Sketch import R2AD2Sketch
+
     schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-3}
     network = {"network": "dropout_conv", "dims": (8,)}
     bias_free = {"network": "conv", "dims": (32,)}
@@ -103,5 +125,5 @@ def r2ad2_methods(
         "DevNet": DevNet(),
         "R2AD2-sketch": R2AD2Sketch(target, **schedule),
         "R2AD2": R2AD2(target, **alarm),
-        **{name: R2AD2(target, steps=steps, **alarm) for name, steps in ABLATION.items()},
+        **{name: R2AD2(target, steps=steps, **alarm) for name, steps in STEPS.items()},
     }
