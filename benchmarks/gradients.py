@@ -23,7 +23,6 @@ start_tensorflow()
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from baselines import Checkpoints  # noqa: E402
 from libs.architecture.gradients import (  # noqa: E402
     RawGradients,
     SketchedGradients,
@@ -33,6 +32,7 @@ from libs.architecture.gradients import (  # noqa: E402
 from libs.architecture.target import dropout_dense_autoencoder  # noqa: E402
 from libs.R2AD2 import R2AD2  # noqa: E402
 from libs.R2AD2Sketch import R2AD2Sketch  # noqa: E402
+from libs.targets.checkpoints import Checkpoints  # noqa: E402
 
 FEATURES, DIMS, ROWS = 122, (40, 20, 10), 512
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.splits.experiment import Experiment, view_labels
+from libs.datasets.splits.experiment import NATURAL, Experiment, view_labels
 from libs.datasets.splits.rows import Rows, cut, extent, held
 from libs.datasets.tabular.encoder import Encoder
 from libs.datasets.tabular.schema import Schema
@@ -129,6 +129,11 @@ class DataHandler:
             self._x_val, self._classes_val = data.x_val, data.classes_val
         self._scaling_rows = rest
 
+    @property
+    def n_train(self) -> int:
+        """Number of training rows of all classes."""
+        return len(self._train)
+
     def describe(self) -> dict:
         """What decides the rows of every split, for manifests."""
         about = {
@@ -182,8 +187,9 @@ class DataHandler:
             Known anomalies that shall be among them as far as there are so many: a protocol's
             largest label budget, so that the order of rows is the same for every budget.
         p_contamination : float
-            Share p of anomalies among the normal training rows: N·p/(1-p) anomalous training rows
-            of any class of the experiment are labelled normal.
+            Fraction p of anomalies among the normal training rows: N·p/(1-p) anomalous training
+            rows of any class of the experiment are labelled normal. `NATURAL`: all but the known
+            anomalies of the schedule are.
 
         Raises
         ------
@@ -193,8 +199,10 @@ class DataHandler:
         """
         self._check_classes(experiment)
         train, classes = self._train, self.data.classes[self._train]
-        normal = self._presumed_normal(experiment, p_contamination)
-        pool = np.setdiff1d(train[np.isin(classes, experiment.known)], normal)
+        presumed = self._presumed_normal(experiment, p_contamination)
+        pool = train[np.isin(classes, experiment.known)]
+        if p_contamination != NATURAL:
+            pool = np.setdiff1d(pool, presumed)
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "known anomalies"))
         pool = rng.permutation(pool)
         if known > len(pool):
@@ -204,8 +212,9 @@ class DataHandler:
                 "lower --n_train_anomalies"
             )
         pool = pool[: max(known, schedule)]
+        normal = np.setdiff1d(presumed, pool)
         assigned = self._assigned_classes(experiment, normal, p_contamination)
-        low, span = self._scaling(normal)
+        low, span = self._scaling(presumed)
         val, classes_val = self.raw_rows(experiment, "val")
         test, classes_test = self.raw_rows(experiment, "test")
         split = Split(
@@ -282,11 +291,13 @@ class DataHandler:
 
     def _polluted(self, experiment: Experiment, normal: int, p: float) -> np.ndarray:
         """Anomalous training rows that are going to be labelled normal."""
-        if not 0 <= p < 1:
-            raise UserError(f"p_contamination {p}: expected a share in [0, 1)")
-        n = round(normal * p / (1 - p))
         anomalous = experiment.known + experiment.unknown
         pool = self._train[np.isin(self.data.classes[self._train], anomalous)]
+        if p == NATURAL:
+            return pool
+        if not 0 <= p < 1:
+            raise UserError(f"p_contamination {p}: expected a fraction in [0, 1)")
+        n = round(normal * p / (1 - p))
         if n > len(pool):
             raise UserError(
                 f"p_contamination {p:g} needs {n} anomalous training rows, there are {len(pool)}"

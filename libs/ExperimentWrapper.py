@@ -62,7 +62,11 @@ def run_study(
     wrapper = ExperimentWrapper(handler, name, part, settings, study.threshold)
     methods = study.methods(handler)
     for cell in cells:
-        wrapper.run(cell, methods, only=selection.methods, optional=study.optional_methods)
+        only = selection.methods
+        if only and study.skips_methods:
+            most = max(cell.budgets, default=0)
+            only = [n for n in only if n not in methods or methods[n].fewest_known <= most]
+        wrapper.run(cell, methods, only=only, optional=study.optional_methods)
     return wrapper.finish()
 
 

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import sequence_alarm, side_by_side
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import RawGradients
 from libs.detectors.attribution import GRADIENTS
 from libs.detectors.detector import Detector
+from libs.targets.checkpoints import Checkpoints, first_copies
 from libs.training.loop import Step, Training, known_ranks, order_of, seeded, train
 from libs.training.optimisers import Adam
 from libs.utils.seeds import derive_seed
@@ -60,7 +60,7 @@ class R2AD2(Detector):
     Attributes
     ----------
     target_ : keras.Model
-        See `baselines.checkpoints.Checkpoints`.
+        See `libs.targets.checkpoints.Checkpoints`.
     alarm_ : keras.Model
         Gradients (n, steps, weights) to logits (n, budgets).
     """

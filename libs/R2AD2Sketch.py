@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from baselines.checkpoints import Checkpoints, first_copies
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import SketchedGradients
 from libs.detectors.attribution import GRADIENTS
 from libs.detectors.detector import Detector
+from libs.targets.checkpoints import Checkpoints, first_copies
 from libs.training.loop import (
     CHUNK,
     Step,
@@ -65,7 +65,7 @@ class R2AD2Sketch(Detector):
     Attributes
     ----------
     target_ : keras.Model
-        See `baselines.checkpoints.Checkpoints`.
+        See `libs.targets.checkpoints.Checkpoints`.
     alarm_ : keras.Model
         Standardised features (n, width) to logits (n, budgets).
     mean_, std_ : (width,) float32

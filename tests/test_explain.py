@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from conftest import make
 
-from baselines import Autoencoder, Checkpoints
+from baselines import Autoencoder
 from libs.A3 import A3
 from libs.architecture.gradients import RawGradients
 from libs.architecture.target import dropout_dense_autoencoder
@@ -18,6 +18,7 @@ from libs.detectors import attribution
 from libs.detectors.attribution import Explanation, nearest, path_graph, strongest
 from libs.detectors.detector import Detector
 from libs.R2AD2 import R2AD2
+from libs.targets.checkpoints import Checkpoints
 from libs.utils.errors import UserError
 
 

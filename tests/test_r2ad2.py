@@ -10,8 +10,6 @@ from conftest import make
 from keras import layers
 from sklearn.metrics import roc_auc_score
 
-from baselines import Checkpoints
-from baselines.checkpoints import copies_of
 from libs.A3 import A3
 from libs.architecture.alarm import dense_alarm, sequence_alarm
 from libs.DataHandler import DataHandler, Experiment, SplitRules
@@ -22,6 +20,7 @@ from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
 from libs.R2AD2 import R2AD2
 from libs.R2AD2Sketch import R2AD2Sketch
+from libs.targets.checkpoints import Checkpoints, copies_of
 from libs.training import loop as training
 from libs.utils.errors import UserError
 
@@ -71,7 +70,7 @@ def test_every_stage_learns_from_the_same_rows(train_rows, monkeypatch):
         seen.append(rows[0])
         return training.train(step, rows, **kwargs)
 
-    monkeypatch.setattr("baselines.checkpoints.train", watched)
+    monkeypatch.setattr("libs.targets.checkpoints.train", watched)
     x = train_rows[0][:400]
     target = make("Checkpoints", epochs=1).set_params(epochs_between=1).fit(x)
     assert len(seen) == 4

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ DATA_SETS = (
     "darknet",
     "doh",
     "url",
+    "adbench",
 )
 """Each is a module here with ``load(data_path) -> DataSet``. A module that names ``VARIANTS`` takes
 one of them as its second argument. One that names the column ``NORMAL_BY`` takes it as the keyword
@@ -42,8 +44,8 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
     Parameters
     ----------
     name : str
-        One of `DATA_SETS`, or one of its variants (``doh+week``); a name with ``-sample`` at its
-        end means the same files.
+        One of `DATA_SETS`, or one of its variants (``doh+week``), or a table of a collection
+        (``adbench-thyroid``); a name with ``-sample`` at its end means the same files.
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.readers.files.data_folder`.
     normal_by : str, optional
@@ -55,7 +57,7 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
     UserError
         If a raw file is missing, truncated, or not as published.
     """
-    stem, *variant = name.removesuffix("-sample").split("+", 1)
+    stem, *variant = re.split("[+-]", name.removesuffix("-sample"), maxsplit=1)
     if stem not in DATA_SETS:
         raise UserError(f"unknown data set {name!r}; expected one of {', '.join(DATA_SETS)}")
     module = importlib.import_module(f"libs.datasets.{stem}")

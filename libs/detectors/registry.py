@@ -42,7 +42,7 @@ COMPONENTS = {
             alarm_dims=(16, 8, 8),
             steps=2,
             dropout=0.1,
-            epochs=50,
+            epochs=80,
             batch_size=32,
             learning_rate=5e-3,
         ),
@@ -66,7 +66,7 @@ COMPONENTS = {
         "baselines.bigan", dict(dims=(32,), epochs=20, batch_size=32, learning_rate=1e-3)
     ),
     "Checkpoints": Component(
-        "baselines.checkpoints", dict(dims=(12, 8, 4), epochs=20, batch_size=32)
+        "libs.targets.checkpoints", dict(dims=(12, 8, 4), epochs=20, batch_size=32)
     ),
     "DAGMM": Component(
         "baselines.dagmm", dict(dims=(16, 4), epochs=100, batch_size=64, learning_rate=3e-3)
@@ -74,10 +74,13 @@ COMPONENTS = {
     "DeepSAD": Component("baselines.deep_svdd", dict(dims=(16, 8), **SCHEDULE)),
     "DeepSVDD": Component("baselines.deep_svdd", dict(dims=(16, 8), **SCHEDULE)),
     "DevNet": Component("baselines.devnet", dict(epochs=20, batch_size=64)),
+    "ExtraTrees": Component("baselines.extra_trees", dict(n_estimators=50)),
     "FAnoGAN": Component("baselines.fanogan", dict(dims=(16, 8), latent=4, **SCHEDULE)),
     "GANomaly": Component("baselines.ganomaly", dict(dims=(16, 8), code=4, **SCHEDULE)),
     "GradCon": Component("baselines.gradcon", dict(dims=(16, 8), **SCHEDULE)),
+    "HistGradientBoosting": Component("baselines.hist_gradient_boosting"),
     "IsolationForest": Component("baselines.isolation_forest"),
+    "KNN": Component("baselines.knn"),
     "MExCVAE": Component("baselines.mex_cvae", dict(dims=(16, 8, 4), **SCHEDULE)),
     "MeanDistance": Component("baselines.mean_distance"),
     "OneClassSVM": Component("baselines.one_class_svm", dict(nu=0.01)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from libs.experiments.protocols.registry import PROTOCOLS
 from libs.utils.command_line import (
+    contamination,
     count,
     experiment_script,
     folder,
@@ -32,11 +33,11 @@ OPTIONS = (
     ),
     option(
         *("--p_contamination", "--p_pollution"),
-        type=float,
+        type=contamination,
         nargs="+",
         metavar="P",
-        help="share of anomalies among the rows that count as normal in training (default: the "
-        "protocol's)",
+        help="fraction of anomalies among the rows that count as normal in training, or natural: "
+        "all that are not labelled (default: the protocol's)",
     ),
     switch("--eval_n_anomalies", default=True, help="false: only the largest label budget"),
     switch("--eval_p_pollution", default=True, help="false: no sweep over contaminations"),
@@ -85,7 +86,8 @@ def study_parser(
     doc : str
         The script's docstring, shown by ``--help``.
     protocols : mapping of str to callable
-        Under each protocol's name the function that makes the script's Study from the command line.
+        Under each protocol's name the function that makes the script's Study, or a list of them,
+        from the command line.
     parts : sequence of str
         Which rows may be scored.
     files : bool
@@ -118,16 +120,15 @@ def study_script(parser: argparse.ArgumentParser) -> int:
     def main(args: argparse.Namespace) -> int:
         from libs.ExperimentWrapper import run_study
 
-        study = args.protocols[args.protocol](args)
-        return run_study(
-            study,
-            args.protocol,
-            args.seed,
-            args.part,
-            selection=_selection(args),
-            settings=_settings(args),
-            data_path=args.data_path,
-        )
+        found = args.protocols[args.protocol](args)
+        where = (args.protocol, args.seed, args.part)
+        how = {
+            "selection": _selection(args),
+            "settings": _settings(args),
+            "data_path": args.data_path,
+        }
+        studies = found if isinstance(found, list) else [found]
+        return max(run_study(study, *where, **how) for study in studies)
 
     return experiment_script(main, parser)
 

@@ -63,6 +63,9 @@ class Study:
         Methods that train only if the command line names them.
     threshold : ThresholdRule, optional
         Evaluate thresholds too, and show those of this rule.
+    skips_methods : bool
+        Leave out methods that need more known anomalies than there are, even where the command
+        line names them: it names them for many data sets.
     """
 
     data_set: str | OwnTable
@@ -73,6 +76,7 @@ class Study:
     variant: str = ""
     optional_methods: tuple[str, ...] = ()
     threshold: ThresholdRule | None = None
+    skips_methods: bool = False
 
     def load(self, data_path: str | Path | None, seed: int) -> DataSet:
         """The data, for the seed of a run."""

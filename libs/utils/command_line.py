@@ -51,6 +51,21 @@ def fraction(text: str) -> float:
     return value
 
 
+def contamination(text: str) -> float:
+    """A fraction below 1; or "natural", which is 1: every anomaly that is not labelled."""
+    if text == "natural":
+        return 1.0
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a fraction from 0 to below 1, or natural; found {text!r}"
+        )
+    return value
+
+
 def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """One line of `OPTIONS`: the first name is ours, the others are the papers'."""
     return names, settings

@@ -11,6 +11,8 @@ import numpy as np
 
 from libs.utils.errors import UserError
 
+NATURAL = 1.0
+"""A pollution without a number: all anomalies that are not labelled stay among the normal rows."""
 LONGEST = 40
 """Characters of a folder's name before its hash; file systems take 255 bytes."""
 

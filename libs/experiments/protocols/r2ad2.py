@@ -101,11 +101,12 @@ def r2ad2_methods(
     dims, batch_size, alarm_dims
         See `r2ad2_study`.
     """
-    from baselines import Autoencoder, Checkpoints, DeepSAD, DeepSVDD, DevNet, GradCon
+    from baselines import Autoencoder, DeepSAD, DeepSVDD, DevNet, GradCon
     from libs.A3 import A3
     from libs.architecture.anomaly import GaussianNoise
     from libs.R2AD2 import R2AD2
     from libs.R2AD2Sketch import R2AD2Sketch
+    from libs.targets.checkpoints import Checkpoints
 
     schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-3}
     network = {"network": "dropout_conv", "dims": (8,)}

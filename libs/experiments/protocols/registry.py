@@ -1,6 +1,6 @@
 """The registry of protocols: importing it imports no method, so that help is at once."""
 
-from libs.experiments.protocols import a3, argue, deepad, r2ad2
+from libs.experiments.protocols import a3, argue, best, deepad, r2ad2
 from libs.experiments.protocols.protocol import Protocol
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -11,6 +11,7 @@ PROTOCOLS: dict[str, Protocol] = {
         r2ad2.PROTOCOL,
         argue.PROTOCOL,
         deepad.PROTOCOL,
+        best.PROTOCOL,
     )
 }
 

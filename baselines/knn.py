@@ -1,0 +1,55 @@
+"""k nearest neighbours (Ramaswamy, Rastogi, Shim; SIGMOD 2000): scikit-learn's search."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from libs.datasets.splits.rows import Rows, sampled
+from libs.detectors.detector import Detector
+from libs.training.loop import Training
+
+
+class KNN(Detector):
+    """Mean Euclidean distance to the nearest normal training rows, in [0, inf).
+
+    The mean of k distances (Angiulli and Pizzuti, 2002) rather than the k-th alone.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbours, fewer where there are fewer rows (5, as in ADBench and PyOD).
+    random_state : int
+        Of the rows that are searched where they take more than
+        `libs.datasets.splits.rows.HELD_BYTES`.
+
+    Attributes
+    ----------
+    rows_ : (m, d) float32
+    """
+
+    def __init__(self, n_neighbors: int = 5, random_state: int = 0):
+        self.n_neighbors = n_neighbors
+        self.random_state = random_state
+
+    def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
+        start = time.perf_counter()
+        self.rows_ = sampled(x, self.random_state).reshape(-1, int(np.prod(x.shape[1:])))
+        self._index()
+        return Training(len(self.rows_), 1, 1, time.perf_counter() - start)
+
+    def _index(self) -> None:
+        neighbours = min(self.n_neighbors, len(self.rows_))
+        self._search = NearestNeighbors(n_neighbors=neighbours).fit(self.rows_)
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        return self._search.kneighbors(x.reshape(len(x), -1))[0].mean(axis=1)
+
+    def _save(self, folder: Path) -> None:
+        np.savez(folder / "rows.npz", rows=self.rows_)
+
+    def _load(self, folder: Path) -> None:
+        with np.load(folder / "rows.npz", allow_pickle=False) as arrays:
+            self.rows_ = arrays["rows"]
+        self._index()

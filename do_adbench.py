@@ -1,0 +1,47 @@
+#!/usr/bin/env python
+"""ADBench's classical tables: each has normal rows and one class of anomalies.
+
+best: the Ensemble and its rivals on every table that lies in the folder, with 0, 5, 25 and 50 known
+anomalies, but never more than half of a table's training anomalies. 30 % of the rows are test rows,
+stratified as in ADBench, the same ones for every seed; 10 % of the others are for calibration.
+Training is on normal rows; with --p_contamination natural all anomalies that are not labelled stay
+among them, as in ADBench.
+
+    A3_DATA=/where/the/data/is python do_adbench.py 1 test
+    A3_DATA=/where/the/data/is python do_adbench.py 1 test --data_sets annthyroid fault
+    A3_DATA=/where/the/data/is python do_adbench.py 1 test --p_contamination natural
+"""
+
+from dataclasses import replace
+
+from libs.experiments.script import study_parser, study_script
+
+BUDGETS = (0, 5, 25, 50)
+
+
+def best(args):
+    """A study for each table."""
+    from libs.datasets import adbench
+
+    return [study_of(name, args) for name in args.data_sets or adbench.tables(args.data_path)]
+
+
+def study_of(name, args):
+    """One table, with the label budgets that it has anomalies for."""
+    from libs.datasets.registry import load
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    data = load(f"adbench-{name}", args.data_path)
+    half = int((data.classes == "anomaly").sum()) // 2
+    experiment = Experiment(("normal",), ("anomaly",))
+    study = best_study(data.name, experiment, budgets=[b for b in BUDGETS if b <= half])
+    return replace(study, skips_methods=True)
+
+
+PROTOCOLS = {"best": best}
+
+if __name__ == "__main__":
+    parser = study_parser(__doc__, PROTOCOLS)
+    parser.add_argument("--data_sets", nargs="+", metavar="NAME", help="these tables only")
+    raise SystemExit(study_script(parser))

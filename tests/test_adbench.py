@@ -1,0 +1,72 @@
+"""ADBench's tables: the loader, the budgets of a table, and natural pollution."""
+
+import numpy as np
+import pytest
+from test_protocol_scripts import run
+
+from libs.datasets import adbench
+from libs.datasets.registry import load
+from libs.datasets.splits.experiment import NATURAL, Experiment
+from libs.DataHandler import DataHandler, SplitRules
+from libs.utils.errors import UserError
+
+EXPERIMENT = Experiment(("normal",), ("anomaly",))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two tables; the second has too few anomalies for any label budget."""
+    (tmp_path / "adbench").mkdir()
+    rng = np.random.default_rng(0)
+    for name, anomalies in (("2_annthyroid", 60), ("43_WDBC", 8)):
+        x = rng.normal(size=(300 + anomalies, 4))
+        x[300:] += 3
+        np.savez(tmp_path / f"adbench/{name}.npz", X=x, y=np.repeat([0, 1], [300, anomalies]))
+    return tmp_path
+
+
+def test_tables_are_those_that_lie_in_the_folder(folder, tmp_path_factory):
+    assert adbench.tables(folder) == ["annthyroid", "WDBC"]
+    with pytest.raises(UserError, match="no table of ADBench"):
+        adbench.tables(tmp_path_factory.mktemp("empty"))
+    (folder / "adbench/2_annthyroid.npz").write_bytes(b"damaged")
+    with pytest.raises(UserError, match="expected arrays X and y"):
+        load("adbench-annthyroid", folder)
+
+
+def test_test_rows_are_stratified_and_the_same_for_every_seed(folder):
+    data = load("adbench-annthyroid", folder)
+    assert (len(data.x), len(data.x_test)) == (252, 108)
+    assert (data.classes_test == "anomaly").sum() == 18
+    first, second = (
+        DataHandler(data, SplitRules(validation=0.1), seed).split(EXPERIMENT, 5, 20)
+        for seed in (1, 2)
+    )
+    np.testing.assert_array_equal(first.classes_test, second.classes_test)
+    assert not np.array_equal(first.classes_val, second.classes_val) or len(first.x_val) == 25
+
+
+@pytest.mark.parametrize("schedule", [5, 20])
+def test_natural_pollution_is_all_that_is_not_labelled(folder, schedule):
+    """The scaling does not depend on how many are labelled."""
+    data = load("adbench-annthyroid", folder)
+    handler = DataHandler(data, SplitRules(validation=0.1, scale_on="normal"), 1)
+    split = handler.split(EXPERIMENT, 5, schedule, NATURAL)
+    rows = handler.n_train
+    assert len(split.x_train) == rows
+    assert split.y_train.sum() == schedule
+    anomalous = (data.classes[handler._train] == "anomaly").sum()
+    clean = handler.split(EXPERIMENT, 5, schedule)
+    assert (split.y_train == 0).sum() == (clean.y_train == 0).sum() + anomalous - schedule
+    np.testing.assert_array_equal(split.low, handler.scaling(EXPERIMENT, NATURAL)[0])
+
+
+def test_do_adbench(folder, tmp_path, monkeypatch):
+    """Every table; methods that need labels are left out where a table has too few anomalies."""
+    monkeypatch.chdir(tmp_path)
+    words = [1, "test", "--methods", "KNN", "HistGradientBoosting", "--data_path", folder]
+    assert run("do_adbench.py", *words) == 0
+    found = sorted(p.parent.name for p in tmp_path.glob("models/*/best/1/*/*/*/manifest.json"))
+    assert found == ["n5", "run", "run"]
+    assert run("do_adbench.py", *words, "--p_contamination", "natural") == 0
+    assert list(tmp_path.glob("results/adbench-annthyroid/best/1/*-p1/test/known.metric.csv"))
