@@ -7,6 +7,8 @@ Dense autoencoder 40-20-10, 100 epochs at 1e-3, on a sample too.
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): 1 to 4 normal, an expert for each; the others
 unknown, with 1 % of pollution, or known. 500 epochs at 1e-4.
 
+best: our settings; two kinds known, two unknown.
+
     A3_DATA=/where/the/data/is python do_covtype.py 110 test
     A3_DATA=/where/the/data/is python do_covtype.py 110 test --protocol argue
 """
@@ -42,7 +44,15 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Two kinds known, two unknown."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    return best_study("covtype", Experiment(tuple("123"), tuple("45"), tuple("67")))
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -6,6 +6,8 @@ r2ad2 (Schulze et al.; ECML-PKDD 2022): Tor and VPN known; then only Tor.
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each IP protocol of the other
 flows; Tor and VPN unknown, with 1 % of pollution, or known.
 
+best: our settings; Tor known, VPN unknown.
+
     A3_DATA=/where/the/data/is python do_darknet.py 110 test
     A3_DATA=/where/the/data/is python do_darknet.py 110 test --protocol argue
 """
@@ -42,7 +44,15 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Tor known, VPN unknown."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    return best_study("darknet", Experiment(("Non-Tor", "NonVPN"), ("Tor",), ("VPN",)))
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -7,6 +7,8 @@ argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each week of the b
 malicious ones unknown, with 1 % of pollution, or known. The authors' code also feeds the week to
 the networks, which tells attacks by their date; --keep_class_feature does so.
 
+best: our settings; malicious flows known.
+
     A3_DATA=/where/the/data/is python do_doh.py 110 test
     A3_DATA=/where/the/data/is python do_doh.py 110 test --protocol argue
 """
@@ -43,7 +45,15 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Malicious flows against benign ones."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    return best_study("doh", Experiment(("Benign",), ("Malicious",)))
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     parser = study_parser(__doc__, PROTOCOLS)

@@ -5,6 +5,8 @@ argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each letter from A
 unknown, with 1 % of pollution, or known. With --increase_normal A alone is normal, then A and B,
 and so on to H: each time the letters up to M that are not normal take no part.
 
+best: our settings; N to S known, T to Z unknown.
+
     A3_DATA=/where/the/data/is python do_emnist.py 110 test
     A3_DATA=/where/the/data/is python do_emnist.py 110 test --increase_normal 1
 """
@@ -23,7 +25,17 @@ def argue(args):
     return argue_study("emnist", normal=tuple("ABCDEFGHIJKLM"), clusters=5, **settings)
 
 
-PROTOCOLS = {"argue": argue}
+def best(args):
+    """Six letters known, seven unknown."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    return best_study(
+        "emnist", Experiment(tuple("ABCDEFGHIJKLM"), tuple("NOPQRS"), tuple("TUVWXYZ")), dims=None
+    )
+
+
+PROTOCOLS = {"argue": argue, "best": best}
 
 if __name__ == "__main__":
     parser = study_parser(__doc__, PROTOCOLS)

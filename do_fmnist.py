@@ -8,6 +8,8 @@ r2ad2 (Schulze et al.; ECML-PKDD 2022): 0 to 3 normal, the others known; then on
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): 0 to 4 normal, an expert for each; the others
 unknown, with 1 % of pollution, or known.
 
+best: our settings; three kinds known, three unknown.
+
     A3_DATA=/where/the/data/is python do_fmnist.py 110 test
     A3_DATA=/where/the/data/is python do_fmnist.py 110 test --protocol argue
 """
@@ -43,7 +45,17 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Three kinds known, three unknown."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    return best_study(
+        "fashion_mnist", Experiment(tuple("0123"), tuple("456"), tuple("789")), dims=None
+    )
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

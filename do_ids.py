@@ -16,6 +16,8 @@ day to the networks, which tells attacks by their date; --keep_class_feature doe
 Where the files of 2018 are not there, CIC-IDS2017 takes their place. Infiltration of 2017 is almost
 all port scans (7,329 of 7,365 flows).
 
+best: our settings; the experiments of a3.
+
     A3_DATA=/where/the/data/is python do_ids.py 706 test
     A3_DATA=/where/the/data/is python do_ids.py 110 test --protocol r2ad2
     A3_DATA=/where/the/data/is python do_ids.py 110 test --protocol argue
@@ -80,7 +82,20 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Bot, and BruteForce, as the unknown attack."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    normal, others = ("Benign",), ("DoS", "WebAttacks", "Infiltration")
+    return best_study(
+        "ids",
+        Experiment(normal, ("BruteForce", *others), ("Bot",)),
+        Experiment(normal, ("Bot", *others), ("BruteForce",)),
+    )
+
+
+PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     parser = study_parser(__doc__, PROTOCOLS)

@@ -4,6 +4,8 @@
 r2ad2 (Schulze et al.; ECML-PKDD 2022): with 5 to 100 known ones, dense autoencoder 5-3-2, small
 alarm network. There are too few for a sweep over pollution.
 
+best: our settings; microcalcifications known.
+
     A3_DATA=/where/the/data/is python do_mammography.py 110 test
 """
 
@@ -25,7 +27,15 @@ def r2ad2(args):
     )
 
 
-PROTOCOLS = {"r2ad2": r2ad2}
+def best(args):
+    """Microcalcifications against other spots."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    return best_study("mammography", Experiment(("0",), ("1",)))
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "best": best}
 
 if __name__ == "__main__":
     raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -11,6 +11,8 @@ r2ad2 (Schulze et al.; ECML-PKDD 2022): 0 to 3 normal, the others known; then on
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): 0 to 4 normal, an expert for each; the others
 unknown, with 1 % of pollution, or known.
 
+best: our settings; the experiments of a3.
+
     python do_mnist.py 706 test
     python do_mnist.py 706 test --use_vae 1
     python do_mnist.py 110 test --protocol r2ad2
@@ -73,7 +75,20 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Both choices of digits."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    return best_study(
+        "mnist",
+        Experiment(normal=tuple("012345"), known=tuple("67"), unknown=tuple("89")),
+        Experiment(normal=tuple("456789"), known=tuple("01"), unknown=tuple("23")),
+        dims=None,
+    )
+
+
+PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     parser = study_parser(__doc__, PROTOCOLS)

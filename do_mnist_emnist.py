@@ -5,6 +5,8 @@ a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): five letters are known in train
 are not, and the target is a digit classifier, for instance the one that keras_mnist.py trains. 60
 epochs of the alarm network at 1e-5.
 
+best: our settings; the experiments of a3, without a ready target.
+
     python keras_mnist.py models/keras_mnist.keras
     python do_mnist_emnist.py 706 test --target_path models/keras_mnist.keras
 """
@@ -21,7 +23,10 @@ def a3(args):
     from libs.DataHandler import Experiment, SplitRules
     from libs.experiments.protocols.a3 import a3_cells, a3_methods
     from libs.experiments.study import Study
+    from libs.utils.errors import UserError
 
+    if args.target_path is None:
+        raise UserError("protocol a3 needs --target_path: train one with keras_mnist.py FILE")
     digits, first, last = tuple("0123456789"), tuple("ABCDE"), tuple("VWXYZ")
     autoencoder = Autoencoder(network="conv", dims=(16, 8, 8))
     methods = a3_methods(autoencoder, target=load_target(args.target_path))
@@ -33,11 +38,21 @@ def a3(args):
     )
 
 
-PROTOCOLS = {"a3": a3}
+def best(args):
+    """Both choices of letters."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    digits, first, last = tuple("0123456789"), tuple("ABCDE"), tuple("VWXYZ")
+    experiments = Experiment(digits, first, last), Experiment(digits, last, first)
+    return best_study("mnist_emnist", *experiments, dims=None)
+
+
+PROTOCOLS = {"a3": a3, "best": best}
 
 if __name__ == "__main__":
     parser = study_parser(__doc__, PROTOCOLS)
     parser.add_argument(
-        "--target_path", "-target_path", type=Path, required=True, help="the target, a .keras file"
+        "--target_path", "-target_path", type=Path, help="a3: the target, a .keras file"
     )
     raise SystemExit(study_script(parser))

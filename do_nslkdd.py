@@ -10,6 +10,8 @@ r2ad2 (Schulze et al.; ECML-PKDD 2022): all families known; DoS and Probe known;
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each IP protocol of normal connections.
 
+best: our settings; the experiments of a3.
+
     A3_DATA=/where/the/data/is python do_nslkdd.py 706 test
     A3_DATA=/where/the/data/is python do_nslkdd.py 110 test --protocol r2ad2
     A3_DATA=/where/the/data/is python do_nslkdd.py 110 test --protocol argue
@@ -68,7 +70,16 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Both pairs of families, the one known and the other unknown."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    normal, first, last = ("normal",), ("DoS", "Probe"), ("R2L", "U2R")
+    return best_study("nslkdd", Experiment(normal, first, last), Experiment(normal, last, first))
+
+
+PROTOCOLS = {"a3": a3, "r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -6,6 +6,8 @@ r2ad2 (Schulze et al.; ECML-PKDD 2022): all attacks known; then only defacement 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each value of ldl_domain among benign
 URLs; attacks unknown, with 1 % of pollution, or known.
 
+best: our settings; two attacks known, two unknown.
+
     A3_DATA=/where/the/data/is python do_url.py 110 test
     A3_DATA=/where/the/data/is python do_url.py 110 test --protocol argue
 """
@@ -42,7 +44,16 @@ def argue(args):
     )
 
 
-PROTOCOLS = {"r2ad2": r2ad2, "argue": argue}
+def best(args):
+    """Two attacks known, two unknown."""
+    from libs.datasets.splits.experiment import Experiment
+    from libs.experiments.protocols.best import best_study
+
+    known, unknown = ("Defacement", "malware"), ("phishing", "spam")
+    return best_study("url", Experiment(("benign",), known, unknown))
+
+
+PROTOCOLS = {"r2ad2": r2ad2, "argue": argue, "best": best}
 
 if __name__ == "__main__":
     raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -57,8 +58,11 @@ def run_study(
     data = study.load(data_path, seed)
     if data.schema:
         show_plain(data.schema.shown(), f"{data.name}: what the training rows show")
-    handler = DataHandler(data, study.rules, seed)
-    name = f"{protocol}{study.variant}"
+    rules, name = study.rules, f"{protocol}{study.variant}"
+    if selection.scale_on not in (None, rules.scale_on):
+        rules = replace(rules, scale_on=selection.scale_on)
+        name += f"-scale_{selection.scale_on}"
+    handler = DataHandler(data, rules, seed)
     wrapper = ExperimentWrapper(handler, name, part, settings, study.threshold)
     methods = study.methods(handler)
     for cell in cells:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from test_protocol_scripts import run
 
+from libs.DataHandler import DataHandler, SplitRules
 from libs.datasets import adbench
 from libs.datasets.registry import load
 from libs.datasets.splits.experiment import NATURAL, Experiment
-from libs.DataHandler import DataHandler, SplitRules
 from libs.utils.errors import UserError
 
 EXPERIMENT = Experiment(("normal",), ("anomaly",))

@@ -24,8 +24,9 @@ from libs.experiments.study import chosen_cells
 SCRIPTS = {
     "r2ad2": "covtype creditcard darknet doh fmnist ids mammography mnist nslkdd url",
     "argue": "census covtype darknet doh emnist fmnist ids mnist nslkdd url",
+    "best": "census covtype creditcard darknet doh emnist fmnist ids mammography nslkdd url",
 }
-"""R2-AD2, section 2 of its specification; ARGUE likewise."""
+"""R2-AD2, section 2 of its specification, and ARGUE's; our own settings."""
 RUNS = [(name, protocol) for protocol, names in SCRIPTS.items() for name in names.split()]
 OPTIONS = SimpleNamespace(
     use_vae=False, keep_class_feature=False, increase_normal=False, data_path=None
@@ -90,7 +91,7 @@ def test_first_protocol_is_the_default(raw, tmp_path):
     """A3's where the script has it, for these lines are printed in the READMEs without protocol."""
     for name in {name for name, _ in RUNS}:
         protocols = list(importlib.import_module(f"do_{name}").PROTOCOLS)
-        assert protocols == [p for p in ("a3", "r2ad2", "argue") if p in protocols]
+        assert protocols == [p for p in ("a3", "r2ad2", "argue", "best") if p in protocols]
 
 
 def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path):

@@ -1,5 +1,6 @@
 """What a script runs: the protocols' cells, and what the command line makes of them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ from test_datahandler import data_set, identified
 
 from baselines import DevNet, IsolationForest
 from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.datasets import registry
 from libs.detectors.registry import COMPONENTS, Component
 from libs.experiments.protocols import argue, r2ad2
 from libs.experiments.script import study_parser
-from libs.experiments.settings import RunSettings, Selection
-from libs.experiments.study import Cell, chosen_cells
-from libs.ExperimentWrapper import ExperimentWrapper
+from libs.experiments.settings import Conditions, RunSettings, Selection
+from libs.experiments.study import Cell, Study, chosen_cells
+from libs.experiments.trainer import Trainer
+from libs.ExperimentWrapper import ExperimentWrapper, run_study
 
 MAIN, TRANSFER = Experiment(("a",), ("c", "d")), Experiment(("a",), ("c",), ("d",))
+FOREST = IsolationForest(5)
 OWN = Experiment(("b",), ("c",))
 CELLS = [Cell(MAIN, (5, 100)), Cell(TRANSFER, (100,)), Cell(MAIN, (100,), 0.1)]
 
@@ -200,3 +204,38 @@ def test_another_learning_rate_has_a_protocol_of_its_own(tmp_path):
         "learning_rate": 0.5,
         "precision": "float32",
     }
+
+
+def test_an_option_of_the_paper_reaches_what_has_its_default(tmp_path):
+    """R2-AD2's --n_epochs leaves checkpoints, DevNet and whatever has lengths of its own alone."""
+    handler = DataHandler(data_set(500), SplitRules(), 1)
+    published = {"epochs": 100, "learning_rate": 1e-3}
+    methods = r2ad2.r2ad2_methods((4, 2), 8, (4, 2))
+    for n_epochs, rate, expected, suffix in (
+        (None, None, 100, ""),
+        (100, 1e-3, 100, ""),
+        (7, None, 7, "-e7"),
+    ):
+        settings = RunSettings(tmp_path / "m", tmp_path / "r", n_epochs, rate, published=published)
+        wrapper = ExperimentWrapper(handler, "r2ad2", "val", settings)
+        assert wrapper.protocol == f"r2ad2{suffix}"
+        conditions = Conditions(handler.describe(), "r2ad2", MAIN)
+        split = handler.split(Experiment(("a",), ("c",)))
+        how = {"budgets": (5,), "conditions": conditions, "encoder": None, "scored": ("val",)}
+        trainer = Trainer(tmp_path, split, methods, settings=settings, **how)
+        configured = trainer._configured(methods["R2AD2"])
+        assert (configured.epochs, configured.target.epochs) == (expected, 10)
+        assert trainer._configured(methods["DevNet"]).epochs == 50
+
+
+def test_rows_that_scale_can_be_chosen(tmp_path, monkeypatch):
+    """The choice has a protocol's name of its own, so that results do not mix."""
+    monkeypatch.setattr(registry, "load", lambda *_: data_set(300))
+    study = Study("toy", SplitRules(), [Cell(Experiment(("a",), ("c",)))], lambda _: {"IF": FOREST})
+    settings = RunSettings(tmp_path / "m", tmp_path / "r")
+    selection = Selection(scale_on="normal")
+    assert run_study(study, "a3", 1, "test", selection=selection, settings=settings) == 0
+    (path,) = tmp_path.glob("r/*/*/1/*/test/experiment.json")
+    about = json.loads(path.read_text())
+    assert about["protocol"] == "a3-scale_normal"
+    assert about["data"]["rules"]["scale_on"] == "normal"

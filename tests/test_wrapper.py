@@ -153,7 +153,7 @@ def test_other_settings_are_refused_with_their_names(run, methods):
 def test_two_parts_of_one_name_are_refused(run, methods):
     other = Autoencoder(dims=(32, 16), **QUICK)
     wrapper, table = run(methods | {"A3": A3(target=other, alarm_dims=(8, 4), **QUICK)})
-    assert "two Autoencoders of different settings" in wrapper.failures[0]
+    assert "two Autoencoders: give" in wrapper.failures[0]
     assert table.loc["A3-n5", "status"] == "error"
 
 

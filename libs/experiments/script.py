@@ -45,8 +45,25 @@ OPTIONS = (
         option(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of an own experiment")
         for role in ("normal", "known", "unknown")
     ),
-    option("--n_epochs", type=positive, metavar="N", help="of every network (default: its own)"),
-    option("--learning_rate", type=rate, metavar="X", help="likewise"),
+    option(
+        "--n_epochs",
+        type=positive,
+        metavar="N",
+        help="epochs of every network or, where the paper has such an option, of those that have "
+        "its default",
+    ),
+    option(
+        "--learning_rate",
+        type=rate,
+        metavar="X",
+        help="learning rate of every network, or of those that have the paper's default",
+    ),
+    option(
+        "--scale_on",
+        choices=("all", "normal"),
+        help="rows that scale the features: all that are no test rows, or the normal training rows "
+        "alone, so that no held-out class is seen (default: the protocol's)",
+    ),
     option(
         "--patience",
         type=positive,
@@ -138,10 +155,14 @@ def _settings(args: argparse.Namespace) -> "RunSettings":
     from libs.experiments.settings import RunSettings
     from libs.utils.runtime import chosen_precision
 
+    protocol = PROTOCOLS[args.protocol]
+    published = {"epochs": protocol.epochs, "learning_rate": protocol.learning_rate}
     same = ("model_path", "result_path", "override", "n_epochs", "learning_rate", "patience")
     return RunSettings(
         **{name: getattr(args, name) for name in same},
         precision=chosen_precision(args.precision),
+        any_precision=args.precision == "auto",
+        published={n: v for n, v in published.items() if v is not None},
         keep_reference=not args.no_reference,
     )
 
@@ -157,6 +178,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
         contaminations=args.p_contamination,
         all_budgets=args.eval_n_anomalies,
         all_contaminations=args.eval_p_pollution,
+        scale_on=args.scale_on,
     )
 
 

@@ -1,7 +1,7 @@
 """What a command line decides of a run: places and lengths, and which part of a study is wanted."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,11 +16,16 @@ class RunSettings:
     ----------
     model_path, result_path : path
     n_epochs, learning_rate : int and float, optional
-        Of every network, instead of the methods' own.
+        Of the networks, instead of the methods' own.
+    published : dict
+        The protocol's own ``epochs`` and ``learning_rate``, if its paper has such options: they
+        reach settings with this value alone, and the value itself changes nothing.
     patience : int, optional
         Of the methods that have such a setting; see `libs.training.early_stopping`.
     precision : {"float32", "bfloat16"}
         Of the products in training, for the methods that have such a setting.
+    any_precision : bool
+        Whether finished runs of another precision count as the same: the hardware chose it.
     override : bool
         Train again what is there.
     keep_reference : bool
@@ -32,23 +37,19 @@ class RunSettings:
     result_path: str | Path = "results"
     n_epochs: int | None = None
     learning_rate: float | None = None
+    published: Mapping[str, float] = field(default_factory=dict)
     patience: int | None = None
     precision: str = "float32"
+    any_precision: bool = False
     override: bool = False
     keep_reference: bool = True
 
     @property
     def suffix(self) -> str:
         """What is appended to a protocol's name, so that other lengths stay apart: ``-e5``."""
-        return "".join(
-            f"-{word}{value:g}"
-            for word, value in (
-                ("e", self.n_epochs),
-                ("lr", self.learning_rate),
-                ("patience", self.patience),
-            )
-            if value is not None
-        )
+        words = {"epochs": "e", "learning_rate": "lr", "patience": "patience"}
+        replaced = self.replaced
+        return "".join(f"-{w}{replaced[name]:g}" for name, w in words.items() if name in replaced)
 
     @property
     def replaced(self) -> dict[str, Any]:
@@ -59,7 +60,8 @@ class RunSettings:
             "patience": self.patience,
             "precision": self.precision,
         }
-        return {name: value for name, value in values.items() if value is not None}
+        own = self.published.items()
+        return {n: v for n, v in values.items() if v is not None and (n, v) not in own}
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Selection:
         False: only the largest of each cell's budgets.
     all_contaminations : bool
         False: only the first cell of each experiment.
+    scale_on : {"all", "normal"}, optional
+        Replaces the protocol's; see `libs.DataHandler.SplitRules`.
     """
 
     methods: Sequence[str] | None = None
@@ -87,6 +91,7 @@ class Selection:
     contaminations: Sequence[float] | None = None
     all_budgets: bool = True
     all_contaminations: bool = True
+    scale_on: str | None = None
 
 
 @dataclass(frozen=True)

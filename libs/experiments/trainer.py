@@ -91,8 +91,13 @@ class Trainer:
     def _configured(self, detector: Detector) -> Detector:
         """Copy a detector, with the run's own settings for itself and its parts."""
         detector = clone(detector)
-        for name, value in {"random_state": self.seed, **self.settings.replaced}.items():
-            detector.set_params(**dict.fromkeys(keys_of(detector, name), value))
+        detector.set_params(**dict.fromkeys(keys_of(detector, "random_state"), self.seed))
+        for name, value in self.settings.replaced.items():
+            keys = keys_of(detector, name)
+            if name in self.settings.published:
+                own, settings = self.settings.published[name], detector.get_params()
+                keys = [key for key in keys if settings[key] == own]
+            detector.set_params(**dict.fromkeys(keys, value))
         return detector
 
     def _complete(self, name: str, detector: Detector) -> list[StoredRun]:
@@ -133,7 +138,8 @@ class Trainer:
         """Raise a UserError if a finished run was made with other settings."""
         wanted = {"detector": describe(detector), "run": self._manifest(detector)}
         found = {"detector": run.manifest["detector"], "run": run.manifest["run"]}
-        differences = [d for d in same_settings(wanted, found) if ".budgets:" not in d]
+        ignored = (".budgets:", *([".precision:"] if self.settings.any_precision else []))
+        differences = [d for d in same_settings(wanted, found) if not any(i in d for i in ignored)]
         if differences:
             raise SettingsError(
                 f"{run.folder} was trained with other settings: {'; '.join(differences)}. "

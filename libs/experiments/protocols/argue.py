@@ -26,6 +26,8 @@ PROTOCOL = Protocol(
         {"+".join(LETTERS[:n]): f"A-{LETTERS[n - 1]}" if n > 1 else "A" for n in range(1, 9)},
         "one to eight normal letters",
     ),
+    epochs=500,
+    learning_rate=1e-4,
 )
 RULES = {"test": 0.15, "validation": 0.05, "test_seed": 42, "scale_on": "normal"}
 """Of the split. The test rows are the same for every seed (authors' code). Scaled on the normal
@@ -37,8 +39,9 @@ SEMI_SUPERVISED = {"budgets": (100,), "p_contamination": 0.0}
 """The paper's two settings (authors' code)."""
 ALARM = (1000, 500, 200, 75)
 """Widths of alarm and gate (authors' code)."""
-EPOCHS = 500
+EPOCHS = PROTOCOL.epochs
 """The paper's; so many that a sample needs no longer trainings."""
+RATE = PROTOCOL.learning_rate
 
 
 def argue_study(
@@ -134,7 +137,7 @@ def argue_methods(
     from libs.targets.clustering import AdversarialClustering
     from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder
 
-    schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-4}
+    schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": RATE}
     kind, mixture = "dense", {"dims": (12, 4, 1), "components": 2}
     bias_free = {"network": "dense", "dims": dims}
     if dims is None:
@@ -156,7 +159,7 @@ def argue_methods(
         "GANomaly": GANomaly(**network, **schedule),
         "MExCVAE": MExCVAE(**network, **schedule),
         "REPEN": REPEN(),
-        "A3": A3(autoencoder, GaussianNoise(mean=0.5, std=1.0), **alarm),
+        "A3": A3(autoencoder, GaussianNoise(mean=0.5, std=1.0), dropout=(0.1,) * 4, **alarm),
         "MAE": experts,
         "ARGUE": ARGUE(experts, **alarm),
     }

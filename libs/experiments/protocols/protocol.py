@@ -40,6 +40,9 @@ class Protocol:
         Methods of the ablation and what its table calls them; trained only where they are named,
         but for the method itself.
     series : Series, optional
+    epochs, learning_rate : int and float, optional
+        Defaults of the paper's own options ``--n_epochs`` and ``--learning_rate``: these reach the
+        settings that have this value, and no others. None: the options reach every network.
     """
 
     name: str
@@ -49,3 +52,5 @@ class Protocol:
     published: tuple[str, ...] = ()
     ablation: Mapping[str, str] = field(default_factory=dict)
     series: Series | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None

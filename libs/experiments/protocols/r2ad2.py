@@ -22,6 +22,8 @@ PROTOCOL = Protocol(
         "R2AD2": "R2AD2-3",
         "R2AD2-4": "R2AD2-4",
     },
+    epochs=100,
+    learning_rate=1e-3,
 )
 RULES = {"test": 0.2, "validation": 0.05, "test_seed": 42, "scale_on": "normal"}
 """Of the split. The test rows are the same for every seed (authors' code)."""
@@ -34,8 +36,9 @@ ALARM_SMALL = (100, 50, 25, 10)
 """Widths of the alarm networks (authors' code); the small one is for Mammography alone."""
 STEPS = {"R2AD2-1": 1, "R2AD2-2": 2, "R2AD2-4": 4}
 """Checkpoints that are read (paper's ablation); trained only where they are named."""
-EPOCHS = 100
+EPOCHS = PROTOCOL.epochs
 """On a sample of large batches these are few updates (CovType: 300); tables show how many."""
+RATE = PROTOCOL.learning_rate
 
 
 def r2ad2_study(
@@ -108,14 +111,14 @@ def r2ad2_methods(
     from libs.R2AD2Sketch import R2AD2Sketch
     from libs.targets.checkpoints import Checkpoints
 
-    schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": 1e-3}
+    schedule = {"epochs": EPOCHS, "batch_size": batch_size, "learning_rate": RATE}
     network = {"network": "dropout_conv", "dims": (8,)}
     bias_free = {"network": "conv", "dims": (32,)}
     if dims is not None:
         network = {"network": "dropout_dense", "dims": tuple(dims)}
         bias_free = {"network": "dense", "dims": tuple(dims)}
     autoencoder = Autoencoder(**network, dropout=0.4, **schedule)
-    target = Checkpoints(**network, batch_size=batch_size, learning_rate=1e-3)
+    target = Checkpoints(**network, batch_size=batch_size, learning_rate=RATE)
     alarm = {"alarm_dims": tuple(alarm_dims), **schedule}
     return {
         "Autoencoder": autoencoder,
