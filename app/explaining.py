@@ -43,8 +43,7 @@ def explain(
             split = handler.split(experiment, p_contamination=pollution)
             detector.keep_reference(split.x_train[split.y_train == 0], handler.seed)
         found = detector.explain(row, model.budget)
-        layers = getattr(detector, "explain_layers", None)
-        by_layer = layers(row, model.budget) if layers else None
+        by_layer = detector.explain_parts(row, model.budget) if detector.parts else None
     return Explanation(
         words=_words(found, float(result.run(query.run)[query.row])),
         contributions=_of_features(found, shown, query.row),

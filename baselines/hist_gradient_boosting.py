@@ -14,7 +14,6 @@ class HistGradientBoosting(ClassifierDetector):
     ----------
     budgets : sequence of int, optional
         Known anomalies of each classifier; default: one with all of them.
-    random_state : int
     """
 
     trusted = frozenset(
@@ -27,9 +26,8 @@ class HistGradientBoosting(ClassifierDetector):
         }
     )
 
-    def __init__(self, budgets: Sequence[int] | None = None, random_state: int = 0):
+    def __init__(self, budgets: Sequence[int] | None = None):
         self.budgets = budgets
-        self.random_state = random_state
 
     def _classifier(self) -> HistGradientBoostingClassifier:
-        return HistGradientBoostingClassifier(random_state=self.random_state)
+        return HistGradientBoostingClassifier(random_state=0)

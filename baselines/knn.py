@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from libs.datasets.splits.rows import Rows, sampled
+from libs.detectors.attribution import SWAPS
 from libs.detectors.detector import Detector
 from libs.training.loop import Training
 
@@ -14,28 +15,28 @@ from libs.training.loop import Training
 class KNN(Detector):
     """Mean Euclidean distance to the nearest normal training rows, in [0, inf).
 
+    Where they take more than `libs.datasets.splits.rows.HELD_BYTES`, random ones are searched.
+
     The mean of k distances (Angiulli and Pizzuti, 2002) rather than the k-th alone.
 
     Parameters
     ----------
     n_neighbors : int
         Neighbours, fewer where there are fewer rows (5, as in ADBench and PyOD).
-    random_state : int
-        Of the rows that are searched where they take more than
-        `libs.datasets.splits.rows.HELD_BYTES`.
 
     Attributes
     ----------
     rows_ : (m, d) float32
     """
 
-    def __init__(self, n_neighbors: int = 5, random_state: int = 0):
+    explained_by = SWAPS
+
+    def __init__(self, n_neighbors: int = 5):
         self.n_neighbors = n_neighbors
-        self.random_state = random_state
 
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
-        self.rows_ = sampled(x, self.random_state).reshape(-1, int(np.prod(x.shape[1:])))
+        self.rows_ = sampled(x, 0).reshape(-1, int(np.prod(x.shape[1:])))
         self._index()
         return Training(len(self.rows_), 1, 1, time.perf_counter() - start)
 

@@ -72,6 +72,7 @@ class A3(Detector):
     networks = ("target_", "alarm_")
     uses_labels = True
     explained_by = GRADIENTS
+    parts = "layers"
 
     def __init__(
         self,
@@ -179,7 +180,7 @@ class A3(Detector):
         """What the alarm networks say of activations (n, width), (n, budgets)."""
         return tf.sigmoid(self.alarm_(activations, training=False))
 
-    def explain_layers(self, x: np.ndarray, budget: int | None = None) -> Explanation:
+    def explain_parts(self, x: np.ndarray, budget: int | None = None) -> Explanation:
         """What each layer of the target contributes to the score of each row.
 
         Integrated gradients along the straight path between the activations of the reference row

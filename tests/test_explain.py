@@ -155,7 +155,7 @@ def test_each_label_budget_is_explained(a3, test_rows):
 
 def test_layers_add_up(a3, test_rows, tmp_path):
     x = test_rows[0][290:310]
-    found, whole = a3.explain_layers(x), a3.explain(x)
+    found, whole = a3.explain_parts(x), a3.explain(x)
     assert found.names == tuple(a3._activations.layer_names)
     assert found.contributions.shape == (20, 3)
     np.testing.assert_allclose(found.scores, whole.scores, atol=1e-6)
@@ -165,7 +165,7 @@ def test_layers_add_up(a3, test_rows, tmp_path):
     np.testing.assert_allclose(total, found.scores - found.base, atol=1e-5)
     assert found.missed.mean() < 0.05 * np.abs(total).mean()
     a3.save(tmp_path / "model")
-    again = Detector.load(tmp_path / "model").explain_layers(x)
+    again = Detector.load(tmp_path / "model").explain_parts(x)
     np.testing.assert_array_equal(again.contributions, found.contributions)
     assert again.names == found.names
 
@@ -179,7 +179,7 @@ def test_a_layer_that_the_alarm_does_not_read_contributes_nothing(a3, test_rows)
     weights = kernel.numpy()
     weights[slice(*np.cumsum(a3._activations.layer_widths)[:2])] = 0  # of the second layer
     kernel.assign(weights)
-    found = silent.explain_layers(test_rows[0][290:310]).contributions
+    found = silent.explain_parts(test_rows[0][290:310]).contributions
     assert np.abs(found[:, 1]).max() < 1e-6
     assert np.abs(found[:, [0, 2]]).min(axis=0).max() > 0
 
@@ -262,7 +262,7 @@ def test_models_without_reference_rows(train_rows, tmp_path):
     assert manifest.pop("reference") is None
     path.write_text(json.dumps(manifest))
     loaded = Detector.load(tmp_path / "model")
-    for explain in (loaded.explain, loaded.explain_layers):
+    for explain in (loaded.explain, loaded.explain_parts):
         with pytest.raises(UserError, match=r"--no_reference.*keep_reference\(x\).*--override"):
             explain(x[:3])
     assert loaded.keep_reference(x[y == 0]).explain(x[:3]).contributions.shape == (3, 20)
@@ -271,13 +271,13 @@ def test_models_without_reference_rows(train_rows, tmp_path):
 def test_fit_forgets_reference_rows_and_graphs(train_rows):
     x, y = train_rows
     a3 = make("A3", epochs=1).fit(x, y).keep_reference(x[y == 0])
-    a3.explain(x[:2]), a3.explain_layers(x[:2])
+    a3.explain(x[:2]), a3.explain_parts(x[:2])
     narrow = a3.fit(x[:, :9], y)
     with pytest.raises(UserError, match="no reference rows"):
         narrow.explain(x[:2, :9])
     narrow.keep_reference(x[y == 0][:, :9])
     assert narrow.explain(x[:2, :9]).contributions.shape == (2, 9)
-    assert narrow.explain_layers(x[:2, :9]).contributions.shape == (2, 3)
+    assert narrow.explain_parts(x[:2, :9]).contributions.shape == (2, 3)
 
 
 def test_a_row_that_is_wrong_is_named(a3):

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 GRADIENTS = "integrated gradients"
 ERRORS = "reconstruction errors"
+SWAPS = "feature swaps"
+PARTS = "evidence of the readers"
 POINTS = 33
 """Points of a path at which gradients are taken."""
 SEARCHES = 2
@@ -30,7 +32,7 @@ class Explanation:
     Attributes
     ----------
     method : str
-        `GRADIENTS` or `ERRORS`.
+        `GRADIENTS`, `SWAPS`, `ERRORS` or `PARTS`.
     contributions : (n, ...) float32
         Of the rows' shape, or (n, layers). Above 0: more anomalous for it.
     scores : (n,) float32
@@ -70,6 +72,37 @@ def of_errors(errors: np.ndarray) -> Explanation:
     contributions = errors / np.prod(errors.shape[1:], dtype=np.float32)
     scores = contributions.reshape(len(errors), -1).sum(axis=1)
     return Explanation(ERRORS, contributions, scores, np.zeros_like(scores))
+
+
+def of_swaps(
+    score: Callable[[np.ndarray], np.ndarray], x: np.ndarray, start: np.ndarray
+) -> Explanation:
+    """Explain scores of any kind by swapping features of a row for those of a reference row.
+
+    Features go in the order of what their swap alone takes from the score, the largest first; a
+    feature's contribution is what the score loses at its turn. So they add up exactly.
+
+    Parameters
+    ----------
+    score : callable
+        Rows (m, ...) to scores (m,).
+    x, start : (n, ...) float32
+        Rows and their reference rows.
+    """
+    flat, ends = x.reshape(len(x), -1), start.reshape(len(x), -1)
+    contributions = np.zeros(flat.shape, np.float32)
+    values = np.empty((2, len(x)), np.float32)
+    for i, (row, end) in enumerate(zip(flat, ends, strict=True)):
+        alone = np.repeat(row[None], len(row), axis=0)
+        np.fill_diagonal(alone, end)
+        order = np.argsort(score(alone.reshape(-1, *x.shape[1:])), kind="stable")
+        swapped = np.repeat(row[None], len(row) + 1, axis=0)
+        turn = np.argsort(order)  # at which turn each feature is swapped
+        swapped = np.where(np.arange(len(row) + 1)[:, None] > turn, end, swapped)
+        path = score(swapped.reshape(-1, *x.shape[1:]))
+        contributions[i, order] = path[:-1] - path[1:]
+        values[:, i] = path[0], path[-1]
+    return Explanation(SWAPS, contributions.reshape(x.shape), *values)
 
 
 def nearest(x: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 
 from libs.datasets.splits.rows import Rows, sampled
 from libs.detectors import estimators
+from libs.detectors.attribution import SWAPS
 from libs.detectors.detector import Detector
 from libs.training.loop import Training
 
@@ -28,11 +29,12 @@ class ClassifierDetector(Detector):
 
     uses_labels = True
     fewest_known = 1
+    explained_by = SWAPS
     trusted: ClassVar[frozenset[str]] = frozenset()
     """What a classifier is made of beyond the types that skops trusts by itself."""
 
     budgets: Sequence[int] | None
-    random_state: int
+    random_state: int = 0
 
     def _classifier(self) -> ClassifierMixin:
         """A fresh classifier."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from libs.datasets.splits.rows import Rows
 from libs.detectors import attribution
-from libs.detectors.attribution import ERRORS, GRADIENTS, Explanation
+from libs.detectors.attribution import ERRORS, GRADIENTS, SWAPS, Explanation
 from libs.training.loop import CHUNK, predict_in_batches, row_graph
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
@@ -33,8 +33,10 @@ class Explainable:
     """
 
     explained_by: ClassVar[str | None] = None
-    """`GRADIENTS` if `_score` can be differentiated, `ERRORS` if it is the mean of `_error`; None:
-    the detector cannot be explained."""
+    """`GRADIENTS` if `_score` can be differentiated, `ERRORS` if it is the mean of `_error`, else
+    `SWAPS`; None: the detector cannot be explained."""
+    parts: ClassVar[str | None] = None
+    """What ``explain_parts(x, budget)`` tells apart, such as "layers"; None: there is no such."""
 
     # --- what a subclass gives -------------------------------------------------------------------
     def _error(self, x: tf.Tensor) -> tf.Tensor:
@@ -67,17 +69,24 @@ class Explainable:
         return self
 
     @property
+    def starts_from_reference(self) -> bool:
+        """Whether explanations start from normal rows that are kept with the model."""
+        return self.explained_by in (GRADIENTS, SWAPS)
+
+    @property
     def lacks_reference(self) -> bool:
         """Whether `explain` needs reference rows that were never kept."""
-        return self.explained_by == GRADIENTS and not hasattr(self, "reference_")
+        return self.starts_from_reference and not hasattr(self, "reference_")
 
     def explain(self, x: Any, budget: int | None = None) -> Explanation:
         """What each feature contributes to the score of each row.
 
         With ``explained_by`` = `GRADIENTS` (A3, R2AD2, R2AD2Sketch, ARGUE): integrated gradients
         from the nearest of the reference rows; contributions add up to the difference of the two
-        rows' scores. With `ERRORS` (Autoencoder, VAE, PCA, ...): the errors whose mean the score
-        is; contributions add up to the score.
+        rows' scores. With `SWAPS` (Ensemble, forests, neighbours): what the score loses when the
+        row's features become those of the reference row, one after the other. With `ERRORS`
+        (Autoencoder, VAE, PCA, ...): the errors whose mean the score is; contributions add up to
+        the score.
 
         Parameters
         ----------
@@ -99,11 +108,15 @@ class Explainable:
         if self.explained_by is None:
             raise UserError(
                 f"the scores of {type(self).__name__} cannot be told apart by features; expected a "
-                "method with a differentiable score (A3, R2AD2, R2AD2Sketch, ARGUE) or with one "
-                "that is a reconstruction error (such as Autoencoder, VAE, PCA)"
+                "method with a differentiable score (such as A3) or a reconstruction error (such "
+                "as Autoencoder), neighbours, a classifier or the Ensemble"
             )
         column = self.column_of(budget)
-        ways = {GRADIENTS: self._by_gradients, ERRORS: self._by_errors}
+        ways = {
+            GRADIENTS: self._by_gradients,
+            SWAPS: self._by_swaps,
+            ERRORS: self._by_errors,
+        }
         way = ways[self.explained_by]
         return Explanation.joined([way(block, column) for block in self._checked_blocks(x)])
 
@@ -115,6 +128,15 @@ class Explainable:
         at_once = min(attribution.AT_ONCE, self._at_once() // 4)  # gradients take more memory
         start = self.reference_[chosen]
         found = attribution.integrated_gradients(self._path, x, start, column, at_once)
+        return replace(found, reference=chosen)
+
+    def _by_swaps(self, x: np.ndarray, column: int) -> Explanation:
+        chosen = self._nearest(x)
+
+        def score(rows: np.ndarray) -> np.ndarray:
+            return self._scores(rows).astype(np.float32).reshape(len(rows), -1)[:, column]
+
+        found = attribution.of_swaps(score, x, self.reference_[chosen])
         return replace(found, reference=chosen)
 
     def _nearest(self, x: np.ndarray) -> np.ndarray:

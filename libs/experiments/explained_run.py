@@ -95,11 +95,11 @@ class Explained:
                 self._draw(temporary, found)
             else:
                 self._table(found).to_csv(temporary, index=False, float_format="%.6g")
-        if not hasattr(self.detector, "explain_layers"):
+        if self.detector.parts is None:
             return [out]
-        layers = out.with_name(f"{out.stem}.layers.csv")
+        layers = out.with_name(f"{out.stem}.{self.detector.parts}.csv")
         with storage.replaced_file(layers) as temporary:
-            table = self._layers(self.detector.explain_layers(self.x, self.budget))
+            table = self._layers(self.detector.explain_parts(self.x, self.budget))
             table.to_csv(temporary, index=False, float_format="%.6g")
         return [out, layers]
 

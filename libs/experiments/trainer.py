@@ -10,7 +10,6 @@ from sklearn.base import clone
 
 from libs.DataHandler import Split
 from libs.datasets.tabular.encoder import Encoder
-from libs.detectors.attribution import GRADIENTS
 from libs.detectors.components import describe, keys_of
 from libs.detectors.detector import Detector
 from libs.experiments.settings import Conditions, RunSettings
@@ -155,7 +154,7 @@ class Trainer:
             detector.set_params(budgets=budgets)
         detector.fit(self.split.x_train, self.split.y_train, self.split.classes_train)
         detector.calibrate(self.split.x_val_normal)
-        if self.settings.keep_reference and detector.explained_by == GRADIENTS:
+        if self.settings.keep_reference and detector.starts_from_reference:
             normal = self.split.x_train[self.split.y_train == 0]
             detector.keep_reference(normal, self.seed)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")

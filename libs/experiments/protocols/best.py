@@ -89,12 +89,14 @@ def best_methods(dims: Sequence[int] | None, epochs: int) -> "dict[str, Detector
     )
     from libs.A3 import A3
     from libs.architecture.anomaly import GaussianNoise
+    from libs.Ensemble import Ensemble
 
     schedule = {"epochs": epochs, "batch_size": BATCH, "learning_rate": 1e-3}
     network = {"network": "conv", "dims": (16, 8, 8)} if dims is None else {"dims": tuple(dims)}
     bias_free = {"network": "conv", "dims": (32,)} if dims is None else {"dims": tuple(dims)}
     autoencoder = Autoencoder(**network, **schedule)
     return {
+        "Ensemble": Ensemble(),
         "KNN": KNN(),
         "IsolationForest": IsolationForest(),
         "ExtraTrees": ExtraTrees(),
