@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo dashboard test tables
+.PHONY: demo dashboard test test-fast tables
 
 demo: $(VENV)/.installed
 	$(BIN)/python do_digits.py 706 test
@@ -14,6 +14,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest -n auto --maxprocesses 4
+
+test-fast: $(VENV)/.installed-test
+	$(BIN)/pytest -n auto --maxprocesses 4 -m "not slow"
 
 tables: $(VENV)/.installed
 	$(BIN)/python evaluate_results.py --readme README.md --report

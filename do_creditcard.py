@@ -11,6 +11,10 @@ few frauds for a sweep over pollution.
 
 best: our settings; fraud known.
 
+On a sample (12,048 rows) the trainings of a seed take 8 minutes under a3 and, with
+--eval_n_anomalies false, 16 under r2ad2, on two busy cores. Expect, with 100 known frauds
+(AUC / AP, means of three seeds): A3 .979 / .901; R2AD2 .874 / .624, its sketch .948 / .898.
+
     A3_DATA=/where/the/data/is python do_creditcard.py 706 test
     A3_DATA=/where/the/data/is python do_creditcard.py 110 test --protocol r2ad2
 """

@@ -3,7 +3,8 @@
 
 Numbers are scaled, text becomes one 0/1 column per value, constant columns are dropped; what became
 of each column is shown before the training and saved with the models, and score.py applies it to
-other files. What is learned of the columns comes from rows that are no test rows.
+other files. What is learned of the columns comes from rows that are no test rows. All that is wrong
+with a table is told at once, with the options that mend it.
 
 With --label, --normal names the normal classes; --known those whose rows may be known anomalies;
 all other classes, or those of --unknown, appear among the test rows only. Without --label all rows
@@ -11,39 +12,28 @@ count as normal: there are scores, and no metrics.
 
 Networks train longer on small tables, until the alarm network gets 10,000 updates (protocol a3).
 
+A sample of the forest cover types takes 4 minutes under a3 on two busy cores. Expect, with 1 to 3
+normal, 4 and 5 known and 100 of these (AUC / AP, means of three seeds): A3 .849 / .825 on known,
+.734 / .804 on all, .618 / .506 on unknown kinds.
+
+    python do_csv.py flows.csv                       # what is in it, and how to go on
     python do_csv.py flows.csv 706 test --label class --normal benign --known dos scan
     python do_csv.py jan.csv.gz feb.parquet 706 test --missing median --protocol deepad
 """
 
-from pathlib import Path
+import sys
 
 from libs.experiments.script import study_parser, study_script
-from libs.utils.command_line import positive
+from libs.utils.command_line import positive, run
 
 
 def study(args, rules, methods, budgets):
     """The study of the command line's experiment; ``budgets`` where anomalies are known."""
-    from libs.DataHandler import Experiment
-    from libs.datasets.tabular.own import UNLABELLED, OwnTable
+    from libs.experiments.own_tables import fitting_budgets
     from libs.experiments.study import Cell, Study
-    from libs.utils.errors import UserError
 
-    options = {"label": args.label, "missing": args.missing}
-    table = OwnTable.of(args.files, args.test_file, **options)
-    if args.label is None:
-        if args.normal or args.known or args.unknown:
-            raise UserError("--normal, --known and --unknown need --label: the column of classes")
-        return Study(table, rules, [Cell(Experiment((UNLABELLED,)))], methods)
-    classes = sorted(set(table.classes))
-    if not args.normal:
-        raise UserError(
-            f"--label needs --normal: which of the {len(classes)} classes in {args.label!r} are "
-            f"normal; they are {', '.join(classes[:20])}"
-        )
-    if args.unknown is None:
-        args.unknown = [c for c in classes if c not in [*args.normal, *(args.known or ())]]
-    experiment = Experiment(tuple(args.normal), tuple(args.known or ()), tuple(args.unknown))
-    return Study(table, rules, [Cell(experiment, budgets if args.known else (0,))], methods)
+    cell = Cell(args.experiment, fitting_budgets(args, rules, budgets))
+    return Study(args.table, rules, [cell], methods)
 
 
 def a3(args):
@@ -93,17 +83,20 @@ def argue(args):
 
 PROTOCOLS = {"a3": a3, "deepad": deepad, "r2ad2": r2ad2, "argue": argue}
 
+
+def main(parser):
+    """Look at the table alone, or train and say how to go on; returns an exit code."""
+    from libs.experiments import own_tables
+
+    own_tables.add_table_options(parser)
+    if own_tables.asks_for_a_look(sys.argv[1:]):
+        return run(own_tables.look, own_tables.look_parser())
+    return study_script(parser, own_tables.check, own_tables.print_next_steps)
+
+
 if __name__ == "__main__":
     parser = study_parser(__doc__, PROTOCOLS, files=True)
     add = parser.add_argument
-    add("--label", metavar="COLUMN", help="the column of classes (default: no row has one)")
-    add("--test_file", type=Path, metavar="FILE", help="test rows (default: a part of FILE)")
-    add(
-        "--missing",
-        choices=("refuse", "median"),
-        default="refuse",
-        help="missing values: an error, or the median (of text the most frequent one)",
-    )
     add(
         "--dims",
         type=positive,
@@ -113,4 +106,4 @@ if __name__ == "__main__":
         help="widths of the autoencoders (default: 40 20 10)",
     )
     add("--batch_size", type=positive, default=256, metavar="N", help="default: 256")
-    raise SystemExit(study_script(parser))
+    raise SystemExit(main(parser))

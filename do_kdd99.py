@@ -14,6 +14,9 @@ Data sets: kdd99+41 has all features, kdd99+unique no duplicates among test rows
 test rows that deepad prepared. Labels: deepad's count attacks as normal that are new in the test
 file.
 
+Expect, with true labels (AUC / AP, means of the five seeds): one-class SVM .950 / .897, VAE
+.949 / .905, PCA .944 / .903, autoencoder .938 / .895, BiGAN .922 / .845.
+
     A3_DATA=/where/the/data/is python do_kdd99.py 2018 test
     A3_DATA=/where/the/data/is python do_kdd99.py 2018 test --labels deepad --data_set kdd99+authors
 """

@@ -6,6 +6,9 @@ alarm network. There are too few for a sweep over pollution.
 
 best: our settings; microcalcifications known.
 
+With --eval_n_anomalies false the trainings of a seed take a minute on two busy cores. Expect, with
+100 known ones (AUC / AP, means of three seeds): R2AD2 .968 / .713, its sketch .968 / .753.
+
     A3_DATA=/where/the/data/is python do_mammography.py 110 test
 """
 

@@ -13,6 +13,10 @@ unknown, with 1 % of pollution, or known.
 
 best: our settings; the experiments of a3.
 
+Under a3 a seed takes 51 minutes on two busy cores, with --n_train_anomalies 100 alone 14. Expect,
+with 100 known anomalies (AUC / AP, means of two seeds): 0 to 5 normal, known .990 / .981, transfer
+.846 / .848, unknown .702 / .503; 4 to 9 normal, .999 / .998, .909 / .904 and .815 / .612.
+
     python do_mnist.py 706 test
     python do_mnist.py 706 test --use_vae 1
     python do_mnist.py 110 test --protocol r2ad2

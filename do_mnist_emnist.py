@@ -7,6 +7,10 @@ epochs of the alarm network at 1e-5.
 
 best: our settings; the experiments of a3, without a ready target.
 
+With --n_train_anomalies 100 and A to E known the trainings of a seed take 18 minutes on two busy
+cores. Expect (AUC / AP, seed 706, re-split letters): known .995 / .990, transfer .984 / .975,
+unknown .972 / .932.
+
     python keras_mnist.py models/keras_mnist.keras
     python do_mnist_emnist.py 706 test --target_path models/keras_mnist.keras
 """

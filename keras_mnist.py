@@ -5,6 +5,8 @@ Keras' "simple MNIST convnet" (Conv 32, pool, Conv 64, pool, dropout .5, softmax
 layers after the pooling, which computes the same: 13·13·32 + 5·5·64 = 7,008 activations. The paper
 took Keras' older mnist_cnn example, whose activations are 58,624.
 
+15 epochs, 7,035 updates; expect a test accuracy of .992.
+
     python keras_mnist.py models/keras_mnist.keras
 """
 

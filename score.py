@@ -2,11 +2,13 @@
 """Score files of any size with a saved model, in constant memory.
 
 MODEL is a folder below models/, such as models/csv-flows/a3/706/<experiment>/A3. Its columns are
-found by name; those that the training dropped, and the label, may be there or not. A line for each
-row: its number in the file, the score (higher is more anomalous; one column for each label budget)
-and, with --threshold, whether it is flagged; with --explain 5, also the five columns of the table
-that raised the score of a flagged row most, and by how much (see explain.py). Killed at any point,
-it goes on with the next block of rows when it is started again, to the same bytes.
+found by name; those that the training dropped, and the label, may be there or not, and others are
+ignored with a warning. A line for each row: its file, row and line there, the columns of --id, the
+score (higher is more anomalous; one column for each label budget) and, with --threshold, whether it
+is flagged; with --explain 5, also the five columns of the table that raised the score of a flagged
+row most, and by how much (see explain.py). At the end it tells how many rows are flagged, and which
+columns hold what the training rows did not have. Killed at any point, it goes on with the next
+block of rows when it is started again, to the same bytes.
 
     python score.py models/csv-flows/a3/706/*/A3 new.csv --out scores.csv --threshold fpr=.01
     zcat new.csv.gz | python score.py MODEL - --out - | head
@@ -26,13 +28,29 @@ def rate(text: str) -> float:
     return fraction(value)
 
 
+def check(args: argparse.Namespace) -> None:
+    """Look at the model's folder and at the beginning of each file."""
+    from libs.datasets.tabular.encoder import Encoder
+    from libs.datasets.tabular.reading import STANDARD_INPUT, read
+    from libs.experiments.model_folders import run_folder
+
+    args.model = run_folder(args.model)
+    schema = Encoder.load(args.model).schema
+    for file in args.files:
+        if file != STANDARD_INPUT:
+            block = next(read(file, schema.wanted, encoding=schema.notation.encoding))
+            schema.encode(block)
+
+
 def main(args: argparse.Namespace) -> None:
     """Score all files."""
     from libs.experiments.file_scoring import Scorer, score_files
 
-    scorer = Scorer(args.model, args.threshold, args.explain)
-    rows = score_files(scorer, args.files, args.out)
-    print(f"{rows:,} rows scored: {args.out}", file=sys.stderr)
+    scorer = Scorer(args.model, args.threshold, args.explain, tuple(args.id))
+    counts = score_files(scorer, args.files, args.out)
+    print(f"{counts['rows']:,} rows scored: {args.out}", file=sys.stderr)
+    for line in scorer.summary(counts):
+        print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":
@@ -54,4 +72,12 @@ if __name__ == "__main__":
         metavar="N",
         help="name the N strongest columns of each flagged row (threshold: the model's own)",
     )
-    raise SystemExit(experiment_script(main, parser))
+    add(
+        "--id",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="columns of FILE to keep beside the scores (always: those that the training kept)",
+    )
+    raise SystemExit(experiment_script(main, parser, check))

@@ -6,23 +6,26 @@ in it. Cells that ended well are skipped when the sweep is started again; a cell
 goes on with its next training. Everything after -- is handed to every script.
 
     python sweep.py --data_sets digits nslkdd --seeds 706 3003 -- --n_epochs 5
+    python sweep.py --protocol r2ad2 --seeds 110 210 310 410 510       # all data sets of a paper
+    python sweep.py --data_sets csv --seeds 1 2 3 -- FILE --label class --normal benign
     python sweep.py --toml sweep.toml      # data_sets, seeds, protocol, budgets, part, ...
 
-Several sweeps on one --log_path share the cells; what a dead one had begun, another takes over
-within a minute. The cores of a machine, and its GPUs, are shared out among the cells on it. On a
+Several sweeps on one --log_path share the cells; what a dead one had begun, another runs. The
+cores of a machine, and its GPUs, are shared out among the cells that a sweep runs on it. On a
 cluster, where this folder, the data and the output folders are shared under the same paths:
 
     dask scheduler                                # tells its ADDRESS
-    python -m dask worker ADDRESS --nthreads 2    # here, on each machine: cells at a time
+    python -m dask worker ADDRESS --nthreads 2    # here, one on each machine; 2: cells at a time
     python sweep.py --backend dask --scheduler ADDRESS --data_sets digits --seeds 706 3003
 """
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
-from libs.utils.command_line import plain_parser, run
+from libs.utils.command_line import count, plain_parser, positive, run
 
 DEFAULTS = {
     "protocol": "",
@@ -30,7 +33,7 @@ DEFAULTS = {
     "part": "test",
     "jobs": 1,
     "threads": 0,
-    "backend": "loky",
+    "backend": "threading",
     "scheduler": "",
     "options": [],
 }
@@ -54,32 +57,31 @@ def settings_of(args: argparse.Namespace) -> dict:
         raise UserError(f"{args.toml}: unknown setting {', '.join(strange)}; expected {names}")
     line = {name: getattr(args, name) for name in names if getattr(args, name)}
     settings = DEFAULTS | given | line
-    missing = [name for name in ("data_sets", "seeds") if not settings.get(name)]
+    wanted = ("seeds",) if settings["protocol"] else ("data_sets", "seeds")
+    missing = [name for name in wanted if not settings.get(name)]
     if missing:
         raise UserError(f"nothing to run: give {' and '.join(f'--{name}' for name in missing)}")
-    return settings
+    return {"data_sets": []} | settings
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the cells, run those that are missing, show the table."""
-    from libs.experiments import sweeps as sweeping
+    from libs.experiments import sweeps
 
     settings = settings_of(args)
-    cells = sweeping.cells(
-        Path(__file__).parent,
-        settings["data_sets"],
-        settings["seeds"],
-        settings["part"],
-        settings["budgets"],
-        settings["options"],
-        settings["protocol"],
-    )
-    data = {name: os.environ[name] for name in ("A3_DATA",) if name in os.environ}
-    place = sweeping.Place(args.log_path.resolve(), environment=data)
-    chosen = {name: settings[name] for name in ("backend", "jobs", "scheduler", "threads")}
-    with sweeping.crew(**chosen) as crew:
-        outcomes = sweeping.run_all(cells, crew, place)
-    sweeping.show(outcomes)
+    words = ("data_sets", "seeds", "part", "budgets", "options", "protocol")
+    cells = sweeps.cells(Path(__file__).parent, *(settings[word] for word in words))
+    if args.dry_run:
+        for cell in cells:
+            script = os.path.relpath(cell.command[0])
+            print(shlex.join(["python", script, *cell.command[1:]]))
+        return 0
+    outcomes = sweeps.Sweep(
+        args.log_path.resolve(),
+        **{name: settings[name] for name in ("jobs", "threads", "backend", "scheduler")},
+        environment={name: os.environ[name] for name in ("A3_DATA",) if name in os.environ},
+    ).run(cells)
+    sweeps.show(outcomes)
     return 1 if any(outcome.reason for outcome in outcomes) else 0
 
 
@@ -87,18 +89,31 @@ if __name__ == "__main__":
     parser = plain_parser(__doc__)
     add = parser.add_argument
     add("--toml", type=Path, metavar="FILE", help="settings; the command line comes before them")
-    add("--data_sets", nargs="+", metavar="NAME", help="each is a script do_NAME.py")
+    add(
+        "--data_sets",
+        nargs="+",
+        metavar="NAME",
+        help="each is a script do_NAME.py (default: all that offer the protocol)",
+    )
     add("--seeds", type=int, nargs="+", metavar="SEED")
     add("--protocol", metavar="NAME", help="of every script (default: each script's own)")
     add("--budgets", type=int, nargs="+", metavar="N", help="label budgets (default: the script's)")
     add("--part", choices=("val", "test"), help="default: test")
-    add("--jobs", type=int, metavar="N", help="cells at a time; they share the cores (default: 1)")
-    add("--threads", type=int, metavar="N", help="of each cell (default: its share of the cores)")
     add(
-        "--backend", choices=("loky", "dask"), help="this machine (default), or a cluster's workers"
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="cells at a time; they share the cores (default: 1)",
+    )
+    add("--threads", type=count, metavar="N", help="of a cell (default: its share of cores)")
+    add(
+        "--backend",
+        choices=("threading", "dask"),
+        help="this machine (default), or a cluster's workers",
     )
     add("--scheduler", metavar="ADDRESS", help="of dask, such as tcp://10.0.0.1:8786")
     add("--log_path", type=Path, default=Path("results/sweep"), help="default: results/sweep")
+    add("--dry_run", action="store_true", help="print the cells' command lines, run nothing")
     words = [*sys.argv[1:], "--"]
     split = words.index("--")
     parser.set_defaults(options=words[split + 1 : -1])

@@ -66,12 +66,12 @@ def main(megabytes: int, repetitions: int) -> None:
             write_day(place / "Tuesday.csv", size * 10**5, addresses=True)
         compare(small.parent)
         for _ in range(repetitions):
-            for kept in (raw / cache.FOLDER).glob("*.parquet"):
+            for kept in (raw / cache.FOLDER).glob("*.zip"):
                 kept.unlink()
             for name in lines:
                 way = "plain" if name == "plain" else "ours"
                 lines[name] += in_own_process("ids_reader", "--way", way, "--folder", folder)
-        kept = sum(p.stat().st_size for p in (raw / cache.FOLDER).glob("*.parquet")) / 10**6
+        kept = sum(p.stat().st_size for p in (raw / cache.FOLDER).glob("*.zip")) / 10**6
     slow = statistics.median(line["seconds"] for line in lines["plain"])
     rows = []
     for name, found in lines.items():

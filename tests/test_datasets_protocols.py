@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from layouts import replaced, write
 
-from libs.datasets import registry as datasets
-from libs.datasets.registry import (
+from libs.datasets import (
     census,
     covtype,
     darknet,
@@ -19,6 +18,7 @@ from libs.datasets.registry import (
     nslkdd,
     url,
 )
+from libs.datasets import registry as datasets
 from libs.utils.errors import UserError
 
 
@@ -86,12 +86,12 @@ COVTYPE = layouts.covtype_lines(2)
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (replaced(COVTYPE, 5, 3, ""), r"row 5, column 'Horizontal_Distance_To_Hydrology': .*''"),
-        (replaced(COVTYPE, 5, 0, "high"), r"row 5, column 'Elevation': .*found 'high'"),
-        (replaced(COVTYPE, 5, 0, "inf"), r"row 5, column 'Elevation': .*found 'inf'"),
-        (replaced(COVTYPE, 5, 54, "8"), r"row 5, column 'Cover_Type': unknown label '8'"),
-        (COVTYPE[1:], r"row 1: expected a header with the 55 published columns"),
-        ([*COVTYPE[:3], "1,2"], r"row 4: expected 55 columns, found 2"),
+        (replaced(COVTYPE, 5, 3, ""), r"line 5, column 'Horizontal_Distance_To_Hydrology': .*''"),
+        (replaced(COVTYPE, 5, 0, "high"), r"line 5, column 'Elevation': .*found 'high'"),
+        (replaced(COVTYPE, 5, 0, "inf"), r"line 5, column 'Elevation': .*found 'inf'"),
+        (replaced(COVTYPE, 5, 54, "8"), r"line 5, column 'Cover_Type': unknown label '8'"),
+        (COVTYPE[1:], r"line 1: expected a header with the 55 published columns"),
+        ([*COVTYPE[:3], "1,2"], r"line 4: expected 55 columns, found 2"),
         (COVTYPE[:1], r"holds no rows"),
     ],
 )
@@ -137,10 +137,10 @@ def test_darknet_errors_name_the_place(tmp_path):
     lines = layouts.darknet_lines(2)
     label = lines[0].split(",").index("Label")
     write(tmp_path / darknet.FILE, replaced(lines, 4, label, "I2P"))
-    with pytest.raises(UserError, match=r"Darknet\.CSV, row 4, column 'Label': .*'I2P'"):
+    with pytest.raises(UserError, match=r"Darknet\.CSV, line 4, column 'Label': .*'I2P'"):
         datasets.load("darknet", tmp_path)
     write(tmp_path / darknet.FILE, replaced(lines, 4, 5, "tcp"))
-    with pytest.raises(UserError, match=r"Darknet\.CSV, row 4, column 'Protocol': .*'tcp'"):
+    with pytest.raises(UserError, match=r"Darknet\.CSV, line 4, column 'Protocol': .*'tcp'"):
         datasets.load("darknet", tmp_path)
 
 
@@ -177,11 +177,11 @@ def test_doh_keeps_the_week_if_asked(doh_folder, name):
 def test_doh_errors_name_the_place(doh_folder):
     lines = layouts.doh_lines("Benign", 8)
     path = write(doh_folder / doh.FILES[0], replaced(lines, 4, 4, "last Tuesday"))
-    with pytest.raises(UserError, match=r"row 4, column 'TimeStamp': .*'last Tuesday'") as error:
+    with pytest.raises(UserError, match=r"line 4, column 'TimeStamp': .*'last Tuesday'") as error:
         datasets.load("doh", doh_folder)
     assert str(path) in str(error.value)
     write(path, replaced(lines, 4, -1, "DoH"))
-    with pytest.raises(UserError, match=r"row 4, column 'Label': unknown label 'DoH'"):
+    with pytest.raises(UserError, match=r"line 4, column 'Label': unknown label 'DoH'"):
         datasets.load("doh", doh_folder)
 
 
@@ -203,14 +203,14 @@ def test_url_layout(tmp_path, caplog):
 def test_url_errors_name_the_place(tmp_path):
     lines = layouts.url_lines(2)
     path = write(tmp_path / url.FILE, replaced(lines, 3, 79, "good"))
-    with pytest.raises(UserError, match=r"All\.csv, row 3, column 'URL_Type_.*'good'"):
+    with pytest.raises(UserError, match=r"All\.csv, line 3, column 'URL_Type_.*'good'"):
         datasets.load("url", tmp_path)
     write(path, replaced(lines, 3, url.NUMBERS.index("ldl_domain"), "NaN"))
     assert "ldl_domain" not in datasets.load("url", tmp_path).features
-    with pytest.raises(UserError, match=r"row 3, column 'ldl_domain'"):
+    with pytest.raises(UserError, match=r"line 3, column 'ldl_domain'"):
         datasets.load("url", tmp_path, normal_by="ldl_domain")
     write(path, [lines[0], ",".join(["NaN"] * 79 + ["spam"])])
-    with pytest.raises(UserError, match=r"row 2, column 'Querylength': expected a finite"):
+    with pytest.raises(UserError, match=r"line 2, column 'Querylength': expected a finite"):
         datasets.load("url", tmp_path)
 
 
@@ -288,11 +288,11 @@ PEOPLE = layouts.census_lines(6)
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (replaced(PEOPLE, 3, 0, " old"), r"row 3, column 'age': .*found 'old'"),
-        (replaced(PEOPLE, 3, 12, " Other"), r"row 3, column 'sex': unknown label 'Other'"),
-        (replaced(PEOPLE, 3, 41, " 1"), r"row 3, column 'income': unknown label '1'"),
-        (replaced(PEOPLE, 3, 4, " "), r"row 3, column 'education': expected text, found ''"),
-        ([*PEOPLE[:3], "1, 2"], r"row 4: expected 42 columns, found 2"),
+        (replaced(PEOPLE, 3, 0, " old"), r"line 3, column 'age': .*found 'old'"),
+        (replaced(PEOPLE, 3, 12, " Other"), r"line 3, column 'sex': unknown label 'Other'"),
+        (replaced(PEOPLE, 3, 41, " 1"), r"line 3, column 'income': unknown label '1'"),
+        (replaced(PEOPLE, 3, 4, " "), r"line 3, column 'education': expected text, found ''"),
+        ([*PEOPLE[:3], "1, 2"], r"line 4: expected 42 columns, found 2"),
     ],
 )
 def test_census_errors_name_the_place(tmp_path, lines, message):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from libs.datasets import creditcard, ids, ids2017
 from libs.datasets import registry as datasets
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import blocks, cache
+from libs.datasets.readers import blocks, cache, delimited
 from libs.datasets.splits import rows
 from libs.utils.errors import UserError
 
@@ -72,25 +73,25 @@ def test_real_creditcard_is_a_sample(raw_data):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (replaced(CARD, 5, 2, "nan"), r"row 5, column 'V2': expected a finite .*found 'nan'"),
-        (replaced(CARD, 5, 2, "Infinity"), r"row 5, column 'V2': .*found 'Infinity'"),
-        (replaced(CARD, 5, 2, "lots"), r"row 5, column 'V2': .*found 'lots'"),
-        (replaced(CARD, 5, 2, ""), r"row 5, column 'V2': .*found ''"),
-        (replaced(CARD, 5, 2, "1e39"), r"row 5, column 'V2': .*found '1e39'"),
-        (replaced(CARD, 5, 30, '"2"'), r"row 5, column 'Class': unknown label '2'"),
-        (replaced(CARD, 5, 30, ""), r"row 5, column 'Class': unknown label ''"),
-        (replaced(CARD, 5, 30, '"0",1'), r"row 5: expected 31 columns, found 32"),
-        ([*CARD[:4], "1,2,3"], r"row 5: expected 31 columns, found 3"),
-        (replaced(CARD, 1, 2, '"W2"'), r"row 1: .*missing: V2; unknown: W2"),
-        (replaced(CARD, 1, 2, '"V1"'), r"row 1: .*missing: V2; unknown: V1\.1"),
-        ([line + ",1" for line in CARD], r"row 1: .*unknown: 1\b"),
-        (CARD[1:], r"row 1: expected a header"),
+        (replaced(CARD, 5, 2, "nan"), r"line 5, column 'V2': expected a finite .*found 'nan'"),
+        (replaced(CARD, 5, 2, "Infinity"), r"line 5, column 'V2': .*found 'Infinity'"),
+        (replaced(CARD, 5, 2, "lots"), r"line 5, column 'V2': .*found 'lots'"),
+        (replaced(CARD, 5, 2, ""), r"line 5, column 'V2': .*found ''"),
+        (replaced(CARD, 5, 2, "1e39"), r"line 5, column 'V2': .*found '1e39'"),
+        (replaced(CARD, 5, 30, '"2"'), r"line 5, column 'Class': unknown label '2'"),
+        (replaced(CARD, 5, 30, ""), r"line 5, column 'Class': expected text, found ''"),
+        (replaced(CARD, 5, 30, '"0",1'), r"line 5: expected 31 columns, found 32"),
+        ([*CARD[:4], "1,2,3"], r"line 5: expected 31 columns, found 3"),
+        (replaced(CARD, 1, 2, '"W2"'), r"line 1: .*missing: V2; unknown: W2"),
+        (replaced(CARD, 1, 2, '"V1"'), r"line 1: .*missing: V2; unknown: V1\.1"),
+        ([line + ",1" for line in CARD], r"line 1: .*unknown: 1\b"),
+        (CARD[1:], r"line 1: expected a header"),
         (CARD[:1], r"holds no rows"),
-        ([""], r"row 1: expected a header"),
+        ([""], r"line 1: expected a header"),
     ],
 )
 def test_creditcard_errors_name_the_place(tmp_path, monkeypatch, lines, message, size):
-    monkeypatch.setattr(blocks, "BYTES", size)
+    monkeypatch.setattr(delimited, "PIECE", size)
     path = write(tmp_path / creditcard.FILE, lines)
     with pytest.raises(UserError, match=message) as error:
         datasets.load("creditcard", tmp_path)
@@ -135,7 +136,7 @@ DAY = [IDS_HEADER, *map(flow, LABELS)]
 
 def test_ids_layout_with_every_quirk(tmp_path, monkeypatch, caplog):
     """Repeated headers, NaN, Infinity, empty cells, one day with addresses, gzip, CRLF."""
-    monkeypatch.setattr(blocks, "BYTES", 1000)
+    monkeypatch.setattr(delimited, "PIECE", 1000)
     caplog.set_level(logging.INFO, "a3")
     quirks = [IDS_HEADER, flow("Benign", "17", 53), IDS_HEADER, IDS_HEADER, flow("Bot", "0")]
     for value in ("Infinity", "NaN", "-Infinity", ""):
@@ -176,29 +177,29 @@ def test_ids_published_rows_include_dropped_ones(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (replaced(DAY, 6, FLOW_BYTES, "fast"), r"row 6, column 'Flow Byts/s': .*found 'fast'"),
-        (replaced(DAY, 6, 1, "41"), r"row 6, column 'Protocol': expected one of 3 .*found '41'"),
-        (replaced(DAY, 6, 79, "Smurf"), r"row 6, column 'Label': unknown label 'Smurf'"),
+        (replaced(DAY, 6, FLOW_BYTES, "fast"), r"line 6, column 'Flow Byts/s': .*found 'fast'"),
+        (replaced(DAY, 6, 1, "41"), r"line 6, column 'Protocol': expected one of 3 .*found '41'"),
+        (replaced(DAY, 6, 79, "Smurf"), r"line 6, column 'Label': unknown label 'Smurf'"),
         (
             replaced([*DAY[:3], IDS_HEADER, *DAY[3:]], 7, 79, "Smurf"),
-            r"row 7, column 'Label': unknown label 'Smurf'",
+            r"line 7, column 'Label': unknown label 'Smurf'",
         ),
-        (replaced(replaced(DAY, 6, 79, "Smurf"), 6, FLOW_BYTES, "NaN"), r"row 6, .*'Smurf'"),
+        (replaced(replaced(DAY, 6, 79, "Smurf"), 6, FLOW_BYTES, "NaN"), r"line 6, .*'Smurf'"),
         (
             replaced(replaced(DAY, 7, 5, "much"), 6, FLOW_BYTES, "NaN"),
-            r"row 7, column 'Tot Bwd Pkts': .*found 'much'",
+            r"line 7, column 'Tot Bwd Pkts': .*found 'much'",
         ),
-        ([*DAY[:5], "80,6,14/02"], r"row 6: expected 80 columns, found 3"),
-        ([*DAY[:5], DAY[5] + ",1", DAY[6][2:], *DAY[7:]], r"row 6: expected 80 .*found 81"),
-        ([*DAY[:5], DAY[5][3:], DAY[6] + ",1", *DAY[7:]], r"row 6: expected 80 .*found 79"),
-        ([*DAY[:5], f"1,2,{IDS_HEADER}", *DAY[6:]], r"row 6: expected 80 columns, found 82"),
-        ([*DAY[:5], f"{IDS_HEADER},1", *DAY[6:]], r"row 6: expected 80 columns, found 81"),
-        (replaced(DAY, 1, 5, "Packets"), r"row 1: .*missing: Tot Bwd Pkts; unknown: Packets"),
+        ([*DAY[:5], "80,6,14/02"], r"line 6: expected 80 columns, found 3"),
+        ([*DAY[:5], DAY[5] + ",1", DAY[6][2:], *DAY[7:]], r"line 6: expected 80 .*found 81"),
+        ([*DAY[:5], DAY[5][3:], DAY[6] + ",1", *DAY[7:]], r"line 6: expected 80 .*found 79"),
+        ([*DAY[:5], f"1,2,{IDS_HEADER}", *DAY[6:]], r"line 6: expected 80 columns, found 82"),
+        ([*DAY[:5], f"{IDS_HEADER},1", *DAY[6:]], r"line 6: expected 80 columns, found 81"),
+        (replaced(DAY, 1, 5, "Packets"), r"line 1: .*missing: Tot Bwd Pkts; unknown: Packets"),
         ([IDS_HEADER, IDS_HEADER], r"holds no rows"),
     ],
 )
 def test_ids_errors_name_the_place(tmp_path, monkeypatch, lines, message, size):
-    monkeypatch.setattr(blocks, "BYTES", size)
+    monkeypatch.setattr(delimited, "PIECE", size)
     path = write(tmp_path / "IDS/day.csv", lines)
     with pytest.raises(UserError, match=message) as error:
         datasets.load("ids", tmp_path)
@@ -208,7 +209,7 @@ def test_ids_errors_name_the_place(tmp_path, monkeypatch, lines, message, size):
 @pytest.fixture
 def days(tmp_path, monkeypatch) -> Path:
     """A folder of two days in several blocks; caches elsewhere lie in its folder ``home``."""
-    monkeypatch.setattr(blocks, "BYTES", 2000)
+    monkeypatch.setattr(delimited, "PIECE", 2000)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     write(tmp_path / "IDS/one.csv", [*DAY, IDS_HEADER, *DAY[1:]])
     write(tmp_path / "IDS/two.csv.gz", replaced(DAY, 2, FLOW_BYTES, "NaN"))
@@ -234,8 +235,8 @@ def unread(monkeypatch):
 def test_ids_second_start_reads_the_cache(days, unread, caplog):
     caplog.set_level(logging.INFO, "a3")
     first = datasets.load("ids", days)
-    kept = sorted(p.name for p in (days / "IDS" / cache.FOLDER).glob("*.parquet"))
-    assert kept == ["one.csv.parquet", "two.csv.gz.parquet"]
+    kept = sorted(p.name for p in (days / "IDS" / cache.FOLDER).glob("*.zip"))
+    assert kept == ["one.csv.zip", "two.csv.gz.zip"]
     caplog.clear()
     unread()
     assert same(datasets.load("ids", days), first)
@@ -250,7 +251,7 @@ def test_ids_cache_follows_the_raw_file(days):
     assert second.x[0, 0] == 4444
     assert first.fingerprint != second.fingerprint
     write(days / "IDS/one.csv", replaced(DAY, 2, 79, "Smurf"))
-    with pytest.raises(UserError, match=r"row 2, column 'Label': unknown label 'Smurf'"):
+    with pytest.raises(UserError, match=r"line 2, column 'Label': unknown label 'Smurf'"):
         datasets.load("ids", days)
 
 
@@ -258,7 +259,7 @@ def test_ids_cache_follows_the_raw_file(days):
 def test_ids_damaged_cache_is_made_again(days, unread, place):
     """One byte is changed: in the head, in blocks, in the foot; or half of the file is gone."""
     first = datasets.load("ids", days)
-    path = days / "IDS" / cache.FOLDER / "one.csv.parquet"
+    path = days / "IDS" / cache.FOLDER / "one.csv.zip"
     content = bytearray(path.read_bytes())
     if place is None:
         content = content[: len(content) // 2]
@@ -282,7 +283,7 @@ def test_ids_without_a_place_beside_the_raw_files(days, caplog, home):
     assert same(datasets.load("ids", days), expected)
     assert same(datasets.load("ids", days), expected)
     assert "no cache in" in caplog.text
-    assert len(list(days.glob("home/a3/*/*.parquet"))) == (2 if home else 0)
+    assert len(list(days.glob("home/a3/*/*.zip"))) == (2 if home else 0)
 
 
 def test_ids_larger_than_memory_is_a_mapped_file(days, monkeypatch):
@@ -291,7 +292,7 @@ def test_ids_larger_than_memory_is_a_mapped_file(days, monkeypatch):
     mapped = datasets.load("ids", days)
     assert isinstance(mapped.x, np.memmap)
     assert same(mapped, expected)
-    assert {p.suffix for p in days.rglob("*") if p.is_file()} == {".csv", ".gz", ".parquet", ""}
+    assert {p.suffix for p in days.rglob("*") if p.is_file()} == {".csv", ".gz", ".zip", ""}
 
 
 def flows2017(**changes) -> pd.DataFrame:
@@ -311,7 +312,12 @@ def flows2017(**changes) -> pd.DataFrame:
 def write2017(folder: Path, frame: pd.DataFrame) -> Path:
     path = folder / ids2017.FILE
     path.parent.mkdir(exist_ok=True)
-    frame.to_parquet(path, index=False)
+    kinds = {"i": pl.Int64, "f": pl.Float64}
+    columns = [
+        pl.Series(name, column.to_list(), kinds.get(column.to_numpy().dtype.kind, pl.String))
+        for name, column in frame.items()
+    ]
+    pl.DataFrame(columns).write_parquet(path)
     return path
 
 

@@ -106,7 +106,7 @@ def test_strange_names_are_clear_errors(tmp_path):
     with pytest.raises(UserError, match="--download"):
         datasets.load("kdd99", tmp_path)
     write_kdd99(tmp_path, test=[line("normal"), line("wurm")])
-    with pytest.raises(UserError, match=r"row 2, column 'label': unknown label 'wurm\.'"):
+    with pytest.raises(UserError, match=r"line 2, column 'label': unknown label 'wurm\.'"):
         datasets.load("kdd99", tmp_path)
 
 

@@ -1,11 +1,13 @@
-"""The command lines that A3's original README prints, as printed, on tiny data."""
+"""The command lines that the original READMEs print: as printed, on tiny data, or parsed."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+from documents import check_accepted, python_calls
 from test_image_scripts import write_images
 from test_scripts import ROOT
 
@@ -19,6 +21,27 @@ python ./evaluate_models.py 2409 --folder_suffix _2409
 python ./evaluate_models.py 2409 --folder_suffix _2409 --use_vae 1
 python ./evaluate_results.py --subfolder all_results
 """
+"""A3's, which run."""
+OTHERS = """
+conda env create python=3.7 --name A3 --file ./requirements.yml
+virtualenv -p python3 A3
+source A3/bin/activate
+pip install -r requirements.txt
+docker build -t r2ad2 ./docker/
+docker run --gpus 1 -it --rm -v ~/path/to/r2ad2/:/app/ -v ~/.keras:/root/.keras r2ad2
+python3 ./do_mnist.py 123 val
+python3 evaluate_results.py 110 210 310 410 510 --p_pollution 0.0 --n_anomalies 100 \
+--p_name wilcoxon --show_stddev 1
+docker build -t argue ./docker/
+docker run --gpus 1 -it --rm -v ~/path/to/argue/:/app/ -v ~/.keras:/root/.keras argue
+python ./do_mnist.py 123 val
+python3 evaluate_results.py 110 210 310 410 510 610 710
+python3 train.py
+python3 app/backend/app.py
+"""
+"""What else the four READMEs print."""
+TABLE = (ROOT / "docs/printed-commands.md").read_text()
+ROWS = re.findall(r"^\| (`.*) \| (.*) \|$", TABLE, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +60,7 @@ def house(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_printed_command(house):
     """All end well; the last one tells mean, standard deviation and count of every run."""
     environment = {k: v for k, v in os.environ.items() if k != "A3_DATA"}
@@ -62,3 +86,27 @@ def test_a_wrong_suffix_is_named(house):
     done = subprocess.run(words, cwd=house, capture_output=True, text=True)
     assert done.returncode == 2
     assert "expected _2409" in done.stderr
+
+
+def test_the_table_has_every_printed_command():
+    """And every script that deepad names."""
+    printed = " ".join(old for old, _ in ROWS)
+    names = "train.py kdd_data_gen.py app/backend/app.py cml/cml_build.py cml/cml_servemodel.py"
+    for command in [*COMMANDS.strip().splitlines(), *OTHERS.strip().splitlines()]:
+        assert f"`{command}`" in printed, command
+    assert all(name in printed for name in (*names.split(), "cml/install_deps.py"))
+
+
+@pytest.mark.parametrize(("old", "new"), ROWS)
+def test_what_the_table_says_parses(old, new, monkeypatch):
+    """The printed command, or what takes its place."""
+    for code in re.findall("`([^`]+)`", old if new.startswith("as printed") else new):
+        for words in python_calls(code):
+            check_accepted(words, monkeypatch)
+
+
+def test_the_image_is_built_and_started_as_printed():
+    """Its context is docker/, so it copies nothing; the sources lie in /app; it starts a shell."""
+    lines = (ROOT / "docker/Dockerfile").read_text().splitlines()
+    assert not any(line.startswith(("COPY", "ADD", "ENTRYPOINT")) for line in lines)
+    assert {"WORKDIR /app", 'CMD ["bash"]'} <= set(lines)

@@ -132,10 +132,10 @@ def test_data_handling_imports_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-def test_the_readmes_python_runs(tmp_path, monkeypatch, train_rows):
-    """The code of the README, as printed, on toy rows."""
+def test_the_python_of_the_docs_runs(tmp_path, monkeypatch, train_rows):
+    """The code of docs/python.md, as printed, on toy rows."""
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
     x, y = train_rows
     names = {"x": x, "y": y, "x_new": x[:7], "x_val": x[:200]}
     exec(code, names)

@@ -71,7 +71,10 @@ def expected(house: Path, model: str) -> np.ndarray:
 def test_scores_and_flags(house, tmp_path, small_blocks):
     scorer = Scorer(house / "DevNet", 0.1)
     out = tmp_path / "scores.csv"
-    assert score_files(scorer, [str(house / "t.csv"), str(house / "t.parquet")], str(out)) == 2 * N
+    assert (
+        score_files(scorer, [str(house / "t.csv"), str(house / "t.parquet")], str(out))["rows"]
+        == 2 * N
+    )
     assert not list(tmp_path.glob("scores.csv.*"))
     table = pd.read_csv(out)
     scores = expected(house, "DevNet")
@@ -90,8 +93,9 @@ def test_parquet_out(house, tmp_path, small_blocks):
     files = [str(house / "t.parquet")]
     for name in ("s.csv", "s.parquet"):
         score_files(Scorer(house / "MeanDistance", 0.1), files, str(tmp_path / name))
-    one, two = pd.read_csv(tmp_path / "s.csv"), pd.read_parquet(tmp_path / "s.parquet")
-    assert list(one) == list(two) == ["row", "score", "anomaly"]
+    one = pd.read_csv(tmp_path / "s.csv")
+    two = pl.read_parquet(tmp_path / "s.parquet")
+    assert list(one) == two.columns == ["file", "row", "line", "score", "anomaly"]
     np.testing.assert_array_equal(one["score"].to_numpy(np.float32), two["score"])
 
 
@@ -181,7 +185,7 @@ def test_from_standard_input_to_standard_output(house):
 @pytest.mark.parametrize(
     ("script", "content", "message"),
     [
-        ("do_csv.py", "a,b\n1,2\n1\n", "row 2: expected 2 columns"),
+        ("do_csv.py", "a,b\n1,2\n1\n", "line 3: expected 2 columns"),
         ("score.py", "a\n1\n", "missing"),
     ],
 )
@@ -295,7 +299,7 @@ def test_any_table_ends_in_a_message_or_a_right_result(data, missing):
         event("trained")
         (model,) = (folder / "models").glob("*/*/*/*/MeanDistance")
         scorer = Scorer(model)
-        rows = score_files(scorer, [str(path)], str(folder / "s.csv"))
+        rows = score_files(scorer, [str(path)], str(folder / "s.csv"))["rows"]
         assert pd.read_csv(folder / "s.csv")["score"].notna().all()
         if train[2][0] in ("none", "bom", "gzip") and train[2][1] == "utf-8":
             assert rows == len(next(iter(train[1].values())))

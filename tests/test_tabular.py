@@ -7,10 +7,9 @@ import sys
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from libs.datasets.readers import delimited
 from libs.datasets.splits.rows import cut
 from libs.datasets.tabular import learning, reading
 from libs.datasets.tabular.encoder import Encoder
@@ -33,7 +32,7 @@ def write(path, content):
 
 
 def learned(content: str, path, missing: str = "refuse") -> Schema:
-    learner = Learner(content.count("\n"), missing=missing)
+    learner = Learner(content.count("\n"), missing)
     for block in read(write(path, content)):
         learner.add(block)
     return learner.schema()
@@ -79,7 +78,7 @@ def test_cells_become_numbers(tmp_path):
 def test_missing_values(tmp_path):
     rows = [["1", "a", "1"], ["2", "b", ""], ["", "b", "3"], ["10", "", "NA"], ["0", "a", "0"]]
     path = tmp_path / "t.csv"
-    with pytest.raises(UserError, match=r"t.csv, row 3, column 'x': a value is missing.* 1 train"):
+    with pytest.raises(UserError, match=r"t.csv, line 4, column 'x': a value is missing.* 1 train"):
         learned(text(rows), path)
     schema = learned(text(rows), path, "median")
     assert [c.fill for c in schema.columns] == [1.5, "a", 1.0]
@@ -88,7 +87,7 @@ def test_missing_values(tmp_path):
         np.float32([[1, 1, 0, 1], [2, 0, 1, 1], [1.5, 0, 1, 3], [10, 1, 0, 1], [0, 1, 0, 0]]),
     )
     strict = learned(text(ROWS), tmp_path / "full.csv")
-    with pytest.raises(UserError, match=r"row 3, column 'x': a value is missing \(1 in rows 1 to"):
+    with pytest.raises(UserError, match=r"line 4, column 'x': a value is missing \(1 in rows 1 to"):
         encoded(strict, path)
 
 
@@ -107,18 +106,18 @@ def test_medians_of_a_sample(tmp_path, monkeypatch):
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("x,t,u\n", "holds no rows"),
-        (text([*ROWS, ["1", "a"]]), "row 21: expected 3 columns as in the header, found 2"),
-        (text([*ROWS, ["1", "a", "2", ""]]), "row 21: expected 3 columns .* found 4"),
-        (text([*ROWS, ["1e39", "a", "2"]]), "row 21, column 'x': expected a number of at most"),
-        (text([*ROWS, ["inf", "a", "2"]]), "row 21, column 'x': expected a number of at most"),
-        (text([*ROWS, ["1", "a", "two"]]), "row 21, column 'u': expected a number, found 'two'"),
+        (text([*ROWS, ["1", "a"]]), "line 22: expected 3 columns, found 2"),
+        (text([*ROWS, ["1", "a", "2", ""]]), "line 22: expected 3 columns, found 4"),
+        (text([*ROWS, ["1e39", "a", "2"]]), "line 22, column 'x': expected a number of at most"),
+        (text([*ROWS, ["inf", "a", "2"]]), "line 22, column 'x': expected a number of at most"),
+        (text([*ROWS, ["1", "a", "two"]]), "line 22, column 'u': expected a number, found 'two'"),
         (text(ROWS, "x,t,x"), "'x' stands twice"),
         (text(ROWS, "x,,u"), "column 2 has no name"),
         (text(ROWS, "1.5,a,3"), "expected a header"),
         (text(ROWS).encode("utf-16"), "UTF-16"),
         (text(ROWS, "x,ü,u").encode("latin-1"), "expected CSV in UTF-8"),
-        (text([*ROWS, ["1", "ü", "2"]]).encode("latin-1"), "row 21 is not in UTF-8"),
-        (text(ROWS).replace(",", ";").replace(".", ","), "decimal commas"),
+        (text([*ROWS, ["1", "ü", "2"]]).encode("latin-1"), "line 22 is not in UTF-8"),
+        (text(ROWS).replace(",", ";").replace(".", ","), "--decimal ,"),
         (gzip.compress(text(ROWS).encode(), mtime=0)[:-12], "truncated or damaged"),
         (b"PAR1" + b"\0" * 50, "cannot be read"),
         ("x\n" + "1\n" * 9, "no column is left"),
@@ -157,7 +156,7 @@ CELLS = ["a", "a,b", 'say "hi"', "two\nlines", " blanks ", "ü", "a;b", "it's", 
 @pytest.mark.parametrize("piece", [7, 64, 10_000])
 def test_any_piece_of_a_file_gives_the_same_rows(tmp_path, monkeypatch, separator, piece):
     """Quoted separators, marks and line breaks; blank lines, both line ends, a byte-order mark."""
-    monkeypatch.setattr(reading, "PIECE", piece)
+    monkeypatch.setattr(delimited, "PIECE", piece)
     monkeypatch.setattr(reading, "MOST_ROWS", 8)
     rows = [[str(i), CELLS[i % len(CELLS)]] for i in range(50)]
     sink = io.StringIO()
@@ -175,8 +174,8 @@ def test_any_piece_of_a_file_gives_the_same_rows(tmp_path, monkeypatch, separato
 
 
 def test_a_quotation_mark_that_is_never_closed(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "PIECE", 100)
-    monkeypatch.setattr(reading, "LONGEST", 1000)
+    monkeypatch.setattr(delimited, "PIECE", 100)
+    monkeypatch.setattr(delimited, "LONGEST", 1000)
     path = write(tmp_path / "t.csv", text(ROWS) + '1,"a,2\n' + text(ROWS) * 9)
     with pytest.raises(UserError, match="line 22: a quotation mark is never closed"):
         list(read(path))
@@ -187,7 +186,7 @@ def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
     (block,) = read("-")
     assert block.frame.rows() == [tuple(row) for row in ROWS]
-    assert block.place("x", 1) == "standard input, row 2, column 'x'"
+    assert block.place("x", 1) == "standard input, line 3, column 'x'"
 
 
 def test_parquet_and_csv_are_the_same_table(tmp_path):
@@ -213,8 +212,8 @@ def test_parquet_and_csv_are_the_same_table(tmp_path):
 
 
 def test_parquet_with_nested_columns(tmp_path):
-    pq.write_table(pa.table({"x": [1.0], "list": [[1, 2]]}), tmp_path / "t.parquet")
-    with pytest.raises(UserError, match=r"'list' holds list<"):
+    pl.DataFrame({"x": [1.0], "list": [[1, 2]]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"'list' holds List"):
         list(read(tmp_path / "t.parquet"))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import files
+from libs.datasets.readers import blocks, files
 from libs.utils import storage
 
 log = logging.getLogger("a3")
@@ -29,8 +29,9 @@ citizenship, own business or self employed, fill inc questionnaire for veteran's
 veterans benefits, weeks worked in year, year, income
 """
 _COLUMNS = [" ".join(name.split()) for name in COLUMNS.split(",")]
+_WEIGHT = "instance weight"
 NUMBERS = [_COLUMNS[i] for i in (0, 5, 16, 17, 18, 30, 39)]
-TEXT = [c for c in _COLUMNS if c not in (*NUMBERS, "instance weight", "income")]
+TEXT = [c for c in _COLUMNS if c not in (*NUMBERS, _WEIGHT, "income")]
 INCOME = {"- 50000.": "", "50000+.": "Anomalous"}
 SEX = {"Male": "Male", "Female": "Female"}
 
@@ -49,7 +50,7 @@ def load(data_path: str | Path | None = None) -> DataSet:
         Anomalous.
     """
     paths = [files.find_file(data_path, name, SOURCE) for name in FILES]
-    train, test = (files.read_table(path, _COLUMNS, text={*TEXT, "income"}) for path in paths)
+    train, test = (_read(path) for path in paths)
     values = {column: sorted(train[column].unique()) for column in TEXT}
     new = ~np.logical_and.reduce([test[c].isin(known) for c, known in values.items()])
     if new.any():
@@ -64,6 +65,10 @@ def load(data_path: str | Path | None = None) -> DataSet:
         features=(*NUMBERS, *(f"{c}={value}" for c in TEXT for value in values[c])),
         fingerprint="".join(storage.sha256(path)[:32] for path in paths),
     )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return blocks.read_table(path, [*NUMBERS, _WEIGHT], [*TEXT, "income"], columns=_COLUMNS)
 
 
 def _encoded(frame: pd.DataFrame, values: dict[str, list[str]]) -> np.ndarray:

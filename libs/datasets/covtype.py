@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import files, headed
+from libs.datasets.readers import blocks, files
 from libs.utils import storage
 
 SOURCE = (
@@ -39,7 +39,7 @@ def load(data_path: str | Path | None = None) -> DataSet:
         x (581012, 54) float32; classes "1" to "7".
     """
     path = files.find_file(data_path, FILE, SOURCE)
-    frame = headed.read_headed(path, FEATURES, ["Cover_Type"], unused=["Id"])
+    frame = blocks.read_table(path, FEATURES, ["Cover_Type"], unused=["Id"])
     return DataSet(
         name="covtype" if len(frame) == PUBLISHED_ROWS else "covtype-sample",
         x=frame[FEATURES].to_numpy(np.float32),

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from libs.datasets.dataset import DataSet
 from libs.datasets.readers import blocks, files
@@ -28,7 +27,7 @@ def load(data_path: str | Path | None = None) -> DataSet:
         x (284807, 29) float32; classes "0" (genuine) and "1" (fraud).
     """
     path = files.find_file(data_path, FILE, SOURCE)
-    frame = pd.concat(blocks.read_blocks(path, FEATURES, ["Class"], unused=["Time"]))
+    frame = blocks.read_table(path, FEATURES, ["Class"], unused=["Time"])
     return DataSet(
         name="creditcard" if len(frame) == PUBLISHED_ROWS else "creditcard-sample",
         x=frame[FEATURES].to_numpy(np.float32),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import files, headed
+from libs.datasets.readers import blocks, files, flows
 from libs.utils import storage
 
 SOURCE = "https://www.unb.ca/cic/datasets/darknet2020.html"
@@ -52,9 +52,9 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
         x (n, 79) float32; classes Non-Tor, NonVPN, Tor, VPN.
     """
     path = files.find_file(data_path, FILE, SOURCE)
-    raw = headed.read_headed(path, FEATURES, ["Label"], UNUSED, gaps=True)
+    raw = blocks.read_table(path, FEATURES, ["Label"], UNUSED, gaps=True)
     files.mapped(raw, "Label", CLASSES, path)  # labels of dropped rows count as well
-    frame = headed.complete(raw, path)
+    frame = flows.complete(raw, path)
     classes = files.mapped(frame, "Label", CLASSES, path)
     if normal_by:
         own = frame[normal_by].to_numpy().astype(int).astype(str)

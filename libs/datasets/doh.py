@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import files, headed
+from libs.datasets.readers import blocks, files, flows
 from libs.utils import storage
 from libs.utils.errors import UserError
 
@@ -69,14 +69,14 @@ def load(
 
 def _read(path: Path) -> tuple[pd.DataFrame, int]:
     """Complete rows of one file with their ISO ``week``, and how many rows it holds."""
-    raw = headed.read_headed(path, FEATURES, ["TimeStamp", "Label"], UNUSED, gaps=True)
+    raw = blocks.read_table(path, FEATURES, ["TimeStamp", "Label"], UNUSED, gaps=True)
     files.mapped(raw, "Label", CLASSES, path)
     time = pd.to_datetime(raw["TimeStamp"], errors="coerce", format="ISO8601")
     bad = raw.index[time.isna()]
     if len(bad):
         raise UserError(
-            f"{path}, row {bad[0]}, column 'TimeStamp': expected a time such as 2020-01-14 "
+            f"{path}, line {bad[0]}, column 'TimeStamp': expected a time such as 2020-01-14 "
             f"15:49:11, found {raw['TimeStamp'].loc[bad[0]]!r}. Get the file again."
         )
-    frame = headed.complete(raw, path)
+    frame = flows.complete(raw, path)
     return frame.assign(week=time.dt.isocalendar().week.astype(int)), len(raw)

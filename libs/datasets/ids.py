@@ -12,6 +12,7 @@ import numpy as np
 from libs.datasets import ids2017
 from libs.datasets.dataset import DataSet
 from libs.datasets.readers import blocks, cache, files, flows
+from libs.datasets.readers.delimited import PIECE, ahead
 from libs.datasets.splits.rows import collected
 from libs.utils.errors import UserError
 
@@ -64,7 +65,7 @@ LAYOUT = flows.Layout(
 """The last four unused columns are in the file of one day only."""
 
 
-_RECIPE = hashlib.sha256(f"1 {blocks.BYTES} {LAYOUT}".encode()).hexdigest()
+_RECIPE = hashlib.sha256(f"2 {PIECE} {LAYOUT}".encode()).hexdigest()
 """What a cache depends on beside the file; count up the first number when the cleaning changes."""
 
 
@@ -83,8 +84,9 @@ def load(
     `libs.datasets.ids2017`. Rows with NaN or Infinity and repeated headers are dropped. Numbers
     that cannot be, such as negative durations, are kept as published.
 
-    The first start leaves Parquet files, which later ones read; see `libs.datasets.readers.cache`.
-    Rows that take more than `libs.datasets.splits.rows.HELD_BYTES` are a memory-mapped file.
+    The first start leaves the rows in archives, which later ones read; see
+    `libs.datasets.readers.cache`. Rows that take more than `libs.datasets.splits.rows.HELD_BYTES`
+    are a memory-mapped file.
 
     With normal_by="day" (ARGUE's experts) benign flows are of the class of their file's date, such
     as 2018-02-14. In the variant "day" the place of that date among all files' is an input as well:
@@ -106,13 +108,12 @@ def load(
             f"{ids2017.SOURCE}, put them there, or name their folder with --data_path or the "
             "environment variable A3_DATA."
         )
-    days = [cache.kept(path, LAYOUT.features, _RECIPE, partial(_blocks, path)) for path in paths]
+    days = [cache.kept(path, _RECIPE, partial(_blocks, path)) for path in paths]
     for path, day in zip(paths, days, strict=True):
         flows.log_dropped(path, day.rows, day.about["read"])
     dates = [_date(path) for path in paths] if variant or normal_by else []
     blocks_of = [
-        _dated(blocks.ahead(day.blocks()), dates, i, variant, normal_by)
-        for i, day in enumerate(days)
+        _dated(ahead(day.blocks()), dates, i, variant, normal_by) for i, day in enumerate(days)
     ]
     rows = sum(day.rows for day in days)
     features = (*LAYOUT.features, variant) if variant else LAYOUT.features
@@ -141,7 +142,7 @@ def _blocks(path: Path) -> Iterator[flows.Block]:
     """Finished rows of the file of a day; the first look at them names what is wrong."""
     text = ["Protocol", "Label"]
     frames = blocks.read_blocks(path, LAYOUT.numbers, text, LAYOUT.unused, gaps=True)
-    return flows.cleaned(path, blocks.ahead(frames), LAYOUT)
+    return flows.cleaned(path, ahead(frames), LAYOUT)
 
 
 def _noting(parts: Iterable[flows.Block], classes: list[np.ndarray]) -> Iterator[np.ndarray]:

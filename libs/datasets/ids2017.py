@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import polars as pl
 
 from libs.datasets.dataset import DataSet
 from libs.datasets.readers import files, flows
@@ -120,30 +119,33 @@ def _blocks(path: Path, dated: bool) -> Iterator[pd.DataFrame]:
     If ``dated``, with the text ``date`` of each flow, and ``day``, its place among `DAYS`.
     """
     wanted = [*LAYOUT.numbers, "Protocol", "Label", *(["Timestamp"] if dated else [])]
+    start = 1
     try:
-        with pq.ParquetFile(path) as file:
-            _check_schema(path, file.schema_arrow)
-            start = 1
-            for batch in file.iter_batches(ROWS, columns=wanted):
-                frame = batch.to_pandas(ignore_metadata=True).astype({"Protocol": str})
-                frame = frame.set_axis(pd.RangeIndex(start, start + len(frame)))
-                if dated:
-                    frame["date"] = frame["Timestamp"].astype(str).str[:10]
-                    days = files.mapped(frame, "date", _DAY_NUMBERS, path)
-                    frame["day"] = days.astype(np.float32)
-                yield frame
-                start += len(frame)
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        table = pl.scan_parquet(path)
+        _check_schema(path, table.collect_schema())
+        text = [name for name in wanted if name not in LAYOUT.numbers]
+        table = table.select(pl.col(LAYOUT.numbers).cast(pl.Float32), pl.col(text).cast(pl.String))
+        for batch in table.collect_batches(chunk_size=ROWS, maintain_order=True):
+            frame = pd.DataFrame(batch[LAYOUT.numbers].to_numpy(), columns=LAYOUT.numbers)
+            frame = frame.assign(**{name: batch[name].to_list() for name in text})
+            frame = frame.set_axis(pd.RangeIndex(start, start + len(frame), name="row"))
+            if dated:
+                frame["date"] = frame["Timestamp"].str[:10]
+                days = files.mapped(frame, "date", _DAY_NUMBERS, path)
+                frame["day"] = days.astype(np.float32)
+            yield frame
+            start += len(frame)
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is truncated or damaged ({error}). Get the file again.") from error
     if start == 1:
         raise UserError(f"{path} holds no rows: expected rows of {len(wanted)} columns.")
 
 
-def _check_schema(path: Path, schema: pa.Schema) -> None:
+def _check_schema(path: Path, schema: pl.Schema) -> None:
     """Every published column is there and of its kind, and no foreign one is."""
     wanted = {*LAYOUT.numbers, "Protocol", "Label"}
-    missing = sorted(wanted - set(schema.names))
-    foreign = sorted(set(schema.names) - wanted - set(LAYOUT.unused))
+    missing = sorted(wanted - set(schema))
+    foreign = sorted(set(schema) - wanted - set(LAYOUT.unused))
     if missing or foreign:
         raise UserError(
             f"{path}: expected the {len(wanted)} published columns; missing: "
@@ -151,8 +153,8 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
             "Get the file again."
         )
     for name in LAYOUT.numbers:
-        kind = schema.field(name).type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        kind = schema[name]
+        if not (kind.is_integer() or kind.is_float()):
             raise UserError(
                 f"{path}, column {name!r}: expected numbers, found values of the type "
                 f"{kind}. Get the file again."

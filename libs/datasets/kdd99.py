@@ -119,7 +119,7 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
 
 def _read(path: Path, wide: bool) -> Rows:
     """Read one raw file, all features or deepad's."""
-    frame = files.read_table(path, COLUMNS, text={*CATEGORIES, "label"})
+    frame = blocks.read_table(path, NUMBERS, [*CATEGORIES, "label"], columns=COLUMNS)
     classes = files.mapped(frame, "label", CLASSES, path)
     if not wide:
         return frame[TRAFFIC].to_numpy(np.float32), classes
@@ -129,7 +129,7 @@ def _read(path: Path, wide: bool) -> Rows:
 
 def _read_authors(path: Path) -> Rows:
     """Read one of deepad's prepared files: a header, 18 features, and the target 0 or 1."""
-    frame = pd.concat(blocks.read_blocks(path, TRAFFIC, ["target"]))
+    frame = blocks.read_table(path, TRAFFIC, ["target"])
     classes = files.mapped(frame, "target", {"0": "normal", "1": "attack"}, path)
     return frame[TRAFFIC].to_numpy(np.float32), classes
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import files
+from libs.datasets.readers import blocks, files
 from libs.utils import storage
 
 SOURCE = "https://www.unb.ca/cic/datasets/nsl.html"
@@ -47,16 +47,18 @@ FAMILIES = {
         """,
     "U2R": "buffer_overflow loadmodule perl rootkit httptunnel ps sqlattack xterm",
 }
+TEXT = [*CATEGORIES, "label"]
+NUMBERS = [c for c in COLUMNS if c not in TEXT]
+"""The last one, the difficulty, is no feature."""
 NORMAL_BY = "protocol_type"
 CLASSES = {label: family for family, labels in FAMILIES.items() for label in labels.split()}
 
 
 def _read(path: Path, normal_by: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Read rows (n, 122) and classes (n,) of one file."""
-    frame = files.read_table(path, COLUMNS, text={*CATEGORIES, "label"})
-    numbers = [c for c in COLUMNS[:41] if c not in CATEGORIES]
+    frame = blocks.read_table(path, NUMBERS, TEXT, columns=COLUMNS)
     hot = [files.one_hot(frame, c, values, path) for c, values in CATEGORIES.items()]
-    x = np.hstack([frame[numbers].to_numpy(np.float32), *hot])
+    x = np.hstack([frame[NUMBERS[:-1]].to_numpy(np.float32), *hot])
     classes = files.mapped(frame, "label", CLASSES, path)
     if normal_by:
         classes = np.where(classes == "normal", frame[normal_by], classes).astype(str)
@@ -84,7 +86,7 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
         classes=classes,
         x_test=x_test,
         classes_test=classes_test,
-        features=(*(c for c in COLUMNS[:41] if c not in CATEGORIES), *hot),
+        features=(*NUMBERS[:-1], *hot),
         fingerprint="".join(storage.sha256(path)[:32] for path in paths),
         normal_by=normal_by,
     )

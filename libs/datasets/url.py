@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import files, headed
+from libs.datasets.readers import blocks, files
 from libs.utils import storage
 from libs.utils.errors import UserError
 
@@ -54,7 +54,7 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
         If a file is not as published, or no column is left.
     """
     path = files.find_file(data_path, FILE, SOURCE)
-    frame = headed.read_headed(path, NUMBERS, [LABEL], gaps=True)
+    frame = blocks.read_table(path, NUMBERS, [LABEL], gaps=True)
     classes = files.mapped(frame, LABEL, CLASSES, path)
     gaps = frame[NUMBERS].isna().any()
     features = [name for name in NUMBERS if not gaps[name]]
@@ -62,7 +62,7 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
     if broken:
         row = frame.index[frame[broken].isna()][0]
         raise UserError(
-            f"{path}, row {row}, column {broken!r}: expected a finite number, and other columns "
+            f"{path}, line {row}, column {broken!r}: expected a finite number, and other columns "
             "cannot take its place. Get the file again."
         )
     if gaps.any():

@@ -125,13 +125,21 @@ def study_parser(
     return parser
 
 
-def study_script(parser: argparse.ArgumentParser) -> int:
+def study_script(
+    parser: argparse.ArgumentParser,
+    check: Callable[[argparse.Namespace], None] | None = None,
+    after: Callable[[argparse.Namespace], None] | None = None,
+) -> int:
     """Run a do_ script: its command line, the Study of the protocol, an exit code.
 
     Parameters
     ----------
     parser : ArgumentParser
         See `study_parser`.
+    check : callable, optional
+        See `libs.utils.command_line.experiment_script`.
+    after : callable, optional
+        Called with the command line when all is done.
     """
 
     def main(args: argparse.Namespace) -> int:
@@ -145,9 +153,12 @@ def study_script(parser: argparse.ArgumentParser) -> int:
             "data_path": args.data_path,
         }
         studies = found if isinstance(found, list) else [found]
-        return max(run_study(study, *where, **how) for study in studies)
+        code = max(run_study(study, *where, **how) for study in studies)
+        if after is not None:
+            after(args)
+        return code
 
-    return experiment_script(main, parser)
+    return experiment_script(main, parser, check)
 
 
 def _settings(args: argparse.Namespace) -> "RunSettings":

@@ -106,11 +106,18 @@ def add_flag(
 
 
 def experiment_script(
-    main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser
+    main: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    check: Callable[[argparse.Namespace], None] | None = None,
 ) -> int:
-    """Run a script: its command line, a quiet TensorFlow, ``main(args)``, an exit code."""
+    """Run a script: its command line, a quiet TensorFlow, ``main(args)``, an exit code.
+
+    ``check(args)`` finds what a person must put right before TensorFlow takes its seconds to start.
+    """
 
     def start(args: argparse.Namespace) -> int | None:
+        if check is not None:
+            check(args)
         from libs.utils.runtime import start_tensorflow
 
         start_tensorflow()

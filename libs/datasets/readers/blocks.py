@@ -1,199 +1,157 @@
-"""Comma-separated rows under a header, read block by block, so that memory stays bounded."""
+"""Published files of comma-separated rows, block by block, so that memory stays bounded."""
 
-import csv
-import io
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
-from libs.datasets.readers import files
+from libs.datasets.readers import delimited, files
 from libs.utils.errors import UserError
 
-T = TypeVar("T")
-BYTES = 16 * 2**20
-"""Size of one block: the lines that it takes to fill it."""
-GAPS = ["", "NaN", "nan"]
-Buffer = bytes | memoryview
-INFINITE = ["Infinity", "-Infinity", "inf", "-inf"]
-
-
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items; a thread makes the next one while the caller works on the last."""
-    thread = ThreadPoolExecutor(1)
-    try:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item
-    finally:
-        thread.shutdown(wait=False)  # the collector of garbage may be what ends this, anywhere
+GAPS = ("", "nan")
+"""What a missing number is written as, in any case."""
 
 
 def read_blocks(
     path: Path,
-    numbers: list[str],
-    text: list[str],
+    numbers: Sequence[str],
+    text: Sequence[str],
     unused: Collection[str] = (),
     gaps: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a file with a header, in blocks.
-
-    Blank lines and repetitions of the header are left out. Cells may be quoted but hold no comma.
+    """Yield the rows of a file in blocks, without blank lines and repetitions of the header.
 
     Parameters
     ----------
     path : Path
         Plain or gzipped.
-    numbers, text : list of str
+    numbers, text : sequence of str
         Columns that are read, as float32 and as text; the header must name each of them.
     unused : collection of str
         Columns that the header may name as well; any other is an error.
     gaps : bool
-        Whether a number may be missing, NaN or infinite; such rows are for the caller to drop.
+        Whether a number may be missing, NaN or infinite, and a text empty; such rows are for the
+        caller to drop.
+    columns : sequence of str, optional
+        Every column, in order, of a file without a header.
 
     Yields
     ------
     DataFrame
-        The columns ``numbers`` and ``text``; the index holds the rows' numbers in the file, of
-        which the first header is row 1.
+        The columns ``numbers`` and ``text``; the index holds the lines of the file, from 1.
 
     Raises
     ------
     UserError
         Names the file and, where there is one, the first bad row and its column.
     """
+    head, found, source = None, 0, str(path)
     with files.damage_named(path), files.open_bytes(path) as file:
-        head = file.readline().strip()
-        columns = _told_apart(next(csv.reader([head.decode()]), []))
-        _check_header(path, columns, {*numbers, *text}, set(unused))
-        options = (columns, numbers, text, gaps)
-        start, found = 2, 0
-        while content := file.read(BYTES) + file.readline():
-            lines = _lines(content)
-            content, places = _without_headers(content, head, start)
-            frame = _fast(content, len(places), *options)
-            if frame is None:  # blank lines, or something is wrong
-                kept = dict(zip(places, io.BytesIO(content), strict=True))
-                kept = {row: line for row, line in kept.items() if line.strip() not in (b"", head)}
-                places = list(kept)
-                frame = _fast(b"".join(kept.values()), len(kept), *options)
-                if frame is None and kept:
-                    frame = _careful(path, kept, *options)
-            if frame is not None:
-                yield frame.set_axis(places)
-            start, found = start + lines, found + len(places)
+        for lines in delimited.split(file, source):
+            if columns is None:
+                head = next(iter(lines)).strip()
+                columns = _told_apart(delimited.header(head))
+                _check_header(path, columns, {*numbers, *text}, set(unused))
+            if head and head in lines.content:
+                lines = lines.only(np.array([row.strip() != head for row in lines]))
+            if len(lines):
+                yield _frame(path, lines, columns, numbers, text, gaps)
+                found += len(lines)
+    if columns is None:
+        _check_header(path, [], {*numbers, *text}, set(unused))
     if not found:
-        raise UserError(f"{path} holds no rows: expected rows of {len(columns)} columns.")
-
-
-def _told_apart(names: list[str]) -> list[str]:
-    """Names without blanks; the second of two equal ones has .1 at its end, as in pandas."""
-    names = [name.strip() for name in names]
-    return [f"{n}.{names[:i].count(n)}" if n in names[:i] else n for i, n in enumerate(names)]
-
-
-def _count(content: Buffer, character: str) -> int:
-    """As ``content.count``, which is ten times slower where there are many."""
-    characters = np.frombuffer(content, np.uint8) if len(content) else np.empty(0, np.uint8)
-    return np.count_nonzero(characters == ord(character))
-
-
-def _lines(content: Buffer) -> int:
-    return _count(content, "\n") + (len(content) > 0 and content[-1] != ord("\n"))
-
-
-def _without_headers(content: bytes, head: bytes, start: int) -> tuple[bytes, Sequence[int]]:
-    """Cut repeated headers out of lines; also give the numbers in the file of those that stay."""
-    pieces, begin, at = [], 0, content.find(head)
-    while at >= 0:
-        end = content.find(b"\n", at) + 1 or len(content)
-        if (at and content[at - 1] != ord("\n")) or content[at + len(head) : end].strip():
-            pieces, begin = [], 0  # it stands within a line
-            break
-        pieces.append(memoryview(content)[begin:at])
-        begin, at = end, content.find(head, end)
-    pieces.append(memoryview(content)[begin:])
-    lines = np.array([_lines(piece) for piece in pieces])
-    places = np.arange(start, start + lines.sum() + len(pieces) - 1)
-    places = np.delete(places, np.cumsum(lines + 1)[:-1] - 1)
-    return (content if len(pieces) == 1 else b"".join(pieces)), places
-
-
-def _fast(
-    content: bytes, lines: int, columns: list[str], numbers: list[str], text: list[str], gaps: bool
-) -> pd.DataFrame | None:
-    """Parse lines by polars; None if there are none, or anything about them is strange."""
-    content = content.replace(b'"', b"")
-    if not lines or _count(content, ",") != lines * (len(columns) - 1):
-        return None
-    types = dict.fromkeys(columns, pl.String) | dict.fromkeys(numbers, pl.Float32)
-    try:
-        # all columns: where some are left out, polars passes over lines that are too long
-        frame = pl.read_csv(
-            content, has_header=False, schema=types, quote_char=None, empty_string_is_null=False
+        raise UserError(
+            f"{path} is empty, it holds no rows: expected rows of {len(columns)} columns."
         )
-    except pl.exceptions.PolarsError:  # a line that is too long, or text among numbers
-        return None
-    parsed = pd.DataFrame(frame.select(numbers).to_numpy(), columns=numbers, copy=False)
-    for name in text:
-        parsed[name] = frame[name].str.strip_chars_start(" ").cast(pl.Categorical).to_pandas()
-    return parsed if gaps or np.isfinite(parsed[numbers].to_numpy()).all() else None
+
+
+def read_table(
+    path: Path,
+    numbers: Sequence[str],
+    text: Sequence[str],
+    unused: Collection[str] = (),
+    gaps: bool = False,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Read all rows of a file; see `read_blocks`. Infinite numbers become NaN."""
+    frame = pd.concat(read_blocks(path, numbers, text, unused, gaps, columns))
+    return frame.replace([np.inf, -np.inf], np.nan) if gaps else frame
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The second of two equal names has .1 at its end, as in pandas."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for name in names:
+        apart.append(f"{name}.{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return apart
 
 
 def _check_header(path: Path, found: list[str], expected: set[str], unused: set[str]) -> None:
     missing, foreign = expected - set(found), set(found) - expected - unused
     if missing or foreign:
         raise UserError(
-            f"{path}, row 1: expected a header with the {len(expected)} published columns, found "
+            f"{path}, line 1: expected a header with the {len(expected)} published columns, found "
             f"{len(found)}; missing: {', '.join(sorted(missing)) or 'none'}; unknown: "
             f"{', '.join(sorted(foreign)) or 'none'}. Get the file again."
         )
 
 
-def _careful(
+def _frame(
     path: Path,
-    kept: dict[int, bytes],
-    columns: list[str],
-    numbers: list[str],
-    text: list[str],
+    lines: delimited.Lines,
+    columns: Sequence[str],
+    numbers: Sequence[str],
+    text: Sequence[str],
     gaps: bool,
 ) -> pd.DataFrame:
-    """Parse lines by pandas; if that fails, a look at them as text finds the bad cell.
-
-    ``kept`` holds the lines by their numbers in the file.
-    """
-    for row, line in kept.items():
-        if line.count(b",") != len(columns) - 1:
-            raise UserError(
-                f"{path}, row {row}: expected {len(columns)} columns, found "
-                f"{line.count(b',') + 1}. Get the file again."
-            )
-    content = b"".join(kept.values()).decode().replace('"', "")
-    options = {
-        "header": None,
-        "names": columns,
-        "usecols": [*numbers, *text],
-        "index_col": False,
-        "skipinitialspace": True,
-        "keep_default_na": False,
-    }
-    types = {c: np.float32 for c in numbers} | {c: str for c in text}
+    """The wanted columns of rows, checked."""
+    types = dict.fromkeys(numbers, pl.Float32) | dict.fromkeys(text, pl.String)
     try:
-        with np.errstate(over="ignore"):
-            frame = pd.read_csv(
-                io.StringIO(content), dtype=types, na_values=dict.fromkeys(numbers, GAPS), **options
-            )
-        good = gaps or np.isfinite(frame[numbers].to_numpy()).all()
-    except ValueError:  # text among numbers: where is found below
-        good = False
-    if not good:
-        frame = pd.read_csv(io.StringIO(content), dtype=str, **options).set_axis(list(kept))
-        if gaps:
-            frame[numbers] = frame[numbers].mask(frame[numbers].isin([*GAPS, *INFINITE]), "0")
-        raise files.bad_cell(frame, numbers, path)
-    return frame
+        parsed = delimited.parse(lines, columns, types, str(path))
+    except pl.exceptions.PolarsError:  # text among numbers, or blanks behind them
+        parsed = _careful(path, lines, columns, numbers, text, gaps)
+    x = parsed.select(numbers).to_numpy()
+    words = parsed.select(pl.col(text).str.strip_chars_start(" "))
+    if not gaps and not (np.isfinite(x).all() and all((column != "").all() for column in words)):
+        _careful(path, lines, columns, numbers, text, gaps)
+    frame = pd.DataFrame(x, columns=list(numbers), copy=False)
+    for column in words:
+        names = column.unique().sort()
+        codes = column.cast(pl.Enum(names)).to_physical().to_numpy()
+        frame[column.name] = pd.Categorical.from_codes(codes, names.to_list())
+    return frame.set_axis(pd.Index(lines.numbers, name="line"))
+
+
+def _careful(
+    path: Path,
+    lines: delimited.Lines,
+    columns: Sequence[str],
+    numbers: Sequence[str],
+    text: Sequence[str],
+    gaps: bool,
+) -> pl.DataFrame:
+    """Rows by way of text; raises a UserError that names the first bad cell if there is one."""
+    types = dict.fromkeys([*numbers, *text], pl.String)
+    cells = delimited.parse(lines, columns, types, str(path))
+    stripped = cells.select(pl.col(numbers).str.strip_chars())
+    parsed = stripped.cast(pl.Float32, strict=False)
+    x = parsed.to_numpy()
+    bad, empty = ~np.isfinite(x), (cells.select(pl.col(text).str.strip_chars(" ") == "")).to_numpy()
+    if gaps:
+        missing = stripped.select(pl.all().str.to_lowercase().is_in(GAPS)).to_numpy()
+        bad, empty = np.isnan(x) & ~missing, np.zeros_like(empty)
+    if bad.any() or empty.any():
+        of, expected = (numbers, "a finite number") if bad.any() else (text, "text")
+        row, column = np.argwhere(bad if bad.any() else empty)[0].tolist()
+        found = delimited.shorten(cells[of[column]][row].lstrip(" "))
+        raise UserError(
+            f"{path}, line {lines.numbers[row]}, column {of[column]!r}: expected {expected}, found "
+            f"{found}. Get the file again, or correct that row."
+        )
+    return parsed.hstack(cells.select(text))

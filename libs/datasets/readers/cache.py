@@ -1,4 +1,4 @@
-"""Parquet files with the finished rows of raw tables, so that these are read once.
+"""Archives with the finished rows of raw tables, so that these are read once.
 
 A cache lies in the folder ``.a3-cache`` beside the raw file; where nothing can be written there, in
 ``$XDG_CACHE_HOME/a3`` (``~/.cache/a3``). Where that fails too, rows are kept in memory, and every
@@ -14,27 +14,27 @@ import hashlib
 import json
 import logging
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from libs.datasets.readers.flows import Block
 from libs.utils import storage
 
 log = logging.getLogger("a3")
 FOLDER = ".a3-cache"
-KEY = b"a3"
-"""Where a cache says what it was made from."""
-CLASS = "class"
-"""The column behind the features."""
+ABOUT = "about.json"
+"""Entry of an archive that says what it was made from; the others are blocks of rows."""
+DAMAGE = (zipfile.BadZipFile, OSError, ValueError, KeyError, NotImplementedError, EOFError)
+"""What reading a damaged archive raises."""
 Source = Callable[[], Iterator[Block]]
 
 
@@ -53,54 +53,52 @@ class Kept:
     ----------
     path : Path, optional
         Of the cache; None if it is kept in memory.
-    file : ParquetFile
-        One row group per block that is not empty.
+    file : path or BytesIO
+        A zip archive, not compressed; two arrays for each block that is not empty.
     about : dict
-        ``read``, the rows of the raw file, and its ``sha256``, ``size`` and ``mtime_ns``, and the
-        ``recipe``.
+        ``rows`` that remain, ``read``, the rows of the raw file, and its ``sha256``, ``size`` and
+        ``mtime_ns``, the ``recipe``, and the number of ``blocks``.
     source : callable
         Gives the blocks again, from the raw file.
     """
 
     path: Path | None
-    file: pq.ParquetFile
+    file: Path | BytesIO
     about: dict[str, Any]
     source: Source
 
     @property
     def rows(self) -> int:
         """Rows that remain after cleaning."""
-        return self.file.metadata.num_rows
+        return self.about["rows"]
 
     def blocks(self) -> Iterator[Block]:
         """Blocks in order; from the first damaged one on, from the raw file."""
-        for i in range(self.file.num_row_groups):
+        for i in range(self.about["blocks"]):
             try:
-                table = self.file.read_row_group(i)
-                yield _block(table)
-            except (pa.ArrowException, OSError, ValueError) as error:
+                block = _read(self.file, i)
+            except DAMAGE as error:
                 log.warning("%s is damaged (%s): read again from the raw file", self.path, error)
                 with suppress(OSError):
                     self.path.unlink()
                 yield from islice((b for b in self.source() if len(b.x)), i, None)
                 return
+            yield block
 
 
-def kept(raw: Path, features: tuple[str, ...], recipe: str, source: Source) -> Kept:
+def kept(raw: Path, recipe: str, source: Source) -> Kept:
     """Finished rows of a raw file, from its cache, which is made if it is not there.
 
     Parameters
     ----------
     raw : Path
-    features : tuple of str
-        Names of the columns of the blocks.
     recipe : str
         Changes whenever the same raw file would give other blocks.
     source : callable
         Gives the blocks.
     """
     raw_now = {"recipe": recipe, "size": raw.stat().st_size, "mtime_ns": raw.stat().st_mtime_ns}
-    places = [folder / f"{raw.name}.parquet" for folder in folders(raw)]
+    places = [folder / f"{raw.name}.zip" for folder in folders(raw)]
     for path in places:
         if found := _opened(path, raw_now, source):
             return found
@@ -111,67 +109,55 @@ def kept(raw: Path, features: tuple[str, ...], recipe: str, source: Source) -> K
                     return found
                 log.info("%s: kept in %s for the next start", raw.name, path)
                 with storage.replaced_file(path) as temporary:
-                    _write(temporary, features, raw, raw_now, source())
+                    _write(temporary, raw, raw_now, source())
         except storage.WriteError as error:
             log.warning("no cache in %s: %s", path.parent, error.__cause__)
             continue
         return _opened(path, raw_now, source)
-    memory = pa.BufferOutputStream()
-    _write(memory, features, raw, raw_now, source())
-    file = pq.ParquetFile(memory.getvalue())
-    return Kept(None, file, _about(file), source)
-
-
-def _about(file: pq.ParquetFile) -> dict[str, Any]:
-    return json.loads((file.metadata.metadata or {}).get(KEY, b"{}"))
+    memory = BytesIO()
+    about = _write(memory, raw, raw_now, source())
+    return Kept(None, memory, about, source)
 
 
 def _opened(path: Path, raw_now: dict[str, Any], source: Source) -> Kept | None:
     """The cache if it is there, whole, and made from the raw file as it is now."""
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-        about = _about(file)
-    except (pa.ArrowException, OSError, ValueError):
+        with zipfile.ZipFile(path) as archive:
+            about = json.loads(archive.read(ABOUT))
+    except DAMAGE:
         return None
-    return Kept(path, file, about, source) if raw_now.items() <= about.items() else None
+    return Kept(path, path, about, source) if raw_now.items() <= about.items() else None
 
 
 def _write(
-    sink: Path | pa.NativeFile,
-    features: tuple[str, ...],
-    raw: Path,
-    raw_now: dict[str, Any],
-    blocks: Iterator[Block],
-) -> None:
-    """Write blocks, each a row group unless it is empty, and what they were made from.
+    sink: Path | BinaryIO, raw: Path, raw_now: dict[str, Any], blocks: Iterator[Block]
+) -> dict[str, Any]:
+    """Write blocks unless they are empty, and what they were made from, which is returned.
 
-    A thread takes the SHA-256 of the raw file meanwhile.
+    A thread takes the SHA-256 of the raw file meanwhile. An archive holds checksums of its entries.
     """
-    text = pa.dictionary(pa.int32(), pa.string())
-    schema = pa.schema([*((name, pa.float32()) for name in features), (CLASS, text)])
-    # not compressed: on two cores packing takes longer than the parsing can hide
-    options = {"compression": "none", "write_statistics": False, "write_page_checksum": True}
-    read = 0
-    with (
-        ThreadPoolExecutor(1) as thread,
-        pq.ParquetWriter(sink, schema, use_dictionary=[CLASS], **options) as writer,
-    ):
+    rows = read = number = 0
+    with ThreadPoolExecutor(1) as thread, zipfile.ZipFile(sink, "w") as archive:
         digest = thread.submit(storage.sha256, raw)
         for block in blocks:
-            classes = pa.array(block.classes).dictionary_encode().cast(text)
-            columns = [*(pa.array(column) for column in block.x.T), classes]
-            if len(block.x):
-                writer.write_table(pa.Table.from_arrays(columns, schema=schema), len(block.x))
             read += block.read
-        about = raw_now | {"sha256": digest.result(), "read": read}
-        writer.add_key_value_metadata({KEY: json.dumps(about)})
+            if not len(block.x):
+                continue
+            for name, array in (("x", block.x), ("classes", block.classes)):
+                with archive.open(f"{name}-{number}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)
+            rows, number = rows + len(block.x), number + 1
+        counts = {"rows": rows, "read": read, "blocks": number}
+        about = raw_now | counts | {"sha256": digest.result()}
+        archive.writestr(ABOUT, json.dumps(about))
+    return about
 
 
-def _block(table: pa.Table) -> Block:
-    """Undo `_write` for one row group; ``read`` is not known of a single one."""
-    x = np.empty((table.num_rows, table.num_columns - 1), np.float32)
-    for i, column in enumerate(table.columns[:-1]):
-        x[:, i] = column.to_numpy()
-    classes = table.column(CLASS).combine_chunks()
-    names = np.array(classes.dictionary.to_pylist())
-    return Block(x, names[classes.indices.to_numpy()], table.num_rows)
+def _read(file: Path | BytesIO, number: int) -> Block:
+    """A block that `_write` wrote; ``read`` is not known of a single one."""
+    with zipfile.ZipFile(file) as archive:
+        x, classes = (
+            np.load(BytesIO(archive.read(f"{name}-{number}.npy")), allow_pickle=False)
+            for name in ("x", "classes")
+        )
+    return Block(x, classes, len(x))

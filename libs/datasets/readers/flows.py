@@ -81,3 +81,10 @@ def log_dropped(path: Path, rows: int, read: int) -> None:
     """Say how many of the rows that were read are not among those that remain."""
     if rows < read:
         log.info("%s: %d of %d rows dropped: NaN or Infinity", path.name, read - rows, read)
+
+
+def complete(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Drop rows with gaps; the log says how many."""
+    kept = frame.dropna()
+    log_dropped(path, len(kept), len(frame))
+    return kept

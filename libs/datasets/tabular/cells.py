@@ -1,9 +1,16 @@
-"""Cells of a column as numbers or as text."""
+"""Cells of a column as numbers or as text, however a table writes them."""
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
-from libs.datasets.tabular.reading import Block
+from libs.datasets.readers.delimited import SHOWN, shorten
+from libs.datasets.tabular.reading import UTF_8, Block
 from libs.utils.errors import UserError
 
 GAPS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none")
@@ -11,21 +18,79 @@ GAPS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none")
 LARGEST = 1e38
 """Differences of numbers up to this size are float32, too."""
 DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([ T]\d{1,2}:\d{2}.*)?$"
-DECIMAL_COMMA = r"^-?\d+,\d+$"
+WRITTEN = r"^[-+]?(\d+|\d{1,3}([.,' ]\d{3})+)([.,]\d+)?([eE][-+]?\d+)?\s?(%|€|\$|£|EUR|USD)?$"
+"""A number in any country's way of writing, perhaps with a unit."""
+ENGLISH = r"^[-+]?\d{1,3}(,\d{3})+(\.|\D*$)"
+"""One with commas between thousands."""
+MARK = r"^[-–—.?*/]{1,3}$"
+"""What people write where there is no number."""
+MOST_TOLD = 20
+"""Problems that one message tells."""
 
 
-def as_text(series: pl.Series) -> pl.Series:
+@dataclass(frozen=True)
+class Notation:
+    """How a table writes its cells.
+
+    Attributes
+    ----------
+    decimal, thousands : str
+        One character each; no ``thousands`` if empty.
+    missing : tuple of str
+        What a missing value is written as, besides `GAPS`.
+    encoding : str
+        Of CSV.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    missing: tuple[str, ...] = ()
+    encoding: str = UTF_8
+
+    def __post_init__(self):
+        if self.decimal not in (".", ","):
+            raise UserError(f"--decimal: expected . or , and found {self.decimal!r}")
+        if self.thousands not in ("", ".", ",", " ", "'", "_") or self.thousands == self.decimal:
+            raise UserError(
+                f"--thousands: expected . or , or ' or _ or a blank, other than the decimal "
+                f"{self.decimal!r}; found {self.thousands!r}"
+            )
+
+    @classmethod
+    def described(cls, about: dict[str, Any]) -> Self:
+        """Undo `describe`."""
+        return cls(**about | {"missing": tuple(about.get("missing", ()))})
+
+    def describe(self) -> dict[str, Any]:
+        """What differs from the default, in JSON."""
+        plain = asdict(PLAIN)
+        found = {name: value for name, value in asdict(self).items() if value != plain[name]}
+        return {name: list(v) if name == "missing" else v for name, v in found.items()}
+
+    @property
+    def number(self) -> str:
+        """The pattern of a number."""
+        d, t = re.escape(self.decimal), re.escape(self.thousands)
+        whole = rf"(\d+|\d{{1,3}}({t}\d{{3}})+)" if self.thousands else r"\d+"
+        return rf"^[-+]?({whole}({d}\d*)?|{d}\d+)([eE][-+]?\d+)?$"
+
+
+PLAIN = Notation()
+
+
+def as_text(series: pl.Series, notation: Notation = PLAIN) -> pl.Series:
     """Text without blanks around it, empty where it is missing; whole numbers without a point."""
-    if series.dtype != pl.Float64:
-        return series.str.strip_chars()
-    values = series.fill_nan(None)
-    whole = (values == values.round()) & (values.abs() < 2**53)
-    words = values.cast(pl.String)
-    counts = values.set(~whole.fill_null(False), 0.0).cast(pl.Int64).cast(pl.String)
-    return counts.zip_with(whole.fill_null(False), words).fill_null("")
+    if series.dtype == pl.Float64:
+        values = series.fill_nan(None)
+        whole = ((values == values.round()) & (values.abs() < 2**53)).fill_null(False)
+        counts = values.set(~whole, 0.0).cast(pl.Int64).cast(pl.String)
+        text = counts.zip_with(whole, values.cast(pl.String)).fill_null("")
+    else:
+        text = series.str.strip_chars()
+    return text.set(text.is_in(notation.missing), "") if notation.missing else text
 
 
-def as_numbers(series: pl.Series) -> tuple[pl.Series, np.ndarray]:
+def as_numbers(series: pl.Series, notation: Notation = PLAIN) -> tuple[pl.Series, np.ndarray]:
     """Numbers of a column.
 
     Returns
@@ -36,18 +101,24 @@ def as_numbers(series: pl.Series) -> tuple[pl.Series, np.ndarray]:
         Rows that hold something that is neither a number nor missing.
     """
     if series.dtype == pl.Float64:
-        return series.fill_nan(None), np.empty(0, int)
-    text = series.str.strip_chars()
-    values = text.cast(pl.Float64, strict=False).fill_nan(None)
+        values = series.fill_nan(None)
+        if notation.missing:
+            values = values.set(as_text(series, notation) == "", None)
+        return values, np.empty(0, int)
+    text = as_text(series, notation)
+    plain = text
+    if notation.decimal != "." or notation.thousands:
+        known = text.str.contains(notation.number) | text.str.to_lowercase().is_in(GAPS)
+        plain = text.str.replace_all(notation.thousands, "", literal=True)
+        plain = plain.str.replace(notation.decimal, ".", literal=True).set(~known, "?")
+    values = plain.cast(pl.Float64, strict=False).fill_nan(None)
     rows = values.is_null().arg_true()
     missing = text.gather(rows).str.to_lowercase().is_in(GAPS)
     return values, rows.filter(~missing).to_numpy()
 
 
-def number_error(
-    values: pl.Series, strange: np.ndarray, block: Block, name: str
-) -> UserError | None:
-    """The error for the first cell of a column that is text, too large for float32, or infinite.
+def number_problem(values: pl.Series, strange: np.ndarray, block: Block, name: str) -> str | None:
+    """What is wrong with the first cell that is text, too large for float32, or infinite.
 
     Parameters
     ----------
@@ -59,7 +130,44 @@ def number_error(
         return None
     row = int(rows[0])
     expected = "a number" if len(strange) else f"a number of at most {LARGEST:g}"
-    return UserError(
-        f"{block.place(name, row)}: expected {expected}, found {block.frame[name][row]!r}. Correct "
-        "it, leave that row out, or leave the cell empty and train with --missing median."
+    cell = block.frame[name][row]
+    out = f"; or {way_out([cell.strip()[:SHOWN]], name)}" if len(strange) else ""
+    return (
+        f"{block.place(name, row)}: expected {expected}, found {shorten(cell)}. Correct it, leave "
+        f"that row out, or leave the cell empty and train with --missing median{out}."
     )
+
+
+def way_out(cells: Iterable[str], name: str) -> str:
+    """The options by which cells that are no plain numbers become numbers, or their column text."""
+    numbers = [cell for cell in cells if re.match(WRITTEN, cell)]
+    commas = [cell for cell in numbers if "," in cell]
+    english = all(re.match(ENGLISH, cell) for cell in commas)
+    words = ["--thousands ," if english else "--decimal ,"] if commas else []
+    if not english and any(re.search(r"\.\d{3}(\D|$)", cell) for cell in numbers):
+        words.append("--thousands .")
+    words += [
+        f'--thousands "{c}"' for c in " '" if any(c in cell.strip(" %€$£") for cell in numbers)
+    ]
+    missing = sorted(set(cells) - set(numbers))[:3]
+    words += [f"--missing_values{'=' if len(m) > 1 else ' '}{shlex.quote(m)}" for m in missing]
+    words += [f"--text {shlex.quote(name)} or --drop {shlex.quote(name)}"]
+    return "start with " + ", or ".join([" ".join(words[:-1]), words[-1]] if words[:-1] else words)
+
+
+class TableError(UserError):
+    """Several problems of a table."""
+
+    problems: Sequence[str] = ()
+
+
+def tell_together(errors: Iterable[UserError]) -> UserError:
+    """One error for all problems of a table."""
+    told = [problem for error in errors for problem in getattr(error, "problems", [str(error)])]
+    if len(told) == 1:
+        return UserError(told[0])
+    more = [f"… and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+    lines = [f"\n  - {problem}" for problem in [*told[:MOST_TOLD], *more]]
+    together = TableError(f"{len(told)} problems:{''.join(lines)}")
+    together.problems = told
+    return together

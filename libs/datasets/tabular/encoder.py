@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from libs.datasets.splits.rows import scaled
+from libs.datasets.tabular.cells import Notation
 from libs.datasets.tabular.reading import Block
 from libs.datasets.tabular.schema import Schema
 from libs.utils import storage
@@ -51,6 +52,7 @@ class Encoder:
         """Write ``inputs.json`` into a model's folder."""
         content = {
             "columns": self.schema.to_json(),
+            "notation": self.schema.notation.describe(),
             "low": self.low.tolist(),
             "span": self.span.tolist(),
         }
@@ -73,8 +75,9 @@ class Encoder:
             )
         try:
             content = json.loads(path.read_text())
-            schema = Schema.from_json(content["columns"])
+            notation = Notation.described(content.get("notation", {}))
+            schema = Schema.from_json(content["columns"], notation)
             ends = (np.array(content[key], np.float32) for key in ("low", "span"))
             return cls(schema, *ends)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path} is damaged ({error}). Train the model again.") from error

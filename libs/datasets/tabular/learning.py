@@ -1,13 +1,28 @@
 """What the columns of a table are, found out in one pass over its training rows."""
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
-from libs.datasets.tabular.cells import DATE, DECIMAL_COMMA, as_numbers, as_text, number_error
+from libs.datasets.readers.delimited import SHOWN
+from libs.datasets.tabular.cells import (
+    DATE,
+    MARK,
+    MOST_TOLD,
+    PLAIN,
+    WRITTEN,
+    Notation,
+    as_numbers,
+    as_text,
+    number_problem,
+    tell_together,
+    way_out,
+)
 from libs.datasets.tabular.reading import Block
-from libs.datasets.tabular.schema import MEDIAN, REFUSE, Column, Schema
+from libs.datasets.tabular.schema import MEDIAN, REFUSE, Column, Schema, listed
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
@@ -17,6 +32,13 @@ NEARLY_EACH = 0.9
 """A column of text with so many different ones per row is an identifier."""
 MOSTLY = 0.9
 """A column with so many numbers is one of numbers: what else is in it is a mistake."""
+LONGEST_TEXT = 200
+"""Characters of a text that becomes a feature, or a class."""
+MOST_EXAMPLES = 3
+ANY = ""
+"""A pattern of all cells."""
+ROLES = {"label": "the label", "id": "kept beside the scores", "unused": "as asked"}
+"""Columns that are no inputs because somebody said so, and how that is told."""
 SAMPLE = 2**17
 """Rows from which medians are taken, where there are more: drawn at random."""
 
@@ -28,33 +50,42 @@ class Learner:
     ----------
     rows : int
         How many training rows are going to come.
-    label : str, optional
-        The column with the classes.
     missing : str
         Of `libs.datasets.tabular.schema.MISSING`.
+    roles : mapping of str to str, optional
+        What columns are that need not be learned: "label", "id" or "unused"; "text" is learned, and
+        is text whatever it holds.
+    notation : Notation
     """
 
-    def __init__(self, rows: int, label: str | None = None, missing: str = REFUSE):
-        self.label = label
+    def __init__(
+        self,
+        rows: int,
+        missing: str = REFUSE,
+        roles: Mapping[str, str] = MappingProxyType({}),
+        notation: Notation = PLAIN,
+    ):
         self.missing = missing
+        self.roles = roles
+        self.notation = notation
         self._share = min(1.0, SAMPLE / max(1, rows)) if missing == MEDIAN else 0.0
         self._rng = np.random.default_rng(derive_seed(0, "medians"))
         self._columns: dict[str, _Seen] = {}
 
     def add(self, block: Block) -> None:
         """Look at training rows."""
-        names = block.frame.columns
+        names = block.names
         if not self._columns:
-            self._columns = {name: _Seen(name) for name in names}
-        if set(names) != set(self._columns):
+            self._columns = {name: _Seen(name, self.notation) for name in names}
+        if names != tuple(self._columns) and set(names) != set(self._columns):
             odd = sorted(set(names) ^ set(self._columns))
             raise UserError(
                 f"{block.source}: other columns than in the first file; only in one of the two: "
-                f"{', '.join(odd[:8])}"
+                f"{listed(odd)}"
             )
         sampled = pl.Series(self._rng.random(len(block)) < self._share)
         for name in names:
-            if name != self.label:
+            if self.roles.get(name, "text") == "text":
                 self._columns[name].add(block, sampled)
 
     def schema(self) -> Schema:
@@ -63,15 +94,21 @@ class Learner:
         Raises
         ------
         UserError
-            If values are missing and refused, a column of numbers holds text, or no column is left.
+            If values are missing and refused, a column of numbers holds text, one seems to hold
+            numbers that cannot be read, or no column is left. Tells all of these together.
         """
-        columns = tuple(
-            Column(name, "label", "the label") if name == self.label else seen.column(self.missing)
-            for name, seen in self._columns.items()
-        )
-        schema = Schema(columns)
+        columns, problems = [], []
+        for name, seen in self._columns.items():
+            role = self.roles.get(name, "")
+            try:
+                columns.append(seen.column(self.missing, role))
+            except UserError as error:
+                problems.append(error)
+        if problems:
+            raise tell_together(problems)
+        schema = Schema(tuple(columns), self.notation)
         if not schema.inputs:
-            why = "; ".join(f"{c.name}: {c.dropped}" for c in columns)
+            why = "; ".join(f"{c.name}: {c.dropped}" for c in columns[:MOST_TOLD])
             raise UserError(f"no column is left to learn from ({why})")
         return schema
 
@@ -79,62 +116,88 @@ class Learner:
 class _Seen:
     """What was seen of one column."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, notation: Notation):
         self.name = name
+        self.notation = notation
         self.numbers = 0
         self.low, self.high = np.float32(np.inf), np.float32(-np.inf)
         self.sample: list[np.ndarray] = []
         self.strange = 0
-        self.error: UserError | None = None
+        self.written = 0
+        self.examples: dict[str, dict[str, None]] = {WRITTEN: {}, MARK: {}, ANY: {}}
+        self.problem: str | None = None
         self.texts: Counter[str] = Counter()
+        self.longest = 0
         self.dates = True
-        self.commas = True
         self.gaps = {"number": _Gaps(), "text": _Gaps()}
 
     def add(self, block: Block, sampled: pl.Series) -> None:
         """Look at rows; ``sampled`` marks those of which medians are taken."""
         series = block.frame[self.name]
-        values, strange = as_numbers(series)
-        self.strange += len(strange)
-        self.error = self.error or number_error(values, strange, block, self.name)
+        values, strange = as_numbers(series, self.notation)
+        if len(strange):
+            self._add_strange(series.gather(strange).str.strip_chars())
+        self.problem = self.problem or number_problem(values, strange, block, self.name)
         self.gaps["number"].add(values.is_null(), block, self.name)
         if self.strange or len(self.texts) <= MOST_CATEGORIES:  # else it is one of many numbers
-            self._add_texts(as_text(series), block)
+            self._add_texts(as_text(series, self.notation), block)
         known = values.drop_nulls()
         self.numbers += len(known)
-        if len(known) and not self.error:
+        if len(known) and not self.problem:
             self.low = min(self.low, np.float32(known.min()))
             self.high = max(self.high, np.float32(known.max()))
             self.sample.append(values.filter(sampled).drop_nulls().to_numpy())
+
+    def _add_strange(self, cells: pl.Series) -> None:
+        """Count cells that are no numbers, and those that a person would read as one."""
+        self.strange += len(cells)
+        self.written += int(cells.str.contains(WRITTEN).sum())
+        for pattern, seen in self.examples.items():
+            if len(seen) < MOST_EXAMPLES:
+                found = cells.filter(cells.str.contains(pattern)).str.head(SHOWN)
+                seen |= dict.fromkeys(found[:1000].unique(maintain_order=True)[:MOST_EXAMPLES])
 
     def _add_texts(self, text: pl.Series, block: Block) -> None:
         self.gaps["text"].add(text == "", block, self.name)
         there = text.filter(text != "")
         self.dates &= bool(there.str.contains(DATE).all())
-        self.commas &= bool(there.str.contains(DECIMAL_COMMA).all())
+        self.longest = max(self.longest, there.str.len_chars().max() or 0)
         if len(self.texts) <= MOST_CATEGORIES:
             counts = there.value_counts()
             self.texts.update(dict(zip(*map(list, counts.get_columns()), strict=True)))
 
-    def column(self, missing: str) -> Column:
+    def column(self, missing: str, role: str = "") -> Column:
         """The column that it is."""
+        if role in ROLES:
+            return Column(self.name, role, ROLES[role])
         if not self.texts:
             return Column(self.name, "text", "no values")
+        if role == "text":
+            return self._of_texts(missing)
         if self.numbers >= MOSTLY * (self.numbers + self.strange):
             return self._of_numbers(missing)
-        if self.commas:
-            raise UserError(
-                f"column {self.name!r} holds numbers with decimal commas: write them with points"
-            )
         if self.dates:
             return Column(self.name, "date", "dates; make numbers of them to use them")
-        if len(self.texts) > MOST_CATEGORIES:
-            return Column(self.name, "text", f"more than {MOST_CATEGORIES} different texts")
+        self._refuse_written()
         return self._of_texts(missing)
 
+    def _refuse_written(self) -> None:
+        """Raise a UserError if most cells are numbers in a person's eyes."""
+        many = len(self.texts) > MOST_CATEGORIES
+        seem = self.numbers + self.written
+        if (self.written or many) and seem > (self.numbers + self.strange) / 2:
+            written, marks, cells = map(list, self.examples.values())
+            found = [*written[: MOST_EXAMPLES - len(marks[:1])], *marks[:1]] or cells
+            shown = ", ".join(map(repr, found))
+            raise UserError(
+                f"column {self.name!r} seems to hold numbers, but {self.strange} of its cells are "
+                f"none as they are written: {shown}. To read them, "
+                f"{way_out([*written, *marks] or cells, self.name)}."
+            )
+
     def _of_numbers(self, missing: str) -> Column:
-        if self.error:
-            raise self.error
+        if self.problem:
+            raise UserError(self.problem)
         ends = [self.low, self.high]
         if self.low == self.high or not self.numbers:
             return Column(self.name, "number", "constant" if self.numbers else "no values")
@@ -146,6 +209,10 @@ class _Seen:
         return Column(self.name, "number", fill=float(np.median(known if len(known) else ends)))
 
     def _of_texts(self, missing: str) -> Column:
+        if len(self.texts) > MOST_CATEGORIES:
+            return Column(self.name, "text", f"more than {MOST_CATEGORIES} different texts")
+        if self.longest > LONGEST_TEXT:
+            return Column(self.name, "text", f"texts of more than {LONGEST_TEXT} characters")
         if len(self.texts) == 1:
             return Column(self.name, "text", "constant")
         if len(self.texts) > max(2, NEARLY_EACH * self.texts.total()):

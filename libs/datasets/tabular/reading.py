@@ -1,6 +1,8 @@
 """Tables of any size in blocks of rows: CSV, plain or gzipped, Parquet, and standard input.
 
 What a file is, is told by its first bytes; what separates the cells of a CSV file, by its header.
+Memory follows the settings below, not the file: columns that nobody wants are never parsed, long
+cells are cut, and a block is bounded in rows and in bytes.
 """
 
 import csv
@@ -9,30 +11,33 @@ import io
 import re
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
+from libs.datasets.readers import delimited
 from libs.utils.errors import UserError
 
 STANDARD_INPUT = "-"
-PIECE = 8 * 2**20
-"""Bytes of CSV that are parsed at a time."""
-LONGEST = 64 * 2**20
-"""A row of CSV is shorter than this."""
 BLOCK = 32 * 2**20
-"""Bytes that the numbers of a block's rows take, in double precision."""
+"""Bytes that the numbers of a block's rows take at most, in double precision, and its text."""
 MOST_ROWS = 2**16
+LONGEST_CELL = 1000
+"""Characters of a cell that are kept."""
+LONGEST_NAME = 1000
+"""Characters of a column's name."""
 SEPARATORS = ",;\t|"
+UTF_8 = "utf-8"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+LINE = ""
+"""Name of a column with the line of the file on which each row starts; no other one can have it."""
 
 
 @dataclass(frozen=True)
@@ -40,67 +45,109 @@ class Block:
     """Consecutive rows of a table.
 
     All blocks of a file but its last have the same number of rows, which depends on the number of
-    columns alone.
+    columns alone, unless they hold much text.
 
     Attributes
     ----------
     frame : polars.DataFrame
-        Columns of text, or of Float64 where the file itself knows that they are numbers (Parquet).
+        The wanted columns: text, or Float64 where the file itself knows that they are numbers.
     source : str
         The name of the file, for messages.
     numbers : sequence of int
         Numbers of the rows in the file, which count from 1 below the header.
     read : int
         Bytes of the file that were read so far; 0 of standard input.
+    lines : (n,) int, optional
+        The line of the file on which each row starts, as an editor counts; None of Parquet.
+    names : tuple of str
+        All columns of the file, in order.
     """
 
     frame: pl.DataFrame
     source: str
     numbers: Sequence[int]
     read: int = 0
+    lines: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "names", self.names or tuple(self.frame.columns))
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return len(self.numbers)
 
     def only(self, chosen: np.ndarray) -> "Block":
         """Some of its rows, by a mask (n,)."""
         numbers = np.asarray(self.numbers)[chosen]
-        return Block(self.frame.filter(pl.Series(chosen)), self.source, numbers, self.read)
+        lines = None if self.lines is None else self.lines[chosen]
+        frame = self.frame.filter(pl.Series(chosen))
+        return replace(self, frame=frame, numbers=numbers, lines=lines)
 
     def place(self, column: str, row: int) -> str:
         """Where a cell is, for messages; ``row`` counts from 0 within the block."""
-        return f"{self.source}, row {self.numbers[row]}, column {column!r}"
+        known = self.lines is not None
+        where = f"line {self.lines[row]}" if known else f"row {self.numbers[row]}"
+        return f"{self.source}, {where}, column {delimited.shorten(column)}"
 
 
-def read(path: str | Path) -> Iterator[Block]:
+class _Choice:
+    """Which columns are read."""
+
+    def __init__(self, wanted: Collection[str] | None, skipped: Collection[str]):
+        self.wanted = None if wanted is None else set(wanted)
+        self.skipped = set(skipped)
+
+    def of(self, names: Sequence[str]) -> list[str]:
+        """The wanted ones; one at least, so that there are rows."""
+        chosen = [name for name in names if name not in self.skipped]
+        if self.wanted is not None:
+            chosen = [name for name in chosen if name in self.wanted]
+        return chosen or list(names[:1])
+
+
+def read(
+    path: str | Path,
+    wanted: Collection[str] | None = None,
+    skipped: Collection[str] = (),
+    encoding: str = UTF_8,
+) -> Iterator[Block]:
     """Yield the rows of a table; at least one block.
 
     Parameters
     ----------
     path : path, or "-" for standard input
-        CSV in UTF-8 with a header, plain or gzipped, or a Parquet file.
+        CSV with a header, plain or gzipped, or a Parquet file.
+    wanted : collection of str, optional
+        Columns that are read where the file has them; default: all.
+    skipped : collection of str
+        Columns that are not read.
+    encoding : str
+        Of CSV.
 
     Raises
     ------
     UserError
-        If there is no such file, no row in it, or it is not such a table; names the row.
+        If there is no such file, no row in it, or it is not such a table; names the line.
     """
     source = "standard input" if str(path) == STANDARD_INPUT else str(path)
-    first = 1
-    with _explained(source), _opened(path) as raw:
+    choice, first = _Choice(wanted, skipped), 1
+    with _explained(source, encoding), _opened(path) as raw:
         head = raw.peek(4)[:4]
         if head == b"PAR1":
-            frames = _parquet_frames(path, source)
+            names, frames = _open_parquet(path, source, choice)
         elif str(path).endswith(".parquet"):
             raise UserError(f"{source} is no Parquet file, or a damaged one. Write it again.")
         else:
-            frames = _csv_frames(
-                gzip.GzipFile(fileobj=raw) if head[:2] == b"\x1f\x8b" else raw, source
-            )
-        for frame in _regrouped(frames):
+            file = gzip.GzipFile(fileobj=raw) if head[:2] == b"\x1f\x8b" else raw
+            file = file if encoding == UTF_8 else _Recoded(file, encoding)
+            names, frames = _open_csv(file, source, choice)
+        for frame in _grouped(frames, len(names)):
             numbers = range(first, first + len(frame))
-            yield Block(frame, source, numbers, raw.tell() if raw.seekable() else 0)
-            first += len(frame)
+            read_now = raw.tell() if raw.seekable() else 0
+            lines = frame[LINE].to_numpy() if LINE in frame.columns else None
+            frame = frame.drop(LINE, strict=False)
+            yield Block(frame, source, numbers, read_now, lines, tuple(names))
+            first = numbers.stop
     if first == 1:
         raise UserError(f"{source} holds no rows: expected some below its header.")
 
@@ -115,8 +162,23 @@ def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
         yield raw
 
 
+class _Recoded:
+    """Text in another encoding, read as UTF-8."""
+
+    def __init__(self, file: BinaryIO, encoding: str):
+        try:
+            self.text = io.TextIOWrapper(file, encoding=encoding, newline="")
+        except LookupError as error:
+            raise UserError(
+                f"--encoding {encoding}: expected a name such as utf-8, latin-1, cp1252 or utf-16"
+            ) from error
+
+    def read(self, size: int) -> bytes:
+        return self.text.read(size).encode()
+
+
 @contextmanager
-def _explained(source: str) -> Iterator[None]:
+def _explained(source: str, encoding: str) -> Iterator[None]:
     """Turn what reading raises into a UserError."""
     try:
         yield
@@ -126,92 +188,82 @@ def _explained(source: str) -> Iterator[None]:
         raise UserError(
             f"{source} cannot be read ({error.strerror or error}): expected a CSV or Parquet file."
         ) from error
-    except (pa.ArrowException, pl.exceptions.PolarsError, csv.Error, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except (
+        pl.exceptions.PanicException,
+        pl.exceptions.PolarsError,
+        csv.Error,
+        UnicodeError,
+    ) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0][:200]
         raise UserError(
-            f"{source} cannot be read as a table ({reason}): expected CSV in UTF-8 with a header, "
-            "or Parquet."
+            f"{source} cannot be read as a table ({reason}): expected CSV in {encoding.upper()} "
+            "with a header (--encoding names another one), or Parquet."
         ) from error
 
 
-def _regrouped(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The same rows, so many at a time as their columns allow."""
-    pending: list[pl.DataFrame] = []
+def _rows_of(width: int) -> int:
+    """Rows of a block of so many columns: a power of two."""
+    return min(MOST_ROWS, 1 << (max(1, BLOCK // (8 * width)).bit_length() - 1))
+
+
+def _grouped(frames: Iterator[pl.DataFrame], width: int) -> Iterator[pl.DataFrame]:
+    """The same rows, so many at a time as their columns and their text allow."""
+    most, kept = _rows_of(width), None
     for frame in frames:
-        pending.append(frame)
-        rows = min(MOST_ROWS, 1 << (max(1, BLOCK // (8 * frame.width)).bit_length() - 1))
-        while sum(map(len, pending)) >= rows:
-            whole = pl.concat(pending)
-            yield whole[:rows]
-            pending = [whole[rows:]]
-    if sum(map(len, pending)):
-        yield pl.concat(pending)
-
-
-# --- CSV -----------------------------------------------------------------------------------------
-def _csv_frames(file: BinaryIO, source: str) -> Iterator[pl.DataFrame]:
-    names: list[str] = []
-    first, separator = 1, ","
-    for piece in _pieces(file, source):
-        if not names:
-            names, separator, piece = _header(piece, source)
-        if piece.strip(b"\r\n"):
-            frame = _parsed(piece, names, separator, source, first)
-            first += len(frame)
-            yield frame
-    if not names:
-        raise UserError(f"{source} is empty: expected a header and rows.")
-
-
-def _pieces(file: BinaryIO, source: str) -> Iterator[bytes]:
-    """Whole rows, `PIECE` bytes at a time; a line break between quotation marks ends no row."""
-    kept, line = b"", 1
-    while data := file.read(PIECE):
-        kept += data
-        ends = _ends(kept)
-        if len(ends):
-            yield kept[: ends[-1]]
-            line += kept.count(b"\n", 0, ends[-1])
-            kept = kept[ends[-1] :]
-        elif len(kept) > LONGEST:
-            break
-    if kept.count(b'"') % 2 or len(kept) > LONGEST:
-        raise UserError(
-            f"{source}, line {line}: a quotation mark is never closed, or stands alone within a "
-            f"cell, or a row is longer than {LONGEST >> 20} MiB. Close it, or write two of them in "
-            "a cell between quotation marks."
-        )
-    if kept.strip(b"\r\n"):
+        kept = frame if kept is None else pl.concat([kept, frame])
+        while len(kept) >= (rows := _fitting(kept, most)):
+            yield kept[:rows]
+            kept = kept[rows:]
+    if kept is not None and len(kept):
         yield kept
 
 
-def _ends(content: bytes) -> np.ndarray:
-    """Where rows end in ``content``, which starts with a row."""
-    characters = np.frombuffer(content, np.uint8)
-    ends = np.flatnonzero(characters == ord("\n")) + 1
-    if b'"' in content:
-        marks = np.flatnonzero(characters == ord('"'))
-        ends = ends[np.searchsorted(marks, ends) % 2 == 0]
-    return ends
+def _fitting(frame: pl.DataFrame, most: int) -> int:
+    """So many rows of a frame, a power of two and at most ``most``, whose text fits a block."""
+    lengths = frame.select(pl.col(pl.String).str.len_bytes().sum())
+    size = int(lengths.sum_horizontal().item()) if lengths.width and len(frame) else 0
+    if size <= BLOCK:
+        return most
+    return min(most, 1 << (max(1, len(frame) * BLOCK // size).bit_length() - 1))
 
 
-def _header(piece: bytes, source: str) -> tuple[list[str], str, bytes]:
-    """Names of the columns, what separates them, and the rows below."""
-    if piece.startswith(UTF_16):
-        raise UserError(f"{source} is in UTF-16: expected UTF-8. Convert it, as by iconv -t UTF-8.")
-    piece = piece.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-    end = next(iter(_ends(piece)), len(piece))
-    head = piece[:end].strip(b"\r\n")
+# --- CSV -----------------------------------------------------------------------------------------
+Opened = tuple[list[str], Iterator[pl.DataFrame]]
+"""All names of columns, and the rows of the chosen ones."""
+
+
+def _open_csv(file: BinaryIO, source: str, choice: _Choice) -> Opened:
+    pieces = delimited.split(file, source)
+    first = next(pieces, None)
+    if first is None:
+        raise UserError(f"{source} is empty: expected a header and rows.")
+    head, first = first.split_first()
+    names, separator = _header(head, source)
+    types = dict.fromkeys(choice.of(names), pl.String)
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for lines in filter(len, chain([first], pieces)):
+            frame = delimited.parse(lines, names, types, source, separator)
+            if np.diff(lines.ends, prepend=0).max() > LONGEST_CELL:
+                frame = frame.with_columns(pl.col(pl.String).str.head(LONGEST_CELL))
+            yield frame.with_columns(pl.Series(LINE, lines.numbers))
+
+    return names, frames()
+
+
+def _header(head: bytes, source: str) -> tuple[list[str], str]:
+    """Names of the columns, and what separates them."""
+    if head.startswith(UTF_16):
+        raise UserError(f"{source} is in UTF-16: start with --encoding utf-16, or convert it.")
+    head = head.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n")
     if b"\0" in head or b"\r" in head:
         raise UserError(
             f"{source} is no CSV in UTF-8 with ordinary line ends: its header holds the bytes "
             f"{head[:20]!r}"
         )
-    text = head.decode()
-    bare = re.sub('"[^"]*"', "", text)
+    bare = re.sub('"[^"]*"', "", head.decode())
     separator = max(SEPARATORS, key=bare.count)
-    names = next(csv.reader([text], delimiter=separator, strict=True), [])
-    return checked_names(names, source), separator, piece[end:]
+    return checked_names(delimited.header(head, separator), source), separator
 
 
 def checked_names(names: Sequence[str], source: str) -> list[str]:
@@ -220,7 +272,7 @@ def checked_names(names: Sequence[str], source: str) -> list[str]:
     Raises
     ------
     UserError
-        If one is empty or stands twice, or they look like a row.
+        If one is empty, too long or stands twice, or they look like a row.
     """
     names = [name.strip() for name in names]
     if not all(names):
@@ -229,9 +281,17 @@ def checked_names(names: Sequence[str], source: str) -> list[str]:
             f"{source}: column {place} has no name. Expected a header with a name for each column "
             "(pandas writes an unnamed first one without index=False)."
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise UserError(f"{source}: the column {twice[0]!r} stands twice. Rename one of them.")
+        named = delimited.shorten(twice[0])
+        raise UserError(f"{source}: the column {named} stands twice. Rename one of them.")
+    longest = max(names, key=len, default="")
+    if len(longest) > LONGEST_NAME:
+        raise UserError(
+            f"{source}: the name of a column has {len(longest)} characters "
+            f"({delimited.shorten(longest)}); expected at most {LONGEST_NAME}. Shorten it, or put "
+            "a header on top."
+        )
     numbers = [name for name in names if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", name, re.I)]
     counted = names == [str(i) for i in range(len(names))]
     if not counted and (len(numbers) == len(names) or any("." in name for name in numbers)):
@@ -242,69 +302,42 @@ def checked_names(names: Sequence[str], source: str) -> list[str]:
     return names
 
 
-def _parsed(
-    piece: bytes, names: list[str], separator: str, source: str, first: int
-) -> pl.DataFrame:
-    """Cells of a piece as text; ``first`` is the number of its first row."""
-    parse = pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True)
-    types = dict.fromkeys(names, pa.string())
-    convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False)
-
-    # a thread of Arrow's that still holds the piece when Python ends would abort the process;
-    # with a block for all of it they are no faster
-    options = pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=LONGEST + PIECE)
-    try:
-        return pl.from_arrow(pa.csv.read_csv(pa.BufferReader(piece), options, parse, convert))
-    except pa.ArrowInvalid as error:
-        raise _bad_row(str(error), source, first) from error
-
-
-def _bad_row(message: str, source: str, first: int) -> UserError:
-    """What pyarrow says of a row, in our words."""
-    row = re.search(r"Row #(\d+)", message)
-    place = f"{source}, row {first + int(row[1]) - 1}" if row else source
-    widths = re.search(r"Expected (\d+) columns, got (\d+)", message)
-    if widths:
-        return UserError(
-            f"{place}: expected {widths[1]} columns as in the header, found {widths[2]}. "
-            "Correct that row, or put quotation marks around what holds a separator."
-        )
-    if "UTF8" in message:
-        return UserError(f"{place} is not in UTF-8. Convert the file, as by iconv -t UTF-8.")
-    return UserError(f"{place} cannot be read: {message.splitlines()[0][:200]}")
-
-
 # --- Parquet -------------------------------------------------------------------------------------
-def _parquet_frames(path: str | Path, source: str) -> Iterator[pl.DataFrame]:
+def _open_parquet(path: str | Path, source: str, choice: _Choice) -> Opened:
     if str(path) == STANDARD_INPUT:
         raise UserError("standard input holds Parquet, which can be read from files only")
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
-        names = checked_names(file.schema_arrow.names, source)
-        for field in file.schema_arrow:
-            if not _is_plain(field.type):
-                raise UserError(
-                    f"{source}: the column {field.name!r} holds {field.type}: expected numbers, "
-                    "text or dates. Leave it out, or make columns of its parts."
-                )
-        for batch in file.iter_batches(batch_size=MOST_ROWS):
-            frame = pl.from_arrow(pa.Table.from_batches([batch]))
-            yield pl.DataFrame([plain(c.alias(n)) for c, n in zip(frame, names, strict=True)])
+    kinds = pl.read_parquet_schema(path)
+    names = checked_names(list(kinds), source)
+    raw, chosen = dict(zip(names, kinds, strict=True)), choice.of(names)
+    for name in chosen:
+        if not _is_plain(kinds[raw[name]]):
+            raise UserError(
+                f"{source}: the column {delimited.shorten(name)} holds {kinds[raw[name]]}: "
+                "expected numbers, text or dates. Leave it out, or make columns of its parts."
+            )
+    table = pl.scan_parquet(path).select(pl.col(raw[name]).alias(name) for name in chosen)
+    rows = _rows_of(len(names))
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for batch in table.collect_batches(chunk_size=rows, maintain_order=True):
+            yield pl.DataFrame([_plain(column) for column in batch])
+
+    return names, frames()
 
 
-def _is_plain(kind: pa.DataType) -> bool:
+def _is_plain(kind: pl.DataType) -> bool:
     """Whether values of a type are numbers, text or points in time."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    tests = (
-        *(pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean),
-        *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
-        *(pa.types.is_date, pa.types.is_timestamp, pa.types.is_time, pa.types.is_null),
-    )
-    return any(test(kind) for test in tests)
+    text = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
+    return kind.is_numeric() or kind in text or (kind.is_temporal() and kind != pl.Duration)
 
 
-def plain(series: pl.Series) -> pl.Series:
-    """Numbers as Float64, all else as text, which is empty where there is none."""
+def _plain(series: pl.Series) -> pl.Series:
+    """Numbers as Float64, all else as text, cut where it is long and empty where there is none."""
     if series.dtype.is_numeric():
         return series.cast(pl.Float64)
-    return series.cast(pl.String).fill_null("")
+    if series.dtype in (pl.Categorical, pl.Enum):  # its texts are cut before they are repeated
+        known = series.drop_nulls().unique()
+        texts = known.cast(pl.String).str.head(LONGEST_CELL)
+        codes, known = series.to_physical(), known.to_physical()
+        return codes.replace_strict(known, texts, default="", return_dtype=pl.String)
+    return series.cast(pl.String).str.head(LONGEST_CELL).fill_null("")

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from libs.datasets.tabular.cells import as_numbers, as_text, number_error
+from libs.datasets.tabular.cells import (
+    PLAIN,
+    Notation,
+    as_numbers,
+    as_text,
+    number_problem,
+    tell_together,
+)
 from libs.datasets.tabular.reading import Block
 from libs.utils.errors import UserError
 
@@ -26,7 +33,7 @@ class Column:
     Attributes
     ----------
     name : str
-    kind : {"number", "text", "date", "label"}
+    kind : {"number", "text", "date", "label", "id", "unused"}
     dropped : str
         Why it is no input; empty if it is one.
     categories : tuple of str
@@ -48,19 +55,19 @@ class Column:
             return ()
         return tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
 
-    def write(self, block: Block, out: np.ndarray) -> None:
+    def write(self, block: Block, notation: Notation, out: np.ndarray) -> None:
         """Write the features of a block's rows into ``out``, zeros of (n, features) float32."""
         series = block.frame[self.name]
         if self.kind == "text":
-            text = as_text(series)
+            text = as_text(series, notation)
             text = text.replace("", self._filled(block, (text == "").arg_true()))
             codes = text.cast(pl.Enum(self.categories), strict=False).to_physical()
             rows = codes.is_not_null().arg_true().to_numpy()
             out[rows, codes.drop_nulls().to_numpy()] = 1
             return
-        values, strange = as_numbers(series)
-        if error := number_error(values, strange, block, self.name):
-            raise error
+        values, strange = as_numbers(series, notation)
+        if problem := number_problem(values, strange, block, self.name):
+            raise UserError(problem)
         out[:, 0] = values.fill_null(self._filled(block, values.is_null().arg_true())).to_numpy()
 
     def _filled(self, block: Block, missing: pl.Series) -> float | str:
@@ -82,9 +89,12 @@ class Schema:
     ----------
     columns : tuple of Column
         In the order of the file. The label's column is among them.
+    notation : Notation
+        How its cells are written.
     """
 
     columns: tuple[Column, ...]
+    notation: Notation = PLAIN
 
     @classmethod
     def of_numbers(cls, features: Sequence[str]) -> Self:
@@ -92,11 +102,10 @@ class Schema:
         return cls(tuple(Column(name, "number") for name in features))
 
     @classmethod
-    def from_json(cls, columns: Sequence[dict[str, Any]]) -> Self:
+    def from_json(cls, columns: Sequence[dict[str, Any]], notation: Notation = PLAIN) -> Self:
         """Undo `to_json`."""
-        return cls(
-            tuple(Column(**c | {"categories": tuple(c.get("categories", ()))}) for c in columns)
-        )
+        known = (Column(**c | {"categories": tuple(c.get("categories", ()))}) for c in columns)
+        return cls(tuple(known), notation)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The columns in JSON."""
@@ -106,6 +115,16 @@ class Schema:
     def inputs(self) -> tuple[Column, ...]:
         """The columns that are inputs."""
         return tuple(column for column in self.columns if not column.dropped)
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Names of the columns that are kept beside the scores."""
+        return tuple(column.name for column in self.columns if column.kind == "id")
+
+    @cached_property
+    def wanted(self) -> frozenset[str]:
+        """Names of the columns that are read to score rows."""
+        return frozenset({column.name for column in self.inputs} | set(self.ids))
 
     @cached_property
     def features(self) -> tuple[str, ...]:
@@ -118,26 +137,34 @@ class Schema:
         Raises
         ------
         UserError
-            If a column is missing or foreign, or a cell cannot be an input; names the first one.
-            Columns that were dropped in training may be there or not and hold anything.
+            If a column is missing, or cells cannot be inputs; tells the first one of each column.
+            Columns that were no inputs in training may be there or not and hold anything.
         """
         self._check_names(block)
         x = np.zeros((len(block), len(self.features)), np.float32)
-        start = 0
+        start, problems = 0, []
         for column in self.inputs:
             end = start + len(column.features)
-            column.write(block, x[:, start:end])
+            try:
+                column.write(block, self.notation, x[:, start:end])
+            except UserError as error:
+                problems.append(error)
             start = end
+        if problems:
+            raise tell_together(problems)
         return x
+
+    def foreign(self, block: Block) -> list[str]:
+        """Columns of a file that the training rows did not have."""
+        return sorted(set(block.names) - {column.name for column in self.columns})
 
     def _check_names(self, block: Block) -> None:
         found = set(block.frame.columns)
         missing = [column.name for column in self.inputs if column.name not in found]
-        extra = sorted(found - {column.name for column in self.columns})
-        if missing or extra:
+        if missing:
             raise UserError(
-                f"{block.source}: other columns than in training; missing: "
-                f"{_listed(missing)}; extra: {_listed(extra)}. Rename them, or leave them out."
+                f"{block.source}: other columns than in training; missing: {listed(missing)}; "
+                f"extra: {listed(self.foreign(block))}. Rename them, or add what is missing."
             )
 
     def shown(self) -> pd.DataFrame:
@@ -146,14 +173,14 @@ class Schema:
         for column in self.columns:
             use = f"dropped: {column.dropped}" if column.dropped else "kept"
             if column.kind == "text" and not column.dropped:
-                use = f"{len(column.categories)} features: {_listed(column.categories, 3)}"
+                use = f"{len(column.categories)} features: {listed(column.categories, 3)}"
             if column.fill is not None and not column.dropped:
                 use += f"; missing: {column.fill}"
             lines.append({"column": column.name, "kind": column.kind, "use": use})
         return pd.DataFrame(lines)
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
-    """``a, b, c, … (12)``."""
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names for people: ``a, b, c, … (12)``."""
     words = ", ".join(names[:most]) or "none"
     return words if len(names) <= most else f"{words}, … ({len(names)})"

@@ -1,0 +1,226 @@
+"""What do_csv.py asks of a table: its options, a look before anything is trained, the next steps.
+
+Imports no TensorFlow but to tell the next steps, so that mistakes are told within a second.
+"""
+
+import argparse
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from libs.DataHandler import Experiment, SplitRules
+from libs.datasets.splits.rows import cut
+from libs.datasets.tabular.cells import Notation, as_text
+from libs.datasets.tabular.own import UNLABELLED, OwnTable
+from libs.datasets.tabular.reading import UTF_8, read
+from libs.datasets.tabular.schema import MISSING, REFUSE, listed
+from libs.utils.command_line import plain_parser
+from libs.utils.errors import UserError
+from libs.utils.storage import MANIFEST
+
+MOST_CLASSES = 20
+"""A column with more different values is not offered as a label."""
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how a table is read."""
+    add = parser.add_argument
+    columns = {"nargs": "+", "action": "extend", "default": [], "metavar": "COLUMN"}
+    add("--label", metavar="COLUMN", help="the column of classes (default: no row has one)")
+    add("--test_file", type=Path, metavar="FILE", help="test rows (default: a part of FILE)")
+    add(
+        "--missing",
+        choices=MISSING,
+        default=REFUSE,
+        help="missing values: an error, or the median (of text the most frequent one)",
+    )
+    marks = columns | {"metavar": "TEXT"}
+    add("--missing_values", **marks, help="their marks, such as - (always: empty, NA, NaN, null)")
+    add("--decimal", default=".", metavar="C", help="between units and tenths (default: .)")
+    add("--thousands", default="", metavar="C", help="between thousands (default: none)")
+    add("--encoding", default=UTF_8, metavar="NAME", help="of CSV, such as cp1252 (default: utf-8)")
+    add("--drop", **columns, help="columns to leave out")
+    add("--text", **columns, help="columns that are text, even if they look like numbers")
+    add("--id", **columns, help="columns to keep beside the scores; they are no inputs")
+
+
+def table_of(args: argparse.Namespace) -> OwnTable:
+    """The table that the command line describes."""
+    missing = tuple(args.missing_values)
+    return OwnTable.of(
+        args.files,
+        args.test_file,
+        label=args.label,
+        missing=args.missing,
+        drop=tuple(args.drop),
+        text=tuple(args.text),
+        ids=tuple(args.id),
+        notation=Notation(args.decimal, args.thousands, missing, args.encoding),
+    )
+
+
+def check(args: argparse.Namespace) -> None:
+    """Look at the whole table, tell all that is wrong with it, and settle the experiment.
+
+    Leaves ``args.table`` and ``args.experiment``; a part of the latter that was not named is said.
+    """
+    args.table = table_of(args)
+    if args.label is None and (args.normal or args.known or args.unknown):
+        raise UserError("--normal, --known and --unknown need --label: the column of classes")
+    try:
+        args.table.check()
+    except UserError:
+        if args.label is not None and args.label not in _names(args.table):
+            look(args)
+        raise
+    args.experiment = Experiment((UNLABELLED,)) if args.label is None else _experiment(args)
+
+
+def _names(table: OwnTable) -> tuple[str, ...]:
+    """Columns of the first file."""
+    return next(read(table.files[0], [], encoding=table.notation.encoding)).names
+
+
+def _experiment(args: argparse.Namespace) -> Experiment:
+    """Which classes are normal, known and unknown; what is not named is told."""
+    counts = Counter(args.table.classes.tolist())
+    named = {role: getattr(args, role) for role in ("normal", "known", "unknown")}
+    named = {role: v and [name.strip() for name in v] for role, v in named.items()}
+    there = ", ".join(f"{name} ({rows})" for name, rows in counts.most_common(MOST_CLASSES))
+    gone = [name for names in named.values() for name in names or () if name not in counts]
+    if gone and args.test_file is None:
+        raise UserError(f"{args.label!r} has no class {', '.join(gone)}; its classes are {there}")
+    if not named["normal"]:
+        most, rows = counts.most_common(1)[0]
+        if 2 * rows <= counts.total() or most in [*(args.known or ()), *(args.unknown or ())]:
+            raise UserError(
+                f"--label needs --normal: which of the {len(counts)} classes in {args.label!r} are "
+                f"normal; they are {', '.join(sorted(counts)[:MOST_CLASSES])}"
+            )
+        print(f"normal: {most}, the majority ({rows} of {counts.total()} rows)")
+        named["normal"] = [most]
+    rest = [c for c in sorted(counts) if c not in [*named["normal"], *(named["known"] or ())]]
+    if named["unknown"] is None:
+        named["unknown"] = rest
+    if not named["known"] and named["unknown"]:
+        if any(args.n_train_anomalies or ()):
+            raise UserError(
+                "--n_train_anomalies needs known anomalies: name --known, the classes whose rows "
+                f"may be among the training rows; besides the normal ones there are {listed(rest)}"
+            )
+        print(
+            f"known: none, so that {listed(rest)} appear among the test rows only; name --known to "
+            "train with labels"
+        )
+    for role, classes in named.items():
+        setattr(args, role, classes)
+    return Experiment(*(tuple(classes or ()) for classes in named.values()))
+
+
+def fitting_budgets(
+    args: argparse.Namespace, rules: SplitRules, budgets: Sequence[int]
+) -> tuple[int, ...]:
+    """Label budgets, as far as there are known anomalies among the training rows."""
+    if not args.known:
+        return (0,)
+    classes = args.table.classes
+    rows = np.arange(len(classes))
+    if args.test_file is None:
+        rows, _ = cut(rows, rules.test, rules.seed_of_test(args.seed), "test")
+    rows, _ = cut(rows, rules.validation, args.seed, "validation")
+    there = int(np.isin(classes[rows], args.known).sum())
+    if not there:
+        raise UserError(
+            f"the training rows hold none of {', '.join(args.known)}: --known names classes with "
+            "enough rows to train with"
+        )
+    wanted = tuple(args.n_train_anomalies or budgets)
+    if max(wanted) <= there:
+        return tuple(budgets)
+    fitting = tuple(sorted({min(budget, there) for budget in wanted}))
+    print(
+        f"label budgets: {' '.join(map(str, fitting))} instead of {' '.join(map(str, wanted))}: "
+        f"the training rows hold {there} of {', '.join(args.known)}"
+    )
+    args.n_train_anomalies = args.n_train_anomalies and list(fitting)
+    return fitting
+
+
+def asks_for_a_look(argv: Sequence[str]) -> bool:
+    """Whether a command line names files and no rows to score."""
+    return bool(argv) and not {"val", "test", "-h", "--help"} & set(argv)
+
+
+def look_parser() -> argparse.ArgumentParser:
+    """The command line of a look: files, perhaps a seed, and how they are read."""
+    parser = plain_parser("Print what a table holds, and the command to go on with.")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    add_table_options(parser)
+    return parser
+
+
+def look(args: argparse.Namespace) -> None:
+    """Print what a table holds, and the command to go on with."""
+    args.files = [f for f in args.files if f.exists() or not f.name.isdigit()]  # but the seed
+    columns: dict[str, Counter] = {}
+    rows, table = 0, table_of(args)
+    for file in table.files:
+        for block in read(file, skipped=table.drop, encoding=table.notation.encoding):
+            rows += len(block)
+            for name in block.frame.columns:
+                seen = columns.setdefault(name, Counter())
+                if len(seen) <= MOST_CLASSES:
+                    text = as_text(block.frame[name]).replace("", "(empty)")
+                    seen.update(dict(sorted(text.value_counts().rows())))
+    print(f"{listed([str(file) for file in args.files])}: {rows:,} rows, {len(columns)} columns")
+    labels = {n: c for n, c in columns.items() if 1 < len(c) <= MOST_CLASSES}
+    for name, counts in columns.items():
+        few = ", ".join(f"{value} ({n})" for value, n in counts.most_common(MOST_CLASSES))
+        print(f"  {name}: {few if name in labels else _kind(counts)}")
+    words = ["python", "do_csv.py", *map(str, args.files), "1", "test"]
+    print("\nto go on, without labels:\n    " + shlex.join([*words, "--protocol", "deepad"]))
+    guess = args.label if args.label in labels else _likely_label(labels)
+    if guess:
+        (normal, _), *others = labels[guess].most_common()
+        words += ["--label", guess, "--normal", normal, "--known", others[0][0]]
+        print(f"or, if {guess!r} holds the classes:\n    {shlex.join(words)}")
+
+
+def _kind(counts: Counter) -> str:
+    some = ", ".join(value[:20] for value in list(counts)[:3])
+    return f"always {some}" if len(counts) == 1 else f"more than {MOST_CLASSES} values: {some}, …"
+
+
+def _likely_label(labels: dict[str, Counter]) -> str | None:
+    """The column with a telling name, else the last one with few values."""
+    telling = [n for n in labels if n.strip().lower() in ("label", "class", "target", "y", "fraud")]
+    return next(iter([*telling, *reversed(labels)]), None)
+
+
+def print_next_steps(args: argparse.Namespace) -> None:
+    """Where the models lie, and the commands that use them."""
+    from libs.detectors.detector import Detector
+
+    place = Path(args.model_path) / args.table.name
+    pattern = f"{args.protocol}*/{args.seed}/{args.experiment.slug}*/[!.]*/[!.]*/{MANIFEST}"
+    found = sorted(place.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    runs = [path.parent for path in found]
+    wanted = [run for run in runs if run.parent.name in (args.methods or [run.parent.name])]
+    if not wanted:
+        return
+    detectors = ((run, Detector.load(run)) for run in wanted)
+    run, detector = next(
+        ((run, d) for run, d in detectors if d.explained_by), (wanted[0], Detector.load(wanted[0]))
+    )
+    calibrated = len(getattr(detector, "calibration_scores_", ()))
+    rate = next((f"fpr={r}" for r in (0.01, 0.1) if r * calibrated >= 1), None)
+    score = ["python", "score.py", str(run), str(args.files[0]), "--out", "scores.csv"]
+    print(f"\nmodels: {run.parent.parent}\nto score other files, explain scores, or look at them:")
+    print("    " + shlex.join([*score, *(["--threshold", rate] if rate else [])]))
+    if detector.explained_by:
+        print("    " + shlex.join(["python", "explain.py", str(run)]))
+    folders = ["--models", str(args.model_path), "--results", str(args.result_path)]
+    print("    " + shlex.join(["python", "dashboard.py", *folders]))
