@@ -19,7 +19,7 @@ test-fast: $(VENV)/.installed-test
 	$(BIN)/pytest -n auto --maxprocesses 4 -m "not slow"
 
 tables: $(VENV)/.installed
-	$(BIN)/python evaluate_results.py --readme README.md --report
+	$(BIN)/python evaluate_results.py --docs docs/results
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found %s; name one: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -7,7 +7,7 @@ that let through at most 1e-2 ... 1e-6 of the normal validation rows (empty wher
 such rows). The column largest_difference compares with the scores kept when the run was trained.
 
     python evaluate_models.py 706
-    python evaluate_models.py 706 --use_vae 1       # only experiments with a VAE as anomaly network
+    python evaluate_models.py 706 --use_vae 1       # only A3 with a VAE as anomaly network
 """
 
 import argparse
@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> int:
     start_tensorflow()
     import pandas as pd
 
+    from libs.experiments.migration import shorten_names
     from libs.experiments.rescoring import Rescorer, saved_experiments
     from libs.utils import storage
     from libs.utils.errors import UserError
@@ -32,8 +33,12 @@ def main(args: argparse.Namespace) -> int:
             f"--folder_suffix {args.folder_suffix}: model folders carry the seed by themselves; "
             f"expected _{args.seed}, or name another folder with --in_path"
         )
-    rescorer = Rescorer(args.data_path, args.part, args.out_path)
-    folders = saved_experiments(args.in_path, args.seed, "A3-vae" if args.use_vae else "*")
+    for folder in [args.in_path, args.out_path]:
+        for seed in folder.glob(f"*/*/{args.seed}"):
+            shorten_names(seed)
+    method = "A3-vae" if args.use_vae else "*"
+    rescorer = Rescorer(args.data_path, args.part, args.out_path, method)
+    folders = saved_experiments(args.in_path, args.seed, method)
     table = pd.concat([rescorer.rescore(folder) for folder in folders])
     if not len(table):
         raise UserError(f"no finished run of seed {args.seed} with labels in {args.in_path}")
@@ -46,7 +51,8 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def parser_of_script() -> argparse.ArgumentParser:
+    """The command line."""
     parser = plain_parser(__doc__)
     parser.add_argument("seed", type=int, metavar="SEED")
     parser.add_argument("part", nargs="?", choices=("val", "test"), default="test")
@@ -56,6 +62,10 @@ if __name__ == "__main__":
     add_flag(
         parser,
         "--use_vae",
-        help="only experiments with a VAE as anomaly network; into all_results_vae",
+        help="only A3 with a VAE as anomaly network; into all_results_vae",
     )
-    raise SystemExit(run(main, parser))
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main, parser_of_script()))

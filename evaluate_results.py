@@ -4,9 +4,8 @@
 Without options: mean, standard deviation and count of every run. Prints one table per experiment
 with the best of each column marked, and writes summary.csv, summary.md and summary.tex into the
 output folder. With --subfolder it reads the files that evaluate_models.py left there; summary.csv
-then holds F1, precision and recall too. --readme also puts the tables into a file, between the
-lines <!-- table DATA_SET PROTOCOL EXPERIMENT --> and <!-- /table -->. --report also writes
-report.html, one page that needs no web, and its pictures.
+then holds F1, precision and recall too. --docs also writes a page per paper and an index into a
+folder. --report also writes report.html, one page that needs no web, and its pictures.
 
 With one of the options from --protocol on: the methods against each other over data sets, as in
 the papers of R2-AD2 and ARGUE, into comparison.csv, .pairs.csv, .md and .tex.
@@ -14,7 +13,7 @@ the papers of R2-AD2 and ARGUE, into comparison.csv, .pairs.csv, .md and .tex.
     python evaluate_results.py                 # all seeds
     python evaluate_results.py 706 3003 3103   # these only
     python evaluate_results.py --subfolder all_results
-    python evaluate_results.py --readme README.md --report      # make tables
+    python evaluate_results.py --docs docs/results              # make tables
     python evaluate_results.py 110 210 310 --p_pollution 0 --n_anomalies 100 --p_name wilcoxon
 """
 
@@ -47,10 +46,12 @@ def main(args: argparse.Namespace) -> int:
 
     asked = [name for name in (*COMPARING, *SHOWING) if getattr(args, name)]
     comparing = bool(asked) or not args.transpose
-    if sum([bool(args.subfolder), comparing, args.report]) > 1 or (comparing and args.readme):
+    if (comparing or args.subfolder) and sum(
+        [bool(args.subfolder), comparing, args.report, bool(args.docs)]
+    ) > 1:
         raise UserError(
-            "--subfolder goes with --readme alone, and the options from --protocol on with none of "
-            "--subfolder, --readme and --report: start the script twice"
+            "--subfolder goes with no other option, and those from --protocol on with none of "
+            "--subfolder, --docs and --report: start the script twice"
         )
     if args.subfolder:
         return summarise(
@@ -62,40 +63,41 @@ def main(args: argparse.Namespace) -> int:
 
 def results_folder(args: argparse.Namespace) -> Path:
     """Where the result files lie: the papers' scripts leave them beside the models."""
-    beside = args.model_path and next(args.model_path.glob("*/*/*/*/*/experiment.json"), None)
-    return args.model_path if beside else args.in_path
+    from libs.reporting.collection import result_folders
+    from libs.utils.errors import UserError
+
+    if args.model_path is None:
+        return args.in_path
+    if next(result_folders(args.model_path, args.part), None):
+        return args.model_path
+    if args.model_path == Path("models"):  # as printed in the papers; ours lie in --in_path
+        print(f"no results in {args.model_path}; these are of {args.in_path}")
+        return args.in_path
+    raise UserError(
+        f"no {args.part} results in --model_path {args.model_path}: expected <data set>/<protocol>/"
+        f"<seed>/<experiment>/{args.part}/experiment.json. Name the result folder with --in_path."
+    )
 
 
 def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     """Tables over seeds: show, write."""
     from libs.experiments import result_tables
-    from libs.plotting.tables import show
-    from libs.reporting import collection, comparison
-    from libs.reporting import comparison_tables as overview
     from libs.utils import storage
 
     table = result_tables.over_seeds(rows)
-    markdown, latex = {}, {}
-    for place, experiment in table.groupby(["data_set", "protocol", "experiment"], sort=False):
-        caption = result_tables.caption(experiment)
-        show(result_tables.pivot(experiment, "[bold]{}[/]".format), caption)
-        markdown[place] = collection.markdown(
-            result_tables.pivot(experiment, "**{}**".format), caption
-        )
-        latex[place] = collection.latex(
-            result_tables.pivot(experiment, r"\textbf{{{}}}".format), caption
-        )
+    groups = table.groupby(["data_set", "protocol", "experiment"], sort=False)
+    shown = [result_tables.score_table(experiment) for _, experiment in groups]
+    for experiment in shown:
+        experiment.show()
     folder = args.out_path / args.subfolder
     storage.write_text(folder / "summary.csv", table.to_csv(index=False, float_format="%.6g"))
-    for suffix, texts in {"md": markdown, "tex": latex}.items():
-        storage.write_text(folder / f"summary.{suffix}", "\n".join(texts.values()))
-    if args.readme and not args.subfolder:
-        choice = comparison.Choice(kinds=tuple(comparison.KINDS))
-        compared = comparison.comparisons(comparison.selected(rows, choice)[0], choice)
-        markdown |= overview.for_readme(list(compared))
-    if args.readme:
-        storage.write_text(args.readme, collection.filled(args.readme.read_text(), markdown))
+    storage.write_text(folder / "summary.md", "\n".join(one.markdown() for one in shown))
+    storage.write_text(folder / "summary.tex", "\n".join(one.latex() for one in shown))
     print(f"summary.csv, summary.md and summary.tex in {folder}")
+    if args.docs:
+        from libs.reporting.documents import write_documents
+
+        print(*write_documents(rows, results_folder(args), args.docs), sep="\n")
     if args.report:
         from libs.reporting.page import write_report
 
@@ -105,14 +107,18 @@ def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
 
 def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     """The papers' tables and their statistics: show, write."""
+    from libs import Metrics
     from libs.reporting import comparison
     from libs.reporting import comparison_tables as overview
+    from libs.utils.errors import lookup
 
+    if args.metric_name:
+        lookup(Metrics.COLUMNS, "--metric_name", args.metric_name)
     chosen = {ours: getattr(args, name) or () for name, ours in COMPARING.items()}
     choice = comparison.Choice(
         **{name: value for name, value in chosen.items() if value},
         kinds=("transfer",) if args.is_transfer else ("main",),
-        metrics=(args.metric_name,) if args.metric_name else ("AUC", "AP"),
+        metrics=(args.metric_name,) if args.metric_name else tuple(Metrics.COLUMNS),
     )
     found, remarks = comparison.selected(rows, choice)
     print(*remarks, sep="\n", end="\n" if remarks else "")
@@ -138,10 +144,10 @@ if __name__ == "__main__":
     add("seeds", type=int, nargs="*", metavar="SEED", help="default: all")
     add("--part", choices=("val", "test"), default="test")
     add("--subfolder", default="", help="of evaluate_models.py: all_results")
-    add("--readme", type=Path, metavar="FILE", help="put the tables into it, too")
+    add("--docs", type=Path, metavar="FOLDER", help="write a page per paper into it, too")
     add_flag(parser, "--report", help="write report.html and its pictures, too")
     add_folders(parser, in_path="results", out_path="results")
-    add("--model_path", type=Path, help="takes the place of --in_path if results lie there")
+    add("--model_path", type=Path, help="takes the place of --in_path")
     add("--protocol", metavar="NAME", help="this one only")
     add(
         "--methods",
@@ -152,7 +158,7 @@ if __name__ == "__main__":
     add("--exp_name", metavar="DATA_SET", help="this one only; with the curves of its sweeps")
     add("--n_anomalies", type=int, nargs="+", metavar="N", help="label budgets (default: all)")
     add("--p_pollution", type=float, nargs="+", metavar="P", help="pollutions (default: all)")
-    add("--metric_name", choices=("AUC", "AP"), help="default: both")
+    add("--metric_name", metavar="NAME", help="AUC or AP (default: both)")
     add("--p_name", choices=("wilcoxon", "nemenyi", "friedman"), help="test over data sets")
     add_flag(parser, "--is_transfer", help="with classes that were unknown in training")
     add_flag(parser, "--is_ablation", help="R2-AD2 with one to four checkpoints")

@@ -53,6 +53,11 @@ class Result:
     def scores(self) -> dict[str, np.ndarray]:
         """Scores (n,) of each run, and under "classes" the class of each row."""
         path = self.folder / "scores.npz"
+        if not path.is_file():
+            command = f"python evaluate_models.py {self.place.seed} {self.place.part}"
+            raise Missing(
+                f"{path} is not there: run {command}, or the do_ script where no model is"
+            )
         try:
             return _scores(path, path.stat().st_mtime_ns)
         except Exception as error:  # a damaged archive fails in many ways

@@ -10,6 +10,7 @@ import pandas as pd
 from libs.DataHandler import DataHandler, Split
 from libs.detectors.components import keys_of
 from libs.detectors.detector import Detector
+from libs.experiments.migration import shorten_names
 from libs.experiments.result_files import write_results
 from libs.experiments.result_tables import show_experiment, show_operating_points
 from libs.experiments.settings import Conditions, RunSettings, Selection
@@ -17,7 +18,7 @@ from libs.experiments.stored_runs import Row, result_rows
 from libs.experiments.study import Cell, Study, chosen_cells
 from libs.experiments.thresholds import ThresholdRule, write_operating_points
 from libs.experiments.trainer import SettingsError, Trainer
-from libs.plotting.tables import show_plain
+from libs.plotting.tables import TextTable
 from libs.utils import storage
 from libs.utils.errors import UserError
 
@@ -57,7 +58,7 @@ def run_study(
     cells = chosen_cells(study.cells, selection)
     data = study.load(data_path, seed)
     if data.schema:
-        show_plain(data.schema.shown(), f"{data.name}: what the training rows show")
+        TextTable.of(data.schema.shown(), f"{data.name}: what the training rows show").show()
     rules, name = study.rules, f"{protocol}{study.variant}"
     if selection.scale_on not in (None, rules.scale_on):
         rules = replace(rules, scale_on=selection.scale_on)
@@ -112,6 +113,7 @@ class ExperimentWrapper:
         self.failures: list[str] = []
         for folder in (self.models, self.results):
             storage.check_writable(folder)
+            shorten_names(folder)
 
     def run(
         self,
@@ -162,7 +164,9 @@ class ExperimentWrapper:
                 self.failures.append(trainer.record_failure(name, error))
         target = self.results / folder / self.part
         with storage.locked(target):
-            rows = result_rows(self.models / folder, conditions, self.part)
+            rows = result_rows(
+                self.models / folder, conditions, self.part, differences=trainer.differences
+            )
             tables = write_results(target, split, self.part, rows, conditions)
             points = self._operating_points(target, split, rows, conditions)
         show_experiment(tables, conditions, target)

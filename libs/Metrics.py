@@ -3,6 +3,9 @@
 scikit-learn takes a second to import, so it is where it is needed: thresholds do without.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 FALSE_POSITIVE_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -11,30 +14,44 @@ FALSE_POSITIVE_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 THRESHOLDED = ("accuracy", "precision", "recall", "F1", "F2")
 
 
-def ranking(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Metrics that need no threshold.
+def area_under_roc(y: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the ROC curve."""
+    from sklearn.metrics import roc_auc_score
 
-    Parameters
+    return float(roc_auc_score(y, scores))
+
+
+def average_precision(y: np.ndarray, scores: np.ndarray) -> float:
+    """Average precision; a constant score reaches the fraction of anomalies."""
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(y, scores))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric that needs no threshold: a column of all result files, tables and comparisons.
+
+    Attributes
     ----------
-    y : (n,) int, 0 or 1, both present
-    scores : (n,) float, finite
-
-    Returns
-    -------
-    dict
-        ``AUC`` (area under the ROC curve), ``AP`` (average precision) and ``prevalence`` (the share
-        of anomalies, which a constant score reaches as AP).
+    function : callable
+        Of y (n,), in which 0 and 1 are present, and finite scores (n,).
+    best : {"max", "min"}
+        Whether high or low values are good.
     """
-    from sklearn.metrics import (
-        average_precision_score,
-        roc_auc_score,
-    )  # a second, for thresholds too
 
-    return {
-        "AUC": float(roc_auc_score(y, scores)),
-        "AP": float(average_precision_score(y, scores)),
-        "prevalence": float(np.mean(y)),
-    }
+    function: Callable[[np.ndarray, np.ndarray], float]
+    best: str = "max"
+
+
+COLUMNS = {"AUC": Column(area_under_roc), "AP": Column(average_precision)}
+"""By name. An entry is all that another column of the result tables takes."""
+
+
+def ranking(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Every metric of `COLUMNS`, and ``prevalence``, the fraction of anomalies."""
+    values = {name: column.function(y, scores) for name, column in COLUMNS.items()}
+    return values | {"prevalence": float(np.mean(y))}
 
 
 def roc_points(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

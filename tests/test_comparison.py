@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 SETS = "covtype creditcard darknet doh fashion_mnist ids mammography mnist nslkdd url".split()
 SEEDS = {"r2ad2": (110, 210, 310), "argue": (110, 210, 310)}
 LEVELS = {"R2AD2": 0.9, "R2AD2-1": 0.8, "R2AD2-2": 0.85, "R2AD2-4": 0.88, "DevNet": 0.86}
-LEVELS |= {"Autoencoder": 0.7, "IsolationForest": 0.72, "ARGUE": 0.85, "A4RGUE": 0.84}
+LEVELS |= {"Autoencoder": 0.7, "IsolationForest": 0.72, "ARGUE": 0.85, "A4RGUE": 0.84, "A3": 0.8}
 COMMANDS = """
 110 210 310 410 510 --p_pollution 0.0 --n_anomalies 100 --p_name wilcoxon --show_stddev 1
 110 210 310 410 510 --p_pollution 0.0 --n_anomalies 100 --p_name friedman
@@ -130,7 +130,7 @@ def test_printed_commands(words, house, monkeypatch, capsys, tmp_path):
     assert ("R2AD2-3" in out) == ("R2AD2-1" in out) == ("ablation" in words)
     if "first" in words:
         assert "| A-H |" in markdown
-        assert list((tmp_path / "pictures").glob("emnist.argue.*.letters.svg"))
+        assert list((tmp_path / "pictures").glob("emnist.argue.*.series.svg"))
         assert table["setup"].str.len().is_monotonic_increasing  # A, A+B, ...
     if "kdd" in words:
         assert set(table["data_set"]) == {"nslkdd"}
@@ -267,14 +267,20 @@ def test_the_report(house, tmp_path):
     rows = collection.collect(house / "results", "test", ())
     sweeps = (rows["pollution"] == 0) & ~rows["run"].str.endswith("-n5")  # drawing takes time
     rows = rows[(rows["data_set"] == "mnist") | (rows["protocol"] == "argue") | sweeps]
-    stale = tmp_path / "b/pictures/mnist.a3.gone.budgets.png"
-    stale.parent.mkdir(parents=True)
-    for path in (stale, stale.with_name("notes.txt")):
-        path.write_text("")
+    pictures = tmp_path / "b/pictures"
+    pictures.mkdir(parents=True)
+    (tmp_path / "b/outside.png").write_text("")
+    for name in ("mnist.a3.gone.budgets.png", "notes.txt", "mine.png", "mine.svg"):
+        (pictures / name).write_text("")
+    listed = ["mnist.a3.gone.budgets.png", "gone.too.svg", "../outside.png"]
+    (pictures / "report.json").write_text(json.dumps(listed))
     page = report.write_report(rows, tmp_path / "a").read_text()
     assert page == report.write_report(rows, tmp_path / "b").read_text()
     names = {p.name for folder in "ab" for p in (tmp_path / folder / "pictures").iterdir()}
-    assert names == {p.name for p in (tmp_path / "a/pictures").iterdir()} | {"notes.txt"}
+    drawn = {p.name for p in (tmp_path / "a/pictures").iterdir()}
+    assert names == drawn | {"notes.txt", "mine.png", "mine.svg"}  # what it did not write stays
+    assert (tmp_path / "b/outside.png").is_file()
+    assert set(json.loads((pictures / "report.json").read_text())) == drawn - {"report.json"}
     assert not re.search(r"(src|href)=.?(https?:)?//", page)
     assert "<script" not in page
     assert page.count("<svg") == len(list((tmp_path / "a/pictures").glob("*.svg")))

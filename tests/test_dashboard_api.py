@@ -402,6 +402,17 @@ def test_damaged_results_are_named_and_the_others_shown(settings, tmp_path):
     assert any("known.metric.csv" in problem for problem in problems)
 
 
+def test_missing_scores_are_told_with_the_command(settings, tmp_path):
+    """Git keeps metrics, but the scores of few runs."""
+    results = tmp_path / "results"
+    shutil.copytree(settings.results, results, ignore=shutil.ignore_patterns("scores.npz"))
+    client = client_of(replace(settings, results=results))
+    ok(client.get("/api/metrics", params=ADDRESSES["/api/metrics"]))
+    response = client.get("/api/scores", params=RUN)
+    assert response.status_code == 404
+    assert f"run python evaluate_models.py {RUN['seed']} test" in response.text
+
+
 def test_pickled_scores_are_refused(settings, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(settings.results, results)

@@ -143,20 +143,41 @@ def test_the_python_of_the_docs_runs(tmp_path, monkeypatch, train_rows):
     assert names["a3"].predict(x[:7]).shape == (7,)
 
 
-def test_the_readmes_tables_are_those_of_the_results(tmp_path):
-    """`make tables` would change nothing: every number comes from the result files."""
-    copy = tmp_path / "README.md"
-    copy.write_text((ROOT / "README.md").read_text())
-    kept = tmp_path / "results"
-    shutil.copytree(ROOT / "results", kept, ignore=shutil.ignore_patterns("digits"))  # the demo's
-    words = ["evaluate_results.py", "--in_path", kept, "--out_path", tmp_path]
-    done = subprocess.run(
-        [sys.executable, *words, "--readme", copy, "--report"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def made_again(tmp_path_factory):
+    """What `make tables` writes, from the result files of the repository."""
+    folder = tmp_path_factory.mktemp("tables")
+    ignored = shutil.ignore_patterns("digits", "*.png", "*.npz")
+    shutil.copytree(ROOT / "results", folder / "results", ignore=ignored)
+    words = ["--in_path", "results", "--out_path", "out", "--docs", "docs"]
+    command = [sys.executable, str(ROOT / "evaluate_results.py"), *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert copy.read_text() == (ROOT / "README.md").read_text()
-    for name in ("summary.csv", "summary.md", "summary.tex", "report.html"):
-        assert (tmp_path / name).read_text() == (ROOT / "results" / name).read_text()
+    return folder
+
+
+def test_tables_are_those_of_the_results(made_again):
+    """`make tables` would change nothing: every number comes from the result files."""
+    for name in ("summary.csv", "summary.md", "summary.tex"):
+        assert (made_again / "out" / name).read_bytes() == (ROOT / "results" / name).read_bytes()
+    pages = {path.name: path.read_bytes() for path in (made_again / "docs").iterdir()}
+    assert pages == {path.name: path.read_bytes() for path in (ROOT / "docs/results").iterdir()}
+
+
+def test_pages_of_results_fit_a_screen():
+    for page in (ROOT / "docs/results").glob("*.md"):
+        for line in page.read_text().splitlines():
+            assert len(line) <= 130 or not line.startswith("|"), f"{page.name}: {line}"
+        assert not re.search(r"protocol [\w-]+-e\d", page.read_text())  # too short to say anything
+
+
+def test_results_are_small():
+    """Git keeps ten megabytes of them at most: no ROC points, few pictures."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "results"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a git repository")
+    paths = [ROOT / name for name in listed.stdout.split("\0")[:-1]]
+    assert sum(path.stat().st_size for path in paths if path.is_file()) < 10 * 2**20
+    assert not [path for path in paths if path.name.endswith((".roc.csv", ".svg", "report.html"))]

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
+from libs import Metrics
 from libs.experiments import result_tables
 from libs.experiments.result_files import natural
-from libs.reporting import collection
+from libs.plotting.tables import Bold
 
 
 @pytest.fixture
@@ -35,13 +36,24 @@ def test_mean_std_count(rows):
 
 
 def test_the_best_is_marked(rows):
-    shown = result_tables.pivot(result_tables.over_seeds(rows), "*{}*".format).set_index("run")
-    assert list(shown.index) == ["A3-n5", "A3-n25", "Broken"]
-    assert shown.loc["A3-n25", "known AUC"] == "*.850±.000*"
-    assert shown.loc["A3-n5", "known AUC"] == ".800±.141"
-    assert shown.loc["A3-n5", "unknown AUC"] == "*.400*"
-    assert shown.loc["Broken", "known AUC"] == "–"
-    assert shown.loc["A3-n5", "seconds"] == "1.5/2"
+    table = result_tables.score_table(result_tables.over_seeds(rows))
+    shown = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert list(shown) == ["A3-n5", "A3-n25", "Broken"]
+    assert shown["A3-n25"]["known AUC"] == ".850±.000"
+    assert shown["A3-n5"]["known AUC"] == ".800±.141"
+    assert shown["A3-n5"]["unknown AUC"] == ".400"
+    assert shown["Broken"]["known AUC"] == shown["A3-n25"]["unknown AUC"] == "–"
+    assert shown["A3-n5"]["seconds"] == "1.5/2"
+    bold = {(row[0], c) for row in table.rows for c in row if isinstance(c, Bold)}
+    assert ("A3-n25", ".850±.000") in bold
+    assert ("A3-n5", ".400") in bold
+    assert ("A3-n5", ".800±.141") not in bold
+
+
+def test_low_values_may_be_the_best(rows, monkeypatch):
+    monkeypatch.setitem(Metrics.COLUMNS, "AUC", Metrics.Column(Metrics.area_under_roc, "min"))
+    table = result_tables.score_table(result_tables.over_seeds(rows))
+    assert {row[0] for row in table.rows if isinstance(row[2], Bold)} == {"A3-n5"}
 
 
 def test_caption_explains_shared_seconds_where_there_are_any(rows):
@@ -50,11 +62,9 @@ def test_caption_explains_shared_seconds_where_there_are_any(rows):
     assert note not in result_tables.caption(result_tables.over_seeds(rows.assign(jointly=1.0)))
 
 
-def test_latex_escapes(rows):
+def test_latex(rows):
     table = result_tables.over_seeds(rows.assign(data_set="a_b"))
-    text = collection.latex(
-        result_tables.pivot(table, r"\textbf{{{}}}".format), result_tables.caption(table)
-    )
+    text = result_tables.score_table(table).latex()
     assert r"a\_b" in text
     assert r"\textbf{.850$\pm$.000}" in text
     assert text.count(r"\\") == 4

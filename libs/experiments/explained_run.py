@@ -13,7 +13,7 @@ from libs.experiments.file_scoring import run_folder
 from libs.experiments.rescoring import split_again
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import StoredRun
-from libs.plotting.pictures import heat_picture
+from libs.plotting.heat import heat_picture
 from libs.utils import storage
 from libs.utils.errors import UserError
 

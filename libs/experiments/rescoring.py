@@ -17,8 +17,8 @@ from libs.experiments.result_files import write_results
 from libs.experiments.result_tables import show_experiment
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import TRAINED, StoredRun, result_rows, stored_runs
+from libs.utils import storage
 from libs.utils.errors import UserError
-from libs.utils.storage import locked
 
 log = logging.getLogger("a3")
 
@@ -51,9 +51,12 @@ class Rescorer:
     part : {"val", "test"}
     results : Path
         Root of the result folders.
+    method : str
+        Only its runs are scored; of the others the kept scores stand. ``*``: all.
     """
 
-    def __init__(self, data_path: Path | None, part: str, results: Path):
+    def __init__(self, data_path: Path | None, part: str, results: Path, method: str = "*"):
+        self.method = method
         self.data_path = data_path
         self.part = part
         self.results = Path(results)
@@ -73,15 +76,18 @@ class Rescorer:
             A row per view and run: AUC, AP, prevalence, and F1, precision and recall at thresholds
             of normal validation rows; ``largest_difference`` to the scores kept with the run.
         """
-        first = next(iter(_runs(folder)), None)
-        if first is None:
+        runs = list(_runs(folder))
+        if not runs:
             log.warning("%s holds no finished run", folder)
             return pd.DataFrame(columns=COLUMNS)
-        conditions = Conditions.of(first.manifest["run"])
+        newest = max(runs, key=lambda run: (run.folder / storage.MANIFEST).stat().st_mtime_ns)
+        conditions = Conditions.of(newest.manifest["run"])  # those of other ones are left out
         split = self._split(conditions)
         detectors: dict[str, tuple[Detector, int, float]] = {}
 
-        def matrix(run: StoredRun) -> np.ndarray:
+        def matrix(run: StoredRun) -> np.ndarray | None:
+            if self.method not in ("*", run.folder.parent.name):
+                return run.scores(self.part)
             detector = Detector.load(run.folder)
             scores = detector.decision_matrix(split.rows(self.part)[0])
             kept = run.scores(self.part)
@@ -90,7 +96,7 @@ class Rescorer:
             return scores
 
         target = self.results.joinpath(*folder.parts[-4:], self.part)
-        with locked(target):
+        with storage.locked(target):
             rows = result_rows(folder, conditions, self.part, matrix)
             tables = write_results(target, split, self.part, rows, conditions)
         show_experiment(tables, conditions, target)
@@ -99,7 +105,7 @@ class Rescorer:
             self._line(split, view, name, scores[name], *detectors[name]) | dict(values[MEASURED])
             for view, table in tables.items()
             for name, values in table.iterrows()
-            if name in scores
+            if name in scores and name in detectors
         ]
         place = dict(zip(PLACE, folder.parts[-4:], strict=True))
         return pd.DataFrame(lines, columns=COLUMNS[4:]).assign(**place)[COLUMNS]
@@ -146,7 +152,7 @@ def split_again(conditions: Conditions, data: DataSet) -> Split:
 
 
 PLACE = ("data_set", "protocol", "seed", "experiment")
-MEASURED = ["AUC", "AP", "prevalence", *TRAINED, "jointly"]
+MEASURED = [*Metrics.COLUMNS, "prevalence", *TRAINED, "jointly"]
 THRESHOLDED = [
     *(f"{m}@{r:g}" for r in Metrics.FALSE_POSITIVE_RATES for m in ("F1", "precision", "recall")),
     "largest_difference",

@@ -1,5 +1,7 @@
 """Runs to result files: metrics, ROC points, ROC pictures and scores, one folder per experiment."""
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ from libs import Metrics
 from libs.DataHandler import Experiment, Split, view_labels
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import DESCRIPTION, TRAINED, Row
-from libs.plotting.pictures import gate_picture, roc_picture
+from libs.plotting.curves import roc_picture
+from libs.plotting.heat import gate_picture
 from libs.utils import storage
 
 
@@ -23,13 +26,13 @@ def metric_table(mask: np.ndarray, y: np.ndarray, runs: list[Row]) -> pd.DataFra
     """Metrics of one view, one row per run; ``mask`` and ``y`` as `view_labels` gives them."""
     rows = {}
     for run in runs:
-        ranking = {"AUC": np.nan, "AP": np.nan, "prevalence": float(np.mean(y))}
+        ranking = {"prevalence": float(np.mean(y))}
         trained = {k: v for k, v in run.training.items() if k in TRAINED}
         if run.scores is not None:
             ranking = Metrics.ranking(y, run.scores[mask])
         status = {"jointly": run.jointly, "status": "error" if run.error else "ok"}
         rows[run.name] = ranking | trained | status | {"error": run.error}
-    columns = ["AUC", "AP", "prevalence", *TRAINED, "jointly", "status", "error"]
+    columns = [*Metrics.COLUMNS, "prevalence", *TRAINED, "jointly", "status", "error"]
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
     for column in ("rows", "epochs", "updates"):
         table[column] = table[column].astype("Int64")
@@ -38,10 +41,14 @@ def metric_table(mask: np.ndarray, y: np.ndarray, runs: list[Row]) -> pd.DataFra
 
 def write_gate(path: Path, table: pd.DataFrame, title: str) -> None:
     """Write ``<path>.gate.csv`` and ``<path>.gate.png``, each whole or not at all."""
-    with storage.replaced_file(path.with_name(f"{path.name}.gate.csv")) as csv:
-        table.to_csv(csv, float_format="%.5g")
-    with storage.replaced_file(path.with_name(f"{path.name}.gate.png")) as png:
-        gate_picture(png, table, title)
+    text = table.rename(index=_cell, columns=_cell).to_csv(float_format="%.5g")
+    storage.write_text(path.with_name(f"{path.name}.gate.csv"), text)
+    gate_picture(path.with_name(f"{path.name}.gate.png"), table, title)
+
+
+def _cell(name: str) -> str:
+    """A class name that a spreadsheet does not take for a formula."""
+    return f"'{name}" if name.startswith(("=", "@")) else name
 
 
 def write_results(
@@ -91,13 +98,17 @@ def write_results(
             columns |= {f"fpr_{name}": pd.Series(fpr), f"tpr_{name}": pd.Series(tpr)}
         with storage.replaced_file(folder / f"{view}.roc.csv") as path:
             pd.DataFrame(columns).to_csv(path, float_format="%.5g", index=False)
-        with storage.replaced_file(folder / f"{view}.roc.png") as path:
-            title = f"{data['data_set']}, {view} classes, seed {data['seed']}"
-            aucs = tables[view]["AUC"].to_dict()
-            roc_picture(path, curves, aucs, title, describe_view(experiment, view))
+        title = f"{data['data_set']}, {view} classes, seed {data['seed']}"
+        words = describe_view(experiment, view)
+        roc_picture(folder / f"{view}.roc.png", curves, title, words)
     return tables
 
 
 def describe_view(experiment: Experiment, view: str) -> str:
     """Name the classes of a view: ``normal against DoS, Probe``."""
-    return f"{', '.join(experiment.normal)} against {', '.join(experiment.views[view])}"
+    return f"{list_classes(experiment.normal)} against {list_classes(experiment.views[view])}"
+
+
+def list_classes(classes: Sequence[str], longest: int = 100) -> str:
+    """Class names with commas, cut where they are too long for a heading."""
+    return textwrap.shorten(", ".join(classes), longest, placeholder=" …")

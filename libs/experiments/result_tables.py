@@ -1,17 +1,18 @@
-"""Results over seeds: mean, standard deviation, count, as tables with the best marked."""
+"""Results over seeds: mean, standard deviation, count, as tables with the best in bold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from libs import Metrics
 from libs.experiments.result_files import natural
 from libs.experiments.settings import Conditions
+from libs.experiments.stored_runs import TRAINED
 from libs.experiments.thresholds import ThresholdRule
-from libs.plotting.tables import decimals, show, show_plain
+from libs.plotting.tables import Bold, TextTable, decimals
 
 GROUP = ["data_set", "protocol", "experiment", "view", "run"]
-METRICS = ("AUC", "AP")
 VIEWS = ("known", "transfer", "unknown")
 
 
@@ -21,10 +22,10 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     Failed runs count as missing; epochs, updates and seconds are means.
     """
     groups = rows.groupby(GROUP, sort=False)
-    metrics = [*METRICS, *(c for c in rows if "@" in c)]  # F1@0.01 and so on
+    metrics = [*Metrics.COLUMNS, *(c for c in rows if "@" in c)]  # F1@0.01 and so on
     table = groups[metrics].agg(["mean", "std", "count"])
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
-    trained = ["prevalence", "rows", "epochs", "updates", "seconds", "jointly"]
+    trained = ["prevalence", *TRAINED, "jointly"]
     table = table.join(groups[trained].mean()).reset_index()
     table["_run"] = table["run"].map(natural)
     table["_view"] = table["view"].map(VIEWS.index)
@@ -32,46 +33,49 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(order, ignore_index=True).drop(columns=["_run", "_view"])
 
 
-def cell(row: pd.Series, metric: str) -> str:
-    """``.987±.002``; without a deviation for one seed; a dash where nothing was measured."""
-    if not row[f"{metric}_count"]:
-        return "–"
-    mean, std = row[f"{metric}_mean"], row[f"{metric}_std"]
-    return decimals(mean) + (f"±{decimals(std)}" if pd.notna(std) else "")
+def mean_cells(means: pd.Series, stds: pd.Series, metric: str) -> list[str]:
+    """``.987±.002`` of each method; without a deviation for one seed; a dash for what is missing.
+
+    The best ones are bold; which are, depends on the metric.
+    """
+    shown = [decimals(mean) for mean in means]
+    best = decimals(getattr(means, Metrics.COLUMNS[metric].best)())
+    cells = []
+    for text, std in zip(shown, stds, strict=True):
+        kind = Bold if text == best != "–" else str
+        spread = f"±{decimals(std)}" if pd.notna(std) and text != "–" else ""
+        cells.append(kind(text + spread))
+    return cells
 
 
-def pivot(table: pd.DataFrame, mark: Callable[[str], str]) -> pd.DataFrame:
-    """One experiment as people read it: a row per run, AUC and AP per view, the best marked.
+def score_table(table: pd.DataFrame) -> TextTable:
+    """One experiment as people read it: a row per run, its metrics on each view, its training.
 
     Parameters
     ----------
     table : DataFrame
         Rows of `over_seeds` with the same data set, protocol and experiment.
-    mark : callable
-        Marks a cell as the best of its column.
     """
-    columns = {}
+    first = table.drop_duplicates("run").set_index("run")
+    columns = {"run": list(first.index), "n": [f"{n}" for n in first[f"{_first()}_count"]]}
     for view, rows in table.groupby("view", sort=False):
-        rows = rows.set_index("run")
-        for metric in METRICS:
-            best = decimals(rows[f"{metric}_mean"].max())
-            columns[f"{view} {metric}"] = {
-                run: mark(cell(row, metric))
-                if row[f"{metric}_count"] and decimals(row[f"{metric}_mean"]) == best
-                else cell(row, metric)
-                for run, row in rows.iterrows()
-            }
-    shown = pd.DataFrame(columns)
-    first = table.drop_duplicates("run").set_index("run").loc[shown.index]
-    shown.insert(0, "seeds", first["AUC_count"])
+        rows = rows.set_index("run").reindex(first.index)
+        for metric in Metrics.COLUMNS:
+            means, stds = rows[f"{metric}_mean"], rows[f"{metric}_std"]
+            columns[f"{view} {metric}"] = mean_cells(means, stds, metric)
     for column in ("rows", "epochs", "updates"):
-        shown[column] = [f"{v:,.0f}" if pd.notna(v) else "–" for v in first[column]]
+        columns[column] = [f"{v:,.0f}" if pd.notna(v) else "–" for v in first[column]]
     shared = [f"/{j:.0f}" if j > 1 else "" for j in first["jointly"]]
-    shown["seconds"] = [
+    columns["seconds"] = [
         f"{s:,.1f}{j}" if pd.notna(s) else "–"
         for s, j in zip(first["seconds"], shared, strict=True)
     ]
-    return shown.rename_axis("run").reset_index()
+    rows = list(zip(*columns.values(), strict=True))
+    return TextTable(list(columns), rows, caption(table))
+
+
+def _first() -> str:
+    return next(iter(Metrics.COLUMNS))
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -109,7 +113,7 @@ def show_experiment(
     place |= {"experiment": folder.parent.name}
     rows = [table.reset_index().assign(**place, view=view) for view, table in tables.items()]
     table = over_seeds(pd.concat(rows, ignore_index=True))
-    show(pivot(table, "[bold]{}[/]".format), caption(table))
+    score_table(table).show()
     print(f"ROC pictures in {folder}: {', '.join(f'{view}.roc.png' for view in tables)}\n")
 
 
@@ -118,4 +122,4 @@ def show_operating_points(view: str, table: pd.DataFrame, threshold: ThresholdRu
     values = table.xs(threshold.rule, level="rule")
     shown = values.map(decimals).reset_index()
     shown["threshold"] = [f"{t:.5g}" for t in values["threshold"]]
-    show_plain(shown, f"{view}; threshold: {threshold.words}")
+    TextTable.of(shown, f"{view}; threshold: {threshold.words}").show()

@@ -177,6 +177,7 @@ def result_rows(
     conditions: Conditions,
     part: str,
     matrix: Callable[[StoredRun], np.ndarray | None] | None = None,
+    differences: Callable[[StoredRun], list[str]] | None = None,
 ) -> list[Row]:
     """Rows of everything that lies in an experiment's folder.
 
@@ -189,8 +190,11 @@ def result_rows(
         The rows that were scored.
     matrix : callable, optional
         Gives a run's score matrix, or None to leave the run out. Default: the kept one.
+    differences : callable, optional
+        Says in what a run differs from what is wanted. Default: in its conditions.
     """
     matrix = matrix or (lambda run: run.scores(part))
+    differences = differences or (lambda run: run.differences(conditions))
     rows: dict[str, Row] = {}
     for folder in sorted(p for p in experiment_folder.iterdir() if p.is_dir()):
         failure = _failure(folder)
@@ -199,10 +203,10 @@ def result_rows(
         except UserError as error:
             runs, failure = [], failure or {"names": [folder.name], "error": str(error)}
         for run in runs:
-            differences = run.differences(conditions)
-            if differences:
-                log.warning("%s is left out: %s", run.folder, "; ".join(differences))
-            scores = None if differences else matrix(run)
+            other = differences(run)
+            if other:
+                log.warning("%s is left out: %s", run.folder, "; ".join(other))
+            scores = None if other else matrix(run)
             if scores is not None:
                 rows |= {row.name: row for row in run.rows(scores, part)}
         if failure:

@@ -13,7 +13,13 @@ from libs.DataHandler import Split, view_labels
 from libs.experiments.result_files import describe_view, natural
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import Row
-from libs.plotting import pictures
+from libs.plotting.curves import roc_picture
+from libs.plotting.histograms import (
+    ThresholdedRun,
+    bars_picture,
+    histogram_picture,
+    overview_picture,
+)
 from libs.utils import storage
 
 
@@ -102,10 +108,8 @@ def write_operating_points(
             continue
         for run in runs:
             run.write(folder / view / run.name, threshold.rule, place, words)
-        with storage.replaced_file(folder / f"{view}.overview.png") as path:
-            pictures.overview_picture(
-                path, [run.picture(threshold.rule) for run in runs], f"{place}\n{words}"
-            )
+        shown = [run.picture(threshold.rule) for run in runs]
+        overview_picture(folder / f"{view}.overview.png", shown, f"{place}\n{words}")
         lines = {(run.name, r): point for run in runs for r, point in run.points.items()}
         index = pd.MultiIndex.from_tuples(lines, names=["run", "rule"])
         tables[view] = pd.DataFrame(list(lines.values()), index=index)
@@ -157,12 +161,12 @@ class RunAtThresholds:
         values = Metrics.at_threshold(self.y, self.scores, threshold)
         return {"threshold": threshold, **values, "FPR": float(fpr)}
 
-    def picture(self, rule: str) -> pictures.ThresholdedRun:
+    def picture(self, rule: str) -> ThresholdedRun:
         """What pictures show of it."""
         point = self.points[rule]
         values = {name: point[name] for name in Metrics.THRESHOLDED}
-        values |= {name: self.ranking[name] for name in ("AUC", "AP")}
-        return pictures.ThresholdedRun(self.name, self.y, self.scores, point["threshold"], values)
+        values |= {name: self.ranking[name] for name in Metrics.COLUMNS}
+        return ThresholdedRun(self.name, self.y, self.scores, point["threshold"], values)
 
     def write(self, folder: Path, rule: str, place: str, words: str) -> None:
         """Write its metrics and pictures."""
@@ -173,10 +177,7 @@ class RunAtThresholds:
         report = self.ranking | {"rate": self.rate, "rules": points}
         storage.write_json(folder / "metrics.json", report)
         shown = self.picture(rule)
-        with storage.replaced_file(folder / "histogram.png") as path:
-            pictures.histogram_picture(path, shown, words)
-        with storage.replaced_file(folder / "metrics.png") as path:
-            pictures.bars_picture(path, shown, words)
-        with storage.replaced_file(folder / "roc.png") as path:
-            curve = {self.name: Metrics.roc_points(self.y, self.scores)}
-            pictures.roc_picture(path, curve, {self.name: self.ranking["AUC"]}, self.name, place)
+        histogram_picture(folder / "histogram.png", shown, words)
+        bars_picture(folder / "metrics.png", shown, words)
+        curve = {self.name: Metrics.roc_points(self.y, self.scores)}
+        roc_picture(folder / "roc.png", curve, self.name, place)

@@ -145,6 +145,15 @@ class Trainer:
                 "Give the same settings, --override to train it again, or another --model_path."
             )
 
+    def differences(self, run: StoredRun) -> list[str]:
+        """Settings in which any run of the experiment differs from what would be trained now."""
+        differences, method = run.differences(self.conditions), run.folder.parent.name
+        if method in self.methods:
+            wanted = {"detector": describe(self._configured(self.methods[method]))}
+            found = same_settings(wanted, {"detector": run.manifest["detector"]})
+            differences += [d for d in found if ".budgets:" not in d]
+        return differences
+
     def _fit(self, name: str, detector: Detector, budgets: tuple[int, ...]) -> StoredRun:
         """Train, calibrate and save a detector; older runs of other budgets stay."""
         for setting, part in self.methods[name].get_params(deep=False).items():

@@ -1,48 +1,158 @@
-"""Tables in the terminal, made to fit 80 columns."""
+"""Tables for terminal, Markdown, LaTeX and HTML. Text of data is never markup; bold is ours."""
+
+import html
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
+
+MARKDOWN = {c: f"\\{c}" for c in "\\`*_[]~"} | {"|": r"\|", "$": "&#36;", "&": "&amp;"}
+MARKDOWN |= {"<": "&lt;", ">": "&gt;"}
+LATEX = {c: f"\\{c}" for c in "{}_%&#$"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+LATEX |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "[": "{[}"}
+LATEX |= {"|": r"\textbar{}", '"': "''", "±": r"$\pm$", "–": "--"}
 
 
-def show(frame: pd.DataFrame, title: str) -> None:
-    """Print a table of `libs.experiments.result_tables.pivot`: AUC above AP, rows above epochs.
+class Bold(str):
+    """A cell in bold: the best of its kind."""
 
-    Parameters
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of finished text.
+
+    Attributes
     ----------
-    frame : DataFrame
-        Cells are ready text; rich's markup in them is obeyed.
-    title : str
+    columns : sequence of str
+    rows : sequence of sequences of str
+        Cells that are `Bold` are set in bold.
+    caption : str
+    keys : int
+        So many columns on the left name the rows; every part of a split table has them.
     """
-    views = [c.removesuffix(" AUC") for c in frame.columns if c.endswith(" AUC")]
-    heads = ["n", *(f"{view}\nAUC\nAP" for view in views), "rows\nepochs", "updates\nseconds"]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("run", no_wrap=True)
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    for _, row in frame.iterrows():
-        scores = [f"{row[f'{view} AUC']}\n{row[f'{view} AP']}" for view in views]
-        trained = [f"{row['rows']}\n{row['epochs']}", f"{row['updates']}\n{row['seconds']}"]
-        table.add_row(row["run"], str(row["seeds"]), *scores, *trained)
-    Console().print(table)
 
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+    keys: int = 1
 
-def show_plain(frame: pd.DataFrame, title: str, *, wide: bool = False) -> None:
-    """Print a table of ready text, a column each; as wide as it takes, or as the terminal is."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i, name in enumerate(frame.columns):
-        table.add_column(str(name), justify="right" if i else "left", no_wrap=True)
-    for row in frame.itertuples(index=False):
-        table.add_row(*map(str, row))
-    console = Console()
-    if wide:
-        needed = Measurement.get(console, console.options.update(max_width=10_000), table)
-        console = Console(width=max(console.width, needed.maximum))
-    console.print(table)
+    @classmethod
+    def of(cls, frame: pd.DataFrame, caption: str) -> Self:
+        """A frame's columns, without its index."""
+        rows = [[str(value) for value in row] for row in frame.itertuples(index=False)]
+        return cls([str(name) for name in frame.columns], rows, caption)
+
+    def turned(self, head: str) -> Self:
+        """Rows as columns; ``head`` stands above the names of the former columns."""
+        names = [" / ".join(row[: self.keys]) for row in self.rows]
+        cells = zip(*(row[self.keys :] for row in self.rows), strict=True)
+        rows = [[n, *row] for n, row in zip(self.columns[self.keys :], cells, strict=True)]
+        return replace(self, columns=[head, *names], rows=rows, keys=1)
+
+    def split(self, width: int, gap: int = 1) -> Iterator[Self]:
+        """Parts of at most so many characters, where no column alone takes more.
+
+        Parameters
+        ----------
+        width : int
+        gap : int
+            Characters between two columns.
+        """
+        cells = [[_plain(row[i]) for row in self.rows] for i in range(len(self.columns))]
+        sizes = [
+            max(map(len, [*_plain(name).split(" "), *column])) + gap
+            for name, column in zip(self.columns, cells, strict=True)
+        ]
+        keys, part = list(range(self.keys)), []
+        for i in range(self.keys, len(self.columns)):
+            if part and sum(sizes[j] for j in [*keys, *part, i]) > width:
+                yield self._part([*keys, *part])
+                part = []
+            part.append(i)
+        yield self._part([*keys, *part])
+
+    def _part(self, chosen: Sequence[int]) -> Self:
+        rows = [[row[i] for i in chosen] for row in self.rows]
+        return replace(self, columns=[self.columns[i] for i in chosen], rows=rows)
+
+    def show(self) -> None:
+        """Print it to the terminal, in parts if it is wider."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console, caption = Console(), Text(_plain(self.caption), style="italic")
+        for part in self.split(console.width - 1):
+            table = Table(title=caption, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+            for i, name in enumerate(part.columns):
+                head = Text(_plain(name).replace(" ", "\n"))
+                table.add_column(head, justify="left" if i < part.keys else "right", no_wrap=True)
+            for row in part.rows:
+                bold = ["bold" if isinstance(cell, Bold) else "" for cell in row]
+                cells = zip(row, bold, strict=True)
+                table.add_row(*(Text(_plain(cell), style=style) for cell, style in cells))
+            console.print(table)
+            caption = None
+
+    def markdown(self, width: int = 10_000) -> str:
+        """GitHub's Markdown, its caption above it; in parts of at most so many characters."""
+        caption = escape(self.caption.rstrip(".")) + "."
+        text = ["\n".join(textwrap.wrap(caption, 100)) + "\n"]
+        for part in self.split(width, 3):
+            sides = ["---" if i < part.keys else "--:" for i in range(len(part.columns))]
+            lines = [_marked(row, escape, "**{}**") for row in (part.columns, sides, *part.rows)]
+            text += [f"| {' | '.join(line)} |" for line in lines] + [""]
+        return "\n".join(text)
+
+    def latex(self) -> str:
+        """LaTeX with the package booktabs."""
+        rows = [_marked(row, _latex, r"\textbf{{{}}}") for row in self.rows]
+        head, *body = [" & ".join(row) + r" \\" for row in [[*map(_latex, self.columns)], *rows]]
+        sides = "l" * self.keys + "r" * (len(self.columns) - self.keys)
+        lines = [r"\begin{table}", rf"\caption{{{_latex(self.caption)}}}"]
+        lines += [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", head, r"\midrule", *body]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+    def html(self) -> str:
+        """A figure with a table and its caption."""
+        head = "".join(f"<th>{_html(name)}</th>" for name in self.columns)
+        rows = [_marked(row, _html, "<b>{}</b>") for row in self.rows]
+        body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        return (
+            f'<figure><div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n'
+            f"</tbody></table></div><figcaption>{_html(self.caption)}</figcaption></figure>"
+        )
+
+    __html__ = html  # templates take it as it is
 
 
 def decimals(value: float, places: int = 3) -> str:
-    """A share as papers print it: ``.987``, ``1.000``."""
-    return f"{value:.{places}f}".removeprefix("0")
+    """A fraction as papers print it: ``.987``, ``1.000``; a dash for NaN."""
+    return "–" if value != value else re.sub(r"^(-?)0\.", r"\1.", f"{value:.{places}f}")
+
+
+def _plain(text: str) -> str:
+    """Text in one line, without what controls a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _html(text: str) -> str:
+    return html.escape(_plain(text))
+
+
+def escape(text: str) -> str:
+    """Text of data for Markdown."""
+    return "".join(MARKDOWN.get(c, c) for c in _plain(text))
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(c, c) for c in _plain(text))
+
+
+def _marked(row: Sequence[str], escape: Callable[[str], str], bold: str) -> list[str]:
+    """A row's cells, escaped, the bold ones marked."""
+    return [bold.format(escape(c)) if isinstance(c, Bold) else escape(c) for c in row]

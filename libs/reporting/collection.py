@@ -1,14 +1,22 @@
-"""Collects result files, and puts finished tables into texts."""
+"""Collects result files into one table."""
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
-from libs.experiments.stored_runs import DESCRIPTION
+from libs import Metrics
+from libs.datasets.splits.experiment import Experiment
+from libs.experiments.result_files import list_classes
+from libs.experiments.result_tables import VIEWS
+from libs.experiments.stored_runs import DESCRIPTION, TRAINED
 from libs.utils.errors import UserError
+
+NUMBERS = ["prevalence", *TRAINED, "jointly"]
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError)
+"""What reading a damaged file raises."""
 
 
 def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
@@ -33,14 +41,10 @@ def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
         If there is nothing to collect, or a file cannot be read.
     """
     frames = []
-    for description in sorted(Path(results).glob(f"*/*/*/*/{part}/{DESCRIPTION}")):
-        try:
-            frames += _metrics(description, seeds)
-        except (ValueError, KeyError, OSError, pd.errors.EmptyDataError) as error:
-            raise UserError(
-                f"{description.parent} holds damaged result files ({error}); run its do_ script or "
-                "evaluate_models.py again, which writes them anew"
-            ) from error
+    for folder in result_folders(results, part):
+        if not seeds or int(folder.parts[-3]) in seeds:
+            place = _place(folder)
+            frames += [_metrics(path, place) for path in sorted(folder.glob("*.metric.csv"))]
     if not frames:
         chosen = f" of seeds {', '.join(map(str, seeds))}" if seeds else ""
         raise UserError(
@@ -50,34 +54,85 @@ def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _metrics(description: Path, seeds: Sequence[int]) -> list[pd.DataFrame]:
-    """Metric tables of one result folder, each with its place; none if the seed is not wanted."""
-    about = json.loads(description.read_text())
-    if seeds and about["data"]["seed"] not in seeds:
-        return []
-    place = _place(about, description.parent.parent.name)
-    return [
-        pd.read_csv(path).assign(**place, view=path.name.removesuffix(".metric.csv"))
-        for path in sorted(description.parent.glob("*.metric.csv"))
-    ]
+def result_folders(results: Path, part: str) -> Iterator[Path]:
+    """Folders ``<data set>/<protocol>/<seed>/<experiment>/<part>`` that say what they hold."""
+    for path in sorted(Path(results).glob(f"*/*/*/*/{part}/{DESCRIPTION}")):
+        if path.parts[-4].isdecimal():
+            yield path.parent
 
 
-def _place(about: Mapping, experiment: str) -> dict:
-    """Where results belong, from ``experiment.json`` and the experiment's folder.
+@contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged file raises into a UserError."""
+    try:
+        yield
+    except (*DAMAGE, UserError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {str(error)[:200]}); run its do_ script "
+            "or evaluate_models.py again, which writes it anew"
+        ) from error
+
+
+def read_numbers(path: Path, numbers: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
+    """A csv file whose columns are there and hold what they should.
+
+    Raises
+    ------
+    UserError
+        If it is damaged.
+    """
+    with undamaged(path):
+        table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
+        table[numbers] = table[numbers].apply(pd.to_numeric)
+        if table[words].isna().any(axis=None):
+            raise ValueError(f"expected {', '.join(words)} in each row")
+        if not set(table.get("view", ())) <= set(VIEWS):
+            raise ValueError(f"expected views {', '.join(VIEWS)}")
+    return table
+
+
+def _metrics(path: Path, place: dict) -> pd.DataFrame:
+    """A metric file; columns of metrics that are newer than it are empty."""
+    table = read_numbers(path, NUMBERS, ["run"])
+    with undamaged(path):
+        table = table.reindex(columns=[*dict.fromkeys([*table, *Metrics.COLUMNS])])
+        table[list(Metrics.COLUMNS)] = table[list(Metrics.COLUMNS)].apply(pd.to_numeric)
+        view = path.name.removesuffix(".metric.csv")
+        if view not in VIEWS or table["run"].duplicated().any():
+            raise ValueError(f"expected one of {', '.join(VIEWS)}, each run once")
+    return table.assign(**place, view=view)
+
+
+def _place(folder: Path) -> dict:
+    """Where results belong, by their folders' names, and what ``experiment.json`` says of them.
 
     ``setup`` is the experiment without its ``pollution``; ``held_out`` says that some anomaly
-    classes are known in training and others are not.
+    classes are known in training and others are not; ``about`` names the classes.
     """
-    classes, share = about["experiment"], about["p_contamination"]
+    with undamaged(folder / DESCRIPTION):
+        about = json.loads((folder / DESCRIPTION).read_text())
+        pollution = float(about["p_contamination"])
+        experiment = Experiment.of(about["experiment"])
+        experiment.name  # noqa: B018  (fails where a class is no text)
+    data_set, protocol, seed, name, _ = folder.parts[-5:]
+    held_out = [
+        f"{list_classes(getattr(experiment, role))} ({role})"
+        for role in ("known", "unknown")
+        if getattr(experiment, role)
+    ]
+    words = " against ".join(
+        filter(None, [list_classes(experiment.normal), " and ".join(held_out)])
+    )
     return {
-        "data_set": about["data"]["data_set"],
-        "protocol": about["protocol"],
-        "seed": about["data"]["seed"],
-        "experiment": experiment,
-        "setup": experiment.removesuffix(f"-p{share:g}"),
-        "pollution": float(share),
-        "normal": "+".join(classes["normal"]),
-        "held_out": bool(classes["known"] and classes["unknown"]),
+        "data_set": data_set,
+        "protocol": protocol,
+        "seed": int(seed),
+        "experiment": name,
+        "setup": name.removesuffix(f"-p{pollution:g}"),
+        "pollution": pollution,
+        "normal": "+".join(experiment.normal),
+        "held_out": len(held_out) > 1,
+        "about": words + f", pollution {pollution:g}" * (pollution > 0),
     }
 
 
@@ -101,55 +156,6 @@ def collect_rescored(folder: Path, seeds: Sequence[int]) -> pd.DataFrame:
         raise UserError(f"no {' or '.join(names)} in {folder}. Run evaluate_models.py first.")
     frames = []
     for path in paths:
-        try:
-            frames.append(pd.read_csv(path).astype({"AUC": float, "jointly": float}))
-        except (ValueError, KeyError) as error:
-            raise UserError(f"{path} is damaged ({error}); run evaluate_models.py again") from error
+        words = ["data_set", "protocol", "experiment", "view", "run"]
+        frames.append(read_numbers(path, [*Metrics.COLUMNS, *NUMBERS], words))
     return pd.concat(frames, ignore_index=True)
-
-
-def markdown(shown: pd.DataFrame, caption: str) -> str:
-    """Write a pivoted table as markdown."""
-    head = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * len(shown.columns)]
-    body = ["| " + " | ".join(map(str, row)) + " |" for row in shown.itertuples(index=False)]
-    return "\n".join([f"{caption}.", "", *head, *body, ""])
-
-
-def filled(text: str, tables: Mapping[tuple[str, str, str], str]) -> str:
-    """Put tables into a text, between its lines ``<!-- table ... -->`` and ``<!-- /table -->``.
-
-    Parameters
-    ----------
-    text : str
-    tables : mapping of (data set, protocol, experiment) to str
-
-    Raises
-    ------
-    UserError
-        If the text asks for a table that is not there.
-    """
-
-    def table(match: re.Match) -> str:
-        place = tuple(match[2].split(" ", 2))
-        if place not in tables:
-            known = "; ".join(map(" ".join, tables))
-            raise UserError(f"no results for the table {match[2]!r}; there are: {known}")
-        return f"{match[1]}\n{tables[place]}\n{match[3]}"
-
-    return re.sub(r"(<!-- table (.+?) -->\n).*?(<!-- /table -->)", table, text, flags=re.DOTALL)
-
-
-def latex(shown: pd.DataFrame, caption: str) -> str:
-    """Write a pivoted table as LaTeX (needs the package booktabs)."""
-
-    def escaped(text: object) -> str:
-        text = str(text).replace("±", r"$\pm$").replace("–", "--")
-        return "".join("\\" + c if c in "_%&#" else c for c in text)
-
-    rows = [" & ".join(map(escaped, row)) + r" \\" for row in shown.itertuples(index=False)]
-    head = " & ".join(map(escaped, shown.columns)) + r" \\"
-    lines = [r"\begin{table}", rf"\caption{{{escaped(caption)}}}"]
-    lines += [rf"\begin{{tabular}}{{l{'r' * (len(shown.columns) - 1)}}}", r"\toprule", head]
-    return "\n".join(
-        [*lines, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
-    )

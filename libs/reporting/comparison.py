@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from libs import Metrics
 from libs.datasets.registry import ALIASES
 from libs.experiments.protocols.protocol import Series
 from libs.experiments.protocols.registry import PROTOCOLS, protocol_of
@@ -84,7 +85,7 @@ class Choice:
     pollutions: Sequence[float] = ()
     methods: Sequence[str] = ()
     kinds: Sequence[str] = ("main",)
-    metrics: Sequence[str] = ("AUC", "AP")
+    metrics: Sequence[str] = field(default_factory=lambda: tuple(Metrics.COLUMNS))
     ablation: bool = False
     series: bool = False
 
@@ -151,7 +152,7 @@ class Comparison:
 
     def pairs(self, test: str) -> pd.DataFrame:
         """The reference against the others; see `libs.reporting.statistics.against`."""
-        pairs = statistics.against(self.table, self.reference, test)
+        pairs = self._against(self.table, self.reference, test)
         bounds = [self._interval(self.reference, other) for other in pairs.index]
         return pairs.join(pd.DataFrame(bounds, columns=["low", "high"], index=pairs.index))
 
@@ -163,12 +164,21 @@ class Comparison:
         if self.own not in table or table.shape[1] < 2:
             return pd.DataFrame()
         order = [self.own, *sorted((n for n in table if n != self.own), key=natural)]
-        return statistics.against(table[order], self.own)
+        return self._against(table[order], self.own)
+
+    def _against(self, table: pd.DataFrame, reference: str, test: str = "wilcoxon") -> pd.DataFrame:
+        """`libs.reporting.statistics.against`, whichever values are good ones."""
+        pairs = statistics.against(self._sign * table, reference, test)
+        return pairs.assign(difference=self._sign * pairs["difference"])
+
+    @property
+    def _sign(self) -> int:
+        return 1 if Metrics.COLUMNS[self.setting.metric].best == "max" else -1
 
     def ranks(self) -> pd.DataFrame:
         """Mean, its interval and average rank of each method in `table`, the best first."""
         lows, highs = zip(*(self._interval(name) for name in self.table), strict=True)
-        ranks = statistics.average_ranks(self.table)
+        ranks = statistics.average_ranks(self._sign * self.table)
         frame = pd.DataFrame({"mean": self.table.mean(), "low": lows, "high": highs, "rank": ranks})
         return frame.sort_values("rank", kind="stable")
 
@@ -226,7 +236,7 @@ def selected(rows: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[str
     Parameters
     ----------
     rows : DataFrame
-        See `libs.reporting.summary.collect`.
+        See `libs.reporting.collection.collect`.
     choice : Choice
 
     Returns

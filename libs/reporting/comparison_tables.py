@@ -1,16 +1,17 @@
 """Comparisons as people read them: tables like the papers', verdicts in words, one row per fact."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from libs.experiments import result_tables
+from libs import Metrics
 from libs.experiments.result_files import natural
-from libs.plotting.tables import decimals, show_plain
-from libs.reporting import collection, statistics
+from libs.experiments.result_tables import mean_cells
+from libs.plotting.tables import TextTable, decimals
+from libs.reporting import statistics
 from libs.reporting.comparison import KINDS, Comparison, all_series, place_order
 from libs.utils import storage
 
@@ -40,21 +41,14 @@ def place_names(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], str]
 
 
 def score_table(
-    comparisons: Sequence[Comparison],
-    mark: Callable[[str], str],
-    *,
-    test: str = "",
-    with_std: bool = True,
-    means: int = 0,
-) -> pd.DataFrame:
-    """Label budgets, pollutions and data sets in rows, methods in columns; the best ones marked.
+    comparisons: Sequence[Comparison], *, test: str = "", with_std: bool = True, means: int = 0
+) -> TextTable:
+    """Label budgets, pollutions and data sets in rows, methods in columns; the best ones in bold.
 
     Parameters
     ----------
     comparisons : sequence of Comparison
         Of one protocol, kind and metric.
-    mark : callable
-        Marks a cell as the best of its row.
     test : {"", "wilcoxon", "nemenyi", "friedman"}
         Adds p of the own method against each other one.
     with_std : bool
@@ -62,45 +56,28 @@ def score_table(
     means : {0, 1, 2}
         1: only the rows of means and p; 2: all but these.
     """
-    rows, names = [], place_names(comparisons)
+    rows, names, metric = [], place_names(comparisons), comparisons[0].setting.metric
     for comparison in comparisons:
         budget = comparison.setting.budget
         place = {"n": "–" if budget is None else str(budget)}
         place["pollution"] = f"{comparison.setting.pollution:g}"
         if means != 1:
-            for at, row in comparison.cells.iterrows():
-                scores = _scores(row.unstack(0), mark, with_std)
-                rows.append(place | {"data set": names[at]} | scores)
+            for at, row in comparison.cells["mean"].iterrows():
+                stds = comparison.cells["std"].loc[at] * (1 if with_std else np.nan)
+                cells = dict(zip(row.index, mean_cells(row, stds, metric), strict=True))
+                rows.append(place | {"data set": names[at]} | cells)
         if means != 2 and len(comparison.table) > (means != 1):
-            alone = pd.DataFrame({"mean": comparison.table.mean(), "std": np.nan, "count": 1})
-            rows.append(place | {"data set": "mean"} | _scores(alone, mark, False))
+            row = comparison.table.mean()
+            cells = dict(zip(row.index, mean_cells(row, row * np.nan, metric), strict=True))
+            rows.append(place | {"data set": "mean"} | cells)
             if comparison.reference and test in PAIRED:
                 rows += [place | row for row in _p_rows(comparison, test)]
     methods = {name for row in rows for name in row if name not in PLACES}
     own = [c.own for c in comparisons]
     order = sorted(methods, key=lambda name: (name not in own, natural(name)))
-    table = pd.DataFrame(rows, columns=[*PLACES, *order]).fillna("–")
-    return table.drop(columns=[name for name in PLACES[:2] if len(set(table[name])) == 1])
-
-
-def _scores(row: pd.DataFrame, mark: Callable[[str], str], with_std: bool) -> dict[str, str]:
-    """Cells of one row; ``row`` has a line per method with its mean, std and count."""
-    row = row.assign(count=row["count"].fillna(0))
-    row = row if with_std else row.assign(std=np.nan)
-    best = decimals(row["mean"].max())
-    cells = {}
-    for name, values in row.add_prefix("_").iterrows():
-        text = result_tables.cell(values, "")
-        cells[name] = mark(text) if values["_count"] and decimals(values["_mean"]) == best else text
-    return cells
-
-
-def _by_method(table: pd.DataFrame) -> pd.DataFrame:
-    """A `score_table` with methods in rows."""
-    shown = table[[name for name in PLACES if name in table]]
-    places = [" / ".join(row) for row in shown.to_numpy()]
-    turned = table.drop(columns=PLACES, errors="ignore").set_axis(places).T
-    return turned.rename_axis("method").reset_index()
+    places = [name for name in PLACES if name not in PLACES[:2] or len({r[name] for r in rows}) > 1]
+    cells = [[row.get(name, "–") for name in [*places, *order]] for row in rows]
+    return TextTable([*places, *order], cells, caption(comparisons, with_std), len(places))
 
 
 def _p_rows(comparison: Comparison, test: str) -> list[dict[str, str]]:
@@ -237,36 +214,13 @@ def signed(value: float) -> str:
 def by_table(comparisons: Sequence[Comparison]) -> Iterator[list[Comparison]]:
     """Those that one `score_table` shows: of one protocol, kind and metric."""
 
-    def place(comparison: Comparison) -> tuple[str, int, bool]:
+    def place(comparison: Comparison) -> tuple[str, int, int]:
         setting = comparison.setting
-        return setting.protocol, list(KINDS).index(setting.kind), setting.metric != "AUC"
+        metric = list(Metrics.COLUMNS).index(setting.metric)
+        return setting.protocol, list(KINDS).index(setting.kind), metric
 
     for _, group in groupby(sorted(comparisons, key=place), key=place):
         yield list(group)
-
-
-def for_readme(comparisons: Sequence[Comparison]) -> dict[tuple[str, str, str], str]:
-    """Tables at the largest label budget, with p and words, for `libs.reporting.collection.filled`.
-
-    Their places read ``<!-- table comparison PROTOCOL KIND METRIC -->``.
-    """
-    texts = {}
-    for group in by_table(comparisons):
-        largest = max(c.setting.budget or 0 for c in group)
-        shown = [c for c in group if (c.setting.budget or 0) == largest]
-        words = [line for c in shown for line in sentences(c)]
-        words += [
-            line
-            for c in shown
-            if c.reference
-            for line in verdicts(c.pairs("wilcoxon"), "data sets")
-        ]
-        table = score_table(shown, "**{}**".format, test="wilcoxon")
-        listed = "\n".join(f"- {line}" for line in words)
-        setting = group[0].setting
-        place = ("comparison", setting.protocol, f"{setting.kind} {setting.metric}")
-        texts[place] = f"{collection.markdown(table, caption(shown))}\n{listed}\n"
-    return texts
 
 
 def write(
@@ -292,24 +246,22 @@ def write(
     """
     markdown, latex = [], []
     for group in by_table(comparisons):
-        about, tables = caption(group, with_std), []
-        for mark in ("[bold]{}[/]", "**{}**", r"\textbf{{{}}}"):
-            table = score_table(group, mark.format, test=test, with_std=with_std, means=means)
-            tables.append(_by_method(table) if by_method else table)
-        show_plain(tables[0], about, wide=True)
-        markdown.append(collection.markdown(tables[1], about))
-        latex.append(collection.latex(tables[2], about))
+        table = score_table(group, test=test, with_std=with_std, means=means)
+        tables = [table.turned("method") if by_method else table]
+        words = []
         for comparison in group:
-            words = [f"{title(comparison)}.", *sentences(comparison)]
+            words += [f"{title(comparison)}.", *sentences(comparison)]
             if test in PAIRED and comparison.reference:
                 pairs = comparison.pairs(test)
                 heading = f"{title(comparison)}: {comparison.reference} against the others ({test})"
-                shown_pairs = pair_table(pairs, "data sets")
-                show_plain(shown_pairs.drop(columns="in words"), heading, wide=True)
-                markdown.append(collection.markdown(shown_pairs, heading))
+                tables.append(TextTable.of(pair_table(pairs, "data sets"), heading))
                 words += [*verdicts(pairs, "data sets"), INTERVAL]
-            print(*words, sep="\n  ", end="\n\n")
-            markdown.append("\n".join([f"- {line}" for line in words]) + "\n")
+        for table in tables:
+            table.show()
+        print(*words, sep="\n  ", end="\n\n")
+        markdown += [table.markdown() for table in tables]
+        markdown.append("\n".join(f"- {line}" for line in words) + "\n")
+        latex.append(tables[0].latex())
     storage.write_text(folder / "comparison.csv", raw_scores(comparisons).to_csv())
     if test in PAIRED:
         pairs = raw_pairs(comparisons, test)

@@ -1,16 +1,22 @@
 """All results on one page that needs no web: tables, statistics in words, pictures."""
 
-import html
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
+from libs import Metrics
 from libs.experiments import result_tables
 from libs.experiments.protocols.protocol import Series
 from libs.experiments.result_files import natural
-from libs.plotting import charts
+from libs.plotting.curves import Sweep, sweep_picture
+from libs.plotting.ranks import critical_difference_picture
+from libs.plotting.tables import TextTable
 from libs.reporting import comparison_tables as overview
 from libs.reporting import statistics
 from libs.reporting.comparison import (
@@ -26,85 +32,80 @@ from libs.reporting.comparison import (
 )
 from libs.utils import storage
 
-STYLE = """
-:root { color-scheme: light dark; --line: #ccc; --soft: #f4f4f4; --mild: #666; }
-@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #222; --mild: #aaa; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 0 1rem; }
-h2 { margin-top: 3rem; border-bottom: 1px solid var(--line); }
-h3 { margin-top: 2.5rem; overflow-wrap: anywhere; }
-figure { margin: 1rem 0; }
-figcaption, .mild { color: var(--mild); font-size: .9rem; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; }
-th { border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
-tbody tr:nth-child(odd) { background: var(--soft); }
-svg { background: #fff; border-radius: 4px; min-width: 34rem; max-width: 100%; height: auto; }
-summary { cursor: pointer; margin: .5rem 0; }
-nav ul { columns: 2 18rem; padding-left: 1.2rem; overflow-wrap: anywhere; }
-"""
-INTRODUCTION = """
-<p>Made from the result files by <code>python evaluate_results.py --report</code>. AUC and average
-precision (AP) over the test rows, mean ± standard deviation over seeds, the best of each column in
-bold. <b>known</b>: normal rows and the anomaly classes known in training; <b>unknown</b>: normal
-rows and classes never seen in training; <b>transfer</b>: all of them. A3-n25 had 25 known anomalies
-in training. AP of a constant score is the prevalence in the caption: compare AP only within a
-table.</p>
-<p>Rows, epochs, updates and seconds are those of the training; 800/4 seconds served four label
-budgets at once. A data set that ends in <b>-sample</b> is only a part of the published one, and a
-protocol such as a3-e5 was trained for another number of epochs than its paper's.</p>
-"""
+PICTURES = "pictures"
+LISTED = "report.json"
+"""In the folder of the pictures: names of those that the last report has written."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it: tables, pictures, lines; ``rows`` of one experiment."""
+
+    protocol: str
+    level: int
+    title: str
+    blocks: Sequence[dict]
+    rows: pd.DataFrame | None = None
+
+    @property
+    def anchor(self) -> str:
+        """Where the contents lead to."""
+        return "".join(c if c.isalnum() else "-" for c in self.title)
 
 
 def write_report(rows: pd.DataFrame, folder: Path) -> Path:
     """Write ``report.html`` and ``pictures/`` and return the page's path.
 
-    Pictures of earlier reports that this one does not show are removed.
+    Pictures that the last report has listed as its own and this one does not show are removed.
+    """
+    shown = list(sections(rows, folder))
+    names = [block["picture"] for section in shown for block in section.blocks if "svg" in block]
+    _remove_former(folder / PICTURES, [f"{name}.{end}" for name in names for end in ("png", "svg")])
+    pages = Environment(loader=PackageLoader("libs.reporting"), autoescape=True)
+    page = pages.get_template("report.html").render(sections=shown)
+    storage.write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def sections(rows: pd.DataFrame, folder: Path | None = None) -> Iterator[Section]:
+    """What result files hold: protocols, experiments, data sets against each other.
 
     Parameters
     ----------
     rows : DataFrame
         See `libs.reporting.collection.collect`.
-    folder : Path
+    folder : Path, optional
+        Where pictures are drawn; else there are none.
     """
-    found, remarks = selected(rows, Choice(kinds=tuple(KINDS)))
-    compared = list(comparisons(found, Choice(kinds=tuple(KINDS))))
-    pictures = write_sweeps(rows, folder)
-    table = result_tables.over_seeds(rows)
-    body, contents = [], []
-
-    def head(level: int, name: str, *words: str) -> None:
-        anchor = "-".join("".join(c if c.isalnum() else "-" for c in word) for word in words)
-        contents.append(f'<li><a href="#{anchor}">{html.escape(name)}</a></li>')
-        body.append(f'<h{level} id="{anchor}">{html.escape(name)}</h{level}>')
-
-    for protocol, part in table.groupby("protocol", sort=False):
-        head(2, f"Protocol {protocol}", protocol)
-        for (data_set, experiment), lines in part.groupby(["data_set", "experiment"], sort=False):
-            head(3, f"{data_set}: {experiment}", protocol, data_set, experiment)
-            body.append(
-                _table(result_tables.pivot(lines, "**{}**".format), result_tables.caption(lines))
-            )
+    choice = Choice(kinds=tuple(KINDS))
+    found, remarks = selected(rows, choice)
+    compared = list(comparisons(found, choice))
+    pictures = write_sweeps(rows, folder) if folder else []
+    for protocol, part in rows.groupby("protocol"):
+        yield Section(protocol, 2, f"Protocol {protocol}", [])
+        for (data_set, experiment), lines in part.groupby(["data_set", "experiment"]):
             stem = f"{data_set}.{protocol}.{experiment}."
-            body += [_picture(path) for path in pictures if path.name.startswith(stem)]
-            body.append(_seeds(compared, protocol, data_set, experiment))
-        head(3, f"Protocol {protocol} over data sets", protocol, "over data sets")
-        body += [f"<p>{html.escape(r)}</p>" for r in remarks if r.startswith(f"{protocol}:")]
+            blocks = [{"table": result_tables.score_table(result_tables.over_seeds(lines))}]
+            blocks += [_picture(path) for path in pictures if path.name.startswith(stem)]
+            blocks += _seeds(compared, protocol, data_set, experiment)
+            title = f"{data_set}, {protocol}: {lines['about'].iloc[0]}"
+            yield Section(protocol, 3, title, blocks, lines)
+        blocks = [{"lines": [line]} for line in remarks if line.startswith(f"{protocol}:")]
         for group in overview.by_table([c for c in compared if c.setting.protocol == protocol]):
-            body += _over_data_sets(group, folder)
-    page = (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Results</title>\n<style>{STYLE}</style>\n<h1>Results</h1>\n{INTRODUCTION}"
-        f"<nav><ul>{''.join(contents)}</ul></nav>\n" + "\n".join(filter(None, body)) + "\n</html>\n"
-    )
-    storage.write_text(folder / "report.html", page)
-    for path in (folder / "pictures").glob("*.*"):
-        drawn = path.suffix in (".png", ".svg")
-        if drawn and f"<figcaption>{html.escape(path.stem)}<" not in page:
+            blocks += _over_data_sets(group, folder)
+        yield Section(protocol, 3, f"Protocol {protocol} over data sets", blocks)
+
+
+def _remove_former(folder: Path, names: Sequence[str]) -> None:
+    """Remove what the last report has listed and this one has not drawn; list what it has."""
+    try:
+        former = json.loads((folder / LISTED).read_text())
+    except (OSError, ValueError):
+        former = []
+    for path in folder.glob("*.*g"):
+        if isinstance(former, list) and path.name in former and path.name not in names:
             path.unlink()
-    return folder / "report.html"
+    storage.write_json(folder / LISTED, sorted(names))
 
 
 def write_sweeps(rows: pd.DataFrame, folder: Path) -> list[Path]:
@@ -117,12 +118,12 @@ def write_sweeps(rows: pd.DataFrame, folder: Path) -> list[Path]:
     """
     paths = []
     for name, sweep in _sweeps(rows):
-        paths.append(folder / "pictures" / name)
-        charts.sweep_picture(paths[-1], sweep)
+        paths.append(folder / PICTURES / name)
+        sweep_picture(paths[-1], sweep)
     return paths
 
 
-def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
+def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, Sweep]]:
     """File names and what the pictures show."""
     names = [natural(run) for run in rows["run"]]
     rows = rows.assign(
@@ -137,7 +138,7 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
                 swept = part.assign(x=part["budget"])
                 yield (
                     f"{data_set}.{protocol}.{experiment}.budgets",
-                    charts.Sweep(
+                    Sweep(
                         _over_seeds(swept, protocol),
                         {n: f"{n:.0f}" for n in known},
                         "known anomalies in training",
@@ -152,7 +153,7 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
         if len(shares) > 1:
             yield (
                 f"{data_set}.{protocol}.{setup}.pollutions",
-                charts.Sweep(
+                Sweep(
                     _over_seeds(largest.assign(x=largest["pollution"]), protocol),
                     {p: f"{p:g}" for p in shares},
                     "share of anomalies among the normal training rows",
@@ -164,7 +165,7 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, charts.Sweep]]:
         yield from _series_sweeps(rows, series)
 
 
-def _series_sweeps(rows: pd.DataFrame, series: Series) -> Iterator[tuple[str, charts.Sweep]]:
+def _series_sweeps(rows: pd.DataFrame, series: Series) -> Iterator[tuple[str, Sweep]]:
     """A sweep over the experiments of a series, for each data set, protocol and pollution."""
     base = rows["data_set"].str.removesuffix("-sample")
     found = rows[rows["normal"].isin(series.names) & (base == series.data_set)]
@@ -174,7 +175,7 @@ def _series_sweeps(rows: pd.DataFrame, series: Series) -> Iterator[tuple[str, ch
         if len(set(places)) > 1:
             yield (
                 f"{data_set}.{protocol}.{group['experiment'].iloc[0]}.series",
-                charts.Sweep(
+                Sweep(
                     _over_seeds(group.assign(x=places), protocol),
                     dict(enumerate(series.names.values())),
                     "normal classes",
@@ -185,9 +186,9 @@ def _series_sweeps(rows: pd.DataFrame, series: Series) -> Iterator[tuple[str, ch
 
 
 def _over_seeds(rows: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """The table of a `libs.plotting.charts.Sweep`, the paper's own method first."""
+    """The table of a `libs.plotting.curves.Sweep`, the paper's own method first."""
     keys = ["view", "method", "x"]
-    table = rows.groupby(keys, dropna=False)[["AUC", "AP"]].agg(["mean", "std", "count"])
+    table = rows.groupby(keys, dropna=False)[list(Metrics.COLUMNS)].agg(["mean", "std", "count"])
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
     table = table.reset_index()
     own = own_methods(protocol)
@@ -196,7 +197,9 @@ def _over_seeds(rows: pd.DataFrame, protocol: str) -> pd.DataFrame:
     return table.iloc[sorted(range(len(table)), key=order.__getitem__)]
 
 
-def _seeds(compared: Sequence[Comparison], protocol: str, data_set: str, experiment: str) -> str:
+def _seeds(
+    compared: Sequence[Comparison], protocol: str, data_set: str, experiment: str
+) -> Iterator[dict]:
     """The own method against the others over the seeds of one experiment, at its largest budget."""
     here = []
     for comparison in compared:
@@ -217,86 +220,68 @@ def _seeds(compared: Sequence[Comparison], protocol: str, data_set: str, experim
             shown = overview.pair_table(pairs, "seeds")
             shown.insert(0, "test", f"{KINDS[setting.kind]}: {setting.metric}")
             frames.append(shown)
+    if not frames:
+        return
     if seeds < 2:
-        return '<p class="mild">One seed: nothing to compare over seeds.</p>' if frames else ""
+        yield {"note": "One seed: nothing to compare over seeds."}
+        return
     about = (
         f"{own} with {largest} known anomalies against the others, in pairs of equal seeds: "
         "two-sided signed-rank test, corrected by Holm within each kind of test and metric. With "
         f"{seeds} seeds the smallest p is {statistics.number(statistics.smallest(seeds))} before "
         "correction (with five .0625)."
     )
-    table = _table(pd.concat(frames), about)
-    return f"<details><summary>{own} against the others, over seeds</summary>{table}</details>"
+    table = TextTable.of(pd.concat(frames), about)
+    yield {"summary": f"{own} against the others, over seeds", "table": table}
 
 
-def _over_data_sets(group: Sequence[Comparison], folder: Path) -> Iterator[str]:
-    """Tables of one kind and metric over data sets; statistics at the largest label budget."""
+def _over_data_sets(group: Sequence[Comparison], folder: Path | None) -> Iterator[dict]:
+    """Tables of one kind and metric over data sets; without pictures at the largest budget."""
     setting = group[0].setting
-    yield f"<h4>{setting.metric}, {KINDS[setting.kind]}</h4>"
-    scores = overview.score_table(group, "**{}**".format)
-    yield _table(scores, overview.caption(group))
     largest = max(c.setting.budget or 0 for c in group)
-    for comparison in (c for c in group if (c.setting.budget or 0) == largest):
-        words = [f"{overview.title(comparison)}.", *overview.sentences(comparison)]
-        yield f"<p>{'<br>'.join(map(html.escape, words))}</p>"
+    at_largest = [c for c in group if (c.setting.budget or 0) == largest]
+    yield {"heading": f"{setting.metric}, {KINDS[setting.kind]}"}
+    yield {"table": overview.score_table(group if folder else at_largest)}
+    for comparison in at_largest:
+        yield {"lines": [f"{overview.title(comparison)}.", *overview.sentences(comparison)]}
         if len(comparison.table) < 2:
             continue
-        yield _table(overview.rank_table(comparison.ranks()), f"Average ranks. {overview.INTERVAL}")
-        yield _critical_difference(comparison, folder)
+        ranks = overview.rank_table(comparison.ranks())
+        yield {"table": TextTable.of(ranks, f"Average ranks. {overview.INTERVAL}")}
+        yield from _critical_difference(comparison, folder)
         if comparison.reference:
             about = (
                 f"{comparison.reference} against the others over data sets: two-sided signed-rank "
                 "test, corrected by Holm"
             )
-            yield _table(overview.pair_table(comparison.pairs("wilcoxon"), "data sets"), about)
+            pairs = overview.pair_table(comparison.pairs("wilcoxon"), "data sets")
+            yield {"table": TextTable.of(pairs, about)}
 
 
-def _critical_difference(comparison: Comparison, folder: Path) -> str:
+def _critical_difference(comparison: Comparison, folder: Path | None) -> Iterator[dict]:
     """The diagram, or why there is none."""
     blocks, methods = comparison.table.shape
-    if methods < 3:
-        return ""
+    if methods < 3 or folder is None:
+        return
     if blocks < statistics.FEWEST:
-        return (
-            f'<p class="mild">No critical-difference diagram: {blocks} data sets are too few '
-            f"(fewer than {statistics.FEWEST}) for a test over data sets to have power.</p>"
+        note = (
+            f"No critical-difference diagram: {blocks} data sets are too few (fewer than "
+            f"{statistics.FEWEST}) for a test over data sets to have power."
         )
+        yield {"note": note}
+        return
     setting = comparison.setting
     ranks = comparison.ranks()["rank"]
     difference = statistics.critical_difference(methods, blocks)
     name = f"{setting.protocol}.{setting.kind}.n{setting.budget}.p{setting.pollution:g}"
-    path = folder / "pictures" / f"{name}.{setting.metric}.ranks"
-    charts.critical_difference_picture(
-        path,
-        ranks,
-        difference,
-        statistics.alike(ranks, difference),
-        f"{overview.title(comparison)}\naverage ranks over {blocks} data sets (Nemenyi, 5 %)",
-    )
-    return _picture(path)
+    path = folder / PICTURES / f"{name}.{setting.metric}.ranks"
+    title = f"{overview.title(comparison)}\naverage ranks over {blocks} data sets (Nemenyi, 5 %)"
+    groups = statistics.alike(ranks, difference)
+    critical_difference_picture(path, ranks, difference, groups, title)
+    yield _picture(path)
 
 
-def _picture(path: Path) -> str:
+def _picture(path: Path) -> dict:
     """A picture's SVG, part of the page."""
     drawing = path.with_name(f"{path.name}.svg").read_text()
-    drawing = drawing[drawing.index("<svg") :]
-    name = html.escape(path.name)
-    return (
-        f'<figure><div class="wide" role="img" aria-label="{name}">{drawing}</div>'
-        f"<figcaption>{name}</figcaption></figure>"
-    )
-
-
-def _table(frame: pd.DataFrame, caption: str) -> str:
-    """A table with its caption; text between ** is bold."""
-    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in frame.columns)
-    lines = []
-    for row in frame.itertuples(index=False):
-        cells = [html.escape(str(value)) for value in row]
-        cells = [f"<b>{c[2:-2]}</b>" if c.startswith("**") else c for c in cells]
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return (
-        f'<figure><div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
-        + "\n".join(lines)
-        + f"\n</tbody></table></div><figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
+    return {"picture": path.name, "svg": Markup(drawing[drawing.index("<svg") :])}

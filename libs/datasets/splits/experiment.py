@@ -1,6 +1,7 @@
 """Which classes are normal and which anomalous, in training and in the views of a test."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class Experiment:
         plain = re.sub(r"[^\w.+-]", "-", self.name)[:LONGEST].lstrip(".")
         if plain == self.name and not any(re.search("_(un)?known_", f"_{c}_") for c in classes):
             return plain
-        return f"{plain}-{hashlib.sha256(self.name.encode()).hexdigest()[:8]}"
+        roles = json.dumps([self.normal, self.known, self.unknown])  # the name may be ambiguous
+        return f"{plain}-{hashlib.sha256(roles.encode()).hexdigest()[:8]}"
 
     @property
     def views(self) -> dict[str, tuple[str, ...]]:
