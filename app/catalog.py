@@ -9,20 +9,75 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from libs.datasets.splits.experiment import Experiment, view_labels
 from libs.experiments.stored_runs import DESCRIPTION, row_names
 from libs.utils.errors import UserError
-from libs.utils.storage import MANIFEST
+from libs.utils.storage import MANIFEST, read_arrays
 
 PARTS = ("test", "val")
 KEPT = 8
 """Result folders whose scores are kept in memory."""
 READ = 4096
 """Descriptions and manifests that are kept in memory."""
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Known(BaseModel):
+    """What is needed of a description; other entries are let pass where they are handed on."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Rules(_Known):
+    """See `libs.DataHandler.SplitRules`."""
+
+    model_config = ConfigDict(extra="allow")
+    test: FiniteFloat = 0.5
+    validation: FiniteFloat = 0.5
+    test_seed: Count | None = None
+    test_rows: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+
+
+class _Data(_Known):
+    """What is needed to load the rows again."""
+
+    model_config = ConfigDict(extra="allow")
+    data_set: str
+    fingerprint: str
+    rules: _Rules
+    seed: Count
+    normal_by: str | None = None
+    table: dict[str, Any] | None = None
+
+
+class _Classes(_Known):
+    normal: Annotated[list[str], Field(min_length=1)]
+    known: list[str] = []
+    unknown: list[str] = []
+
+
+class _Description(_Known):
+    """What is needed of ``experiment.json``."""
+
+    data: _Data
+    p_contamination: Annotated[FiniteFloat, Field(ge=0, lt=1)]
+    experiment: _Classes
+
+
+class _Manifest(_Known):
+    """What is needed of a model's manifest."""
+
+    budgets: list[Count] | None
+    rate: Annotated[float, Field(gt=0, lt=1)] | None
+    input_shape: Annotated[list[Annotated[int, Field(gt=0, lt=2**31)]], Field(min_length=1)]
+    run: _Description
 
 
 class Missing(UserError):
@@ -60,7 +115,7 @@ class Result:
             )
         try:
             return _scores(path, path.stat().st_mtime_ns)
-        except Exception as error:  # a damaged archive fails in many ways
+        except (OSError, UserError, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"{path} cannot be read ({type(error).__name__}: {error}); run the do_ script or "
                 "evaluate_models.py again, which writes it anew"
@@ -112,9 +167,8 @@ class Model:
     def calibration(self) -> np.ndarray:
         """Sorted scores of normal validation rows; empty where there are none."""
         try:
-            with np.load(self.folder / "calibration.npz", allow_pickle=False) as arrays:
-                return arrays["scores"][:, self.column]
-        except (OSError, KeyError, ValueError, IndexError):
+            return read_arrays(self.folder / "calibration.npz")["scores"][:, self.column]
+        except (UserError, KeyError, IndexError):
             return np.empty(0, np.float32)
 
 
@@ -162,7 +216,7 @@ class Catalog:
             try:
                 changed = path.stat().st_mtime_ns
                 manifest = _manifest(path, changed)
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, RecursionError):
                 continue  # unfinished, foreign or damaged
             place = "/".join(folder.parts[-6:-2])
             for column, run in enumerate(row_names(folder.parent.name, manifest["budgets"] or ())):
@@ -228,7 +282,7 @@ def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
     try:
         about = _description(path, path.stat().st_mtime_ns)
         return about, Experiment.of(about["experiment"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, TypeError, UserError) as error:
         raise UserError(
             f"{path} is damaged ({type(error).__name__}: {error}); run the do_ script or "
             "evaluate_models.py again, which writes it anew"
@@ -238,8 +292,7 @@ def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
 @lru_cache(KEPT)
 def _scores(path: Path, changed: int) -> dict[str, np.ndarray]:
     """Read scores; ``changed`` is the file's time of change, so that a new one is read anew."""
-    with np.load(path, allow_pickle=False) as arrays:
-        found = dict(arrays)
+    found = read_arrays(path)
     n = len(found["classes"])
     strange = [name for name, values in found.items() if values.shape != (n,)]
     strange += [k for k, v in found.items() if v.dtype.kind == "f" and not np.isfinite(v).all()]
@@ -251,13 +304,10 @@ def _scores(path: Path, changed: int) -> dict[str, np.ndarray]:
 @lru_cache(READ)
 def _description(path: Path, changed: int) -> dict[str, Any]:
     """Read a description; see `_scores`."""
-    about = json.loads(path.read_text())
-    return {name: about[name] for name in ("data", "p_contamination", "experiment")}
+    return _Description.model_validate(json.loads(path.read_text())).model_dump(exclude_unset=True)
 
 
 @lru_cache(READ)
 def _manifest(path: Path, changed: int) -> dict[str, Any]:
-    """Read a model's manifest; raises a KeyError if it lacks what is needed here."""
-    manifest = json.loads(path.read_text())
-    run = {name: manifest["run"][name] for name in ("data", "experiment", "p_contamination")}
-    return {name: manifest[name] for name in ("budgets", "rate", "input_shape")} | {"run": run}
+    """Read a model's manifest; see `_scores`."""
+    return _Manifest.model_validate(json.loads(path.read_text())).model_dump(exclude_unset=True)

@@ -180,14 +180,20 @@ class RowSource:
 
         described = about["data"]
         key = datasets.identity(described)
-        with self._lock:  # two requests load a data set once
-            if key not in self._loaded:
-                self._loaded[key] = datasets.reload(described, self.data_path)
-            self._loaded.move_to_end(key)
-            while len(self._loaded) > LOADED:
-                self._loaded.popitem(last=False)
-            data = self._loaded[key]
-        return DataHandler(data, SplitRules(**described["rules"]), described["seed"])
+        try:
+            with self._lock:  # two requests load a data set once
+                if key not in self._loaded:
+                    self._loaded[key] = datasets.reload(described, self.data_path)
+                self._loaded.move_to_end(key)
+                while len(self._loaded) > LOADED:
+                    self._loaded.popitem(last=False)
+                data = self._loaded[key]
+            return DataHandler(data, SplitRules(**described["rules"]), described["seed"])
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise UserError(
+                f"what is said of the rows of {described['data_set']} is damaged "
+                f"({type(error).__name__}: {error})"
+            ) from error
 
     def shown(self, result: Result) -> Shown:
         """The rows of a result folder."""

@@ -140,6 +140,32 @@ def test_override_trains_again_and_loses_no_budget(run):
     assert after["Autoencoder/run"] > before["Autoencoder/run"]
 
 
+def test_override_leaves_what_is_no_model(run):
+    """Folders beside a run, and their like within other methods, belong to somebody else."""
+    only = {"only": ["IsolationForest"]}
+    run(**only)
+    method = run.models / "IsolationForest"
+    for name, file in (("notes", "thesis.txt"), ("extension", "manifest.json")):
+        (method / name).mkdir()
+        (method / name / file).write_text('{"name": "not of this project"}')
+    wrapper, table = run(override=True, **only)
+    assert wrapper.finish() == 0
+    assert (method / "notes/thesis.txt").is_file()
+    assert (method / "extension/manifest.json").is_file()
+    wrapper, again = run(**only)
+    assert wrapper.finish() == 0
+    pd.testing.assert_frame_equal(table, again)
+
+
+def test_what_lies_at_a_runs_place_is_not_replaced(run):
+    place = run.models / "IsolationForest/run"
+    place.mkdir(parents=True)
+    (place / "thesis.txt").write_text("years of work")
+    wrapper, _ = run(only=["IsolationForest"], override=True)
+    assert "holds something else than a model" in wrapper.failures[0]
+    assert (place / "thesis.txt").is_file()
+
+
 def test_other_settings_are_refused_with_their_names(run, methods):
     _, before = run()
     with pytest.raises(UserError, match=r"dims: found \[8, 4\], wanted \[9, 4\]\. .*--override"):
@@ -153,7 +179,7 @@ def test_other_settings_are_refused_with_their_names(run, methods):
 def test_two_parts_of_one_name_are_refused(run, methods):
     other = Autoencoder(dims=(32, 16), **QUICK)
     wrapper, table = run(methods | {"A3": A3(target=other, alarm_dims=(8, 4), **QUICK)})
-    assert "two Autoencoders: give" in wrapper.failures[0]
+    assert "two Autoencoders: give the one that" in wrapper.failures[0]
     assert table.loc["A3-n5", "status"] == "error"
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from libs.architecture.parts import check_image, joined_autoencoder
+from libs.architecture.saved import load_network
 from libs.utils.errors import UserError, lookup
 
 
@@ -166,15 +166,13 @@ def load_target(path: Path) -> keras.Model:
     Raises
     ------
     UserError
-        If the file is missing, damaged, or needs classes that are not Keras' own.
+        See `libs.architecture.saved.load_network`.
     """
     try:
-        return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
+        return load_network(path)
+    except UserError as error:
         raise UserError(
-            f"{path} is no Keras model that can be loaded ({type(error).__name__}: {reason}). "
-            "Train one with: python keras_mnist.py models/keras_mnist.keras"
+            f"{error}. Train one with: python keras_mnist.py models/keras_mnist.keras"
         ) from error
 
 

@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import keras
 import numpy as np
 import tensorflow as tf
 from sklearn.base import BaseEstimator, clone
 
 from libs import Metrics
+from libs.architecture.saved import load_network
 from libs.datasets.splits.rows import Rows, as_rows, blocks
 from libs.datasets.tabular.encoder import Encoder
 from libs.detectors.components import describe, rebuild
@@ -72,8 +72,7 @@ class Detector(Explainable, BaseEstimator):
 
     def _load(self, folder: Path) -> None:
         for name in self.networks:
-            path = folder / f"{name.rstrip('_')}.keras"
-            setattr(self, name, keras.models.load_model(path, compile=False))
+            setattr(self, name, load_network(folder / f"{name.rstrip('_')}.keras"))
 
     # --- what a user calls -----------------------------------------------------------------------
     def fit(
@@ -265,14 +264,18 @@ class Detector(Explainable, BaseEstimator):
                 detector.budgets_ = tuple(manifest["budgets"])
             detector._load(folder)
             if manifest["rate"] is not None:
-                detector.rate_ = manifest["rate"]
-                with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
-                    detector.calibration_scores_ = arrays["scores"]
+                detector.rate_ = float(manifest["rate"])
+                scores = storage.read_arrays(folder / "calibration.npz")["scores"]
+                if scores.shape[1:] != (len(manifest["budgets"] or ("",)),):
+                    raise ValueError(f"calibration scores of shape {scores.shape}, other budgets")
+                detector.calibration_scores_ = scores
             detector._load_reference(folder, manifest.get("reference"))  # earlier models have none
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # damaged files fail in many ways
             raise UserError(
-                f"{folder} cannot be loaded ({type(error).__name__}: {error}). Remove the folder, "
-                "or train it again with --override."
+                f"{folder} cannot be loaded ({type(error).__name__}: {error}). Train it again with "
+                "--override, or copy it again from where it is whole."
             ) from error
         return detector
 

@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import skops.io
 from sklearn.base import BaseEstimator
+from sklearn.tree._tree import Tree
 
 from libs.utils.errors import UserError
 
@@ -26,9 +28,25 @@ def load(path: Path, needed: Collection[str] = ()) -> BaseEstimator:
     Raises
     ------
     UserError
-        If there are other types in the file.
+        If there are other types in the file, or trees whose nodes point outside of them.
     """
     foreign = set(skops.io.get_untrusted_types(file=path)) - set(needed)
     if foreign:
         raise UserError(f"{path} holds types that it does not need: {foreign}; do not load it")
-    return skops.io.load(path, trusted=sorted(needed))
+    model = skops.io.load(path, trusted=sorted(needed))
+    for part in getattr(model, "estimators_", ()):
+        if not _is_sound(part.tree_, model.n_features_in_):
+            raise UserError(f"{path} holds a tree whose nodes point outside of it; do not load it")
+    return model
+
+
+def _is_sound(tree: Tree, features: int) -> bool:
+    """Whether each node of a tree is a leaf or has two later nodes as children.
+
+    scikit-learn follows them without looking: others would end the process, or never end.
+    """
+    numbers, inner = np.arange(tree.node_count), tree.children_left != -1
+    ends = np.stack([tree.children_left, tree.children_right])
+    later = ((ends > numbers) & (ends < tree.node_count)).all(axis=0)
+    split = (tree.feature >= 0) & (tree.feature < features) & later
+    return tree.node_count > 0 and bool(np.where(inner, split, ends[1] == -1).all())

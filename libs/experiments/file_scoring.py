@@ -63,7 +63,8 @@ def score_files(scorer: Scorer, files: Sequence[str], out: str) -> Counter:
         path = Path(out)
         _check_out(path, files)
         folder = path.with_name(f"{path.name}.parts")
-        with storage.explained(path), _owned(folder):
+        busy = f"another process writes {out}: wait for its end, or choose another --out"
+        with storage.explained(path), _owned(folder, busy):
             _begin(folder, scorer.describe() | {"files": [_identity(file) for file in files]})
             try:
                 parts = _parts(scorer, files, folder, show)
@@ -87,7 +88,7 @@ def _check_out(path: Path, files: Sequence[str]) -> None:
 
 
 @contextmanager
-def _owned(folder: Path) -> Iterator[None]:
+def _owned(folder: Path, busy: str) -> Iterator[None]:
     """Own the folder of parts, which another process may remove at its end; never a foreign one."""
     ours = rf"{re.escape(JOB)}|{re.escape(storage.TEMPORARY)}.*|\.lock|{PART}"
     while True:
@@ -98,7 +99,7 @@ def _owned(folder: Path) -> Iterator[None]:
                 f"{folder} holds {listed(foreign, 3)}, which score.py did not write, and parts of "
                 "the scores would lie there: choose another --out"
             )
-        with storage.locked(folder):
+        with storage.locked(folder, busy):
             if (folder / ".lock").is_file():
                 yield
                 return

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -97,9 +96,8 @@ class StoredRun:
     def scores(self, part: str) -> np.ndarray | None:
         """The kept score matrix; None where there is none that can be read."""
         try:
-            with np.load(self.score_file(part), allow_pickle=False) as arrays:
-                return arrays["scores"]
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            return storage.read_arrays(self.score_file(part)).get("scores")
+        except UserError:
             return None
 
     def write_gates(self, part: str, tables: Sequence["pd.DataFrame"]) -> None:
@@ -150,15 +148,15 @@ def row_names(method: str, budgets: Sequence[int]) -> list[str]:
 
 
 def stored_runs(method_folder: Path, skip_damaged: bool = False) -> list[StoredRun]:
-    """Finished runs of a method.
+    """Finished runs of a method; other folders may lie beside them.
 
     Raises
     ------
     UserError
-        If a folder is foreign or damaged, unless these are skipped.
+        If a run is damaged, unless these are skipped.
     """
     runs = []
-    for folder in sorted(p for p in method_folder.glob("[!.]*") if p.is_dir()):
+    for folder in filter(storage.holds_model, sorted(method_folder.glob("[!.]*"))):
         try:
             runs.append(StoredRun(folder, storage.read_manifest(folder)))
         except UserError:

@@ -169,8 +169,9 @@ class Trainer:
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
         detector.save(folder, self._manifest(detector), self.encoder)
         if self.settings.override:
-            for old in [p for p in folder.parent.iterdir() if p.is_dir() and p != folder]:
-                shutil.rmtree(old)
+            for old in [p for p in folder.parent.glob("[!.]*") if p != folder]:
+                if storage.holds_model(old):
+                    shutil.rmtree(old)
         return StoredRun(folder, storage.read_manifest(folder))
 
     def _fitted_part(self, part: Detector) -> Detector:

@@ -14,6 +14,16 @@ class UserError(Exception):
     """
 
 
+LONGEST = 200
+"""Characters of a value that a message repeats."""
+
+
+def shorten(value: object) -> str:
+    """A value in a message, as `repr` gives it, and cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+
+
 def lookup(table: Mapping[str, T], setting: str, name: str) -> T:
     """The entry of ``table`` that a setting names.
 

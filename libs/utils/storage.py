@@ -1,10 +1,12 @@
 """Files and folders that are there whole or not at all, and locks between scripts.
 
-Everything is written beside its place and renamed into it. A process that dies leaves at most a
-neighbour whose name starts with ``.tmp-``; the next owner of the folder's lock removes it.
+Everything is written beside its place and renamed into it. A process that dies leaves at most
+neighbours: the next owner of the folder's lock moves what starts with ``.new-``, which is complete,
+to its place, and removes what starts with ``.tmp-``.
 """
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -12,9 +14,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from libs.utils.errors import UserError
@@ -26,6 +30,7 @@ class WriteError(UserError):
 
 log = logging.getLogger("a3")
 TEMPORARY = ".tmp-"
+COMPLETE = ".new-"
 MANIFEST = "manifest.json"
 
 
@@ -50,6 +55,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            _sync(temporary)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -57,37 +63,87 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary neighbour folder of ``path`` that takes its place at the end."""
+    """Yield a temporary neighbour folder of ``path`` that takes its place at the end.
+
+    Raises
+    ------
+    UserError
+        If something lies there that is no model of this project.
+    """
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    complete = path.with_name(f"{COMPLETE}{path.name}")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if complete.exists():  # a killed process left it
+            _take_place(complete)
+        if path.exists() and not holds_model(path) and (path.is_file() or any(path.iterdir())):
+            raise UserError(
+                f"{path} holds something else than a model, which is not replaced: move it, or "
+                "choose another folder"
+            )
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
             yield temporary
-            former = temporary.with_name(f"{temporary.name}-former")
-            if path.exists():
-                os.rename(path, former)
-            os.rename(temporary, path)
-            shutil.rmtree(former, ignore_errors=True)
+            for written in [*temporary.rglob("*"), temporary]:
+                _sync(written)
+            os.rename(temporary, complete)
+            _take_place(complete)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _take_place(complete: Path) -> None:
+    """Move a complete folder to its place; where this is cut off, `locked` does it again."""
+    path = complete.with_name(complete.name.removeprefix(COMPLETE))
+    former = path.with_name(f"{TEMPORARY}{os.getpid()}-former-{path.name}")
+    if path.exists():
+        _remove(former)
+        os.rename(path, former)
+    os.rename(complete, path)
+    _sync(path.parent)
+    _remove(former)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Own ``folder``: one process at a time, and a dead one not at all. Clears what it left."""
+def locked(folder: Path, busy: str = "") -> Iterator[None]:
+    """Own ``folder``: one process at a time, and a dead one not at all. Clears what it left.
+
+    Where another process owns it, it is waited for or, if ``busy`` is given, that is raised as a
+    UserError.
+    """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except Timeout as error:
+            if busy:
+                raise UserError(busy) from error
             log.warning("waiting for another process that works on %s", folder)
             lock.acquire()
     try:
+        for complete in [*folder.glob(f"{COMPLETE}*"), *folder.glob(f"*/{COMPLETE}*")]:
+            _take_place(complete)
         for left in [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]:
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+            _remove(left)
         yield
     finally:
         lock.release()
@@ -118,33 +174,89 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of an ``.npz`` file; nothing in it runs code.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except Exception as error:  # a damaged archive fails in many ways
+        raise UserError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
+
+
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write ``manifest.json`` with the checksum of every file in ``folder`` and below."""
+    """Write ``manifest.json`` with checksums of itself and of every file in ``folder``."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
     files = {p.relative_to(folder).as_posix(): sha256(p) for p in paths}
-    write_json(folder / MANIFEST, manifest | {"files": files})
+    content = json.loads(json.dumps(manifest | {"files": files}))
+    write_json(folder / MANIFEST, content | {"checksum": _checksum(content)})
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether there is a manifest of this project in a folder, be it damaged."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except OSError:
+        return False
+    except (ValueError, RecursionError):
+        return True
+    return isinstance(manifest, dict) and {"detector", "files"} <= manifest.keys()
+
+
+def nearest_models(path: Path, at_most: int = 4) -> list[Path]:
+    """Model folders whose paths are most like one that holds none.
+
+    They are looked for below it or, where there are none, below its next parents.
+    """
+    start = next(folder for folder in (path, *path.parents) if os.path.isdir(folder))
+    for folder in (start, *list(start.parents)[:2]):
+        found = []
+        for place, folders, files in itertools.islice(os.walk(folder), 2_000):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if MANIFEST in files and holds_model(Path(place)):
+                found.append(Path(place))
+                folders.clear()
+        if found:
+            likeness = {p: SequenceMatcher(None, str(path), str(p)).ratio() for p in found}
+            return sorted(found, key=likeness.get, reverse=True)[:at_most]
+    return []
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read ``manifest.json`` and check the files that it names.
+    """Read ``manifest.json`` and check it and the files that it names.
 
     Raises
     ------
     UserError
         If the folder is not one of ours, or a file is missing or damaged.
     """
-    path = Path(folder) / MANIFEST
-    advice = "Remove the folder, or train it again with --override."
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not os.path.isfile(path):
+        near = ", ".join(map(str, nearest_models(folder))) or "none is near"
+        raise UserError(f"{folder} holds no model: expected {MANIFEST}; nearest models: {near}")
+    advice = "Train it again with --override, or copy it again from where it is whole."
     try:
         manifest = json.loads(path.read_text())
         files = manifest["files"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = {key: value for key, value in manifest.items() if key != "checksum"}
+        if manifest.get("checksum", _checksum(content)) != _checksum(content):  # older: none
+            raise ValueError("its checksum differs")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"{folder} is not a model folder of this project, or is damaged: expected a readable "
-            f"{MANIFEST} ({type(error).__name__}: {error}). {advice}"
+            f"{path} is damaged, or not of this project ({type(error).__name__}: {error}). {advice}"
         ) from error
     for name, digest in files:
-        file = Path(folder) / name
+        file = folder / name
         if not file.is_file() or sha256(file) != digest:
             state = "damaged" if file.is_file() else "missing"
             raise UserError(f"{folder}: the file {name} is {state}. {advice}")

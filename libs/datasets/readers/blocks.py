@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 
 from libs.datasets.readers import delimited, files
-from libs.utils.errors import UserError
+from libs.utils.errors import UserError, shorten
 
 GAPS = ("", "nan")
 """What a missing number is written as, in any case."""
@@ -149,7 +149,7 @@ def _careful(
     if bad.any() or empty.any():
         of, expected = (numbers, "a finite number") if bad.any() else (text, "text")
         row, column = np.argwhere(bad if bad.any() else empty)[0].tolist()
-        found = delimited.shorten(cells[of[column]][row].lstrip(" "))
+        found = shorten(cells[of[column]][row].lstrip(" "))
         raise UserError(
             f"{path}, line {lines.numbers[row]}, column {of[column]!r}: expected {expected}, found "
             f"{found}. Get the file again, or correct that row."

@@ -36,12 +36,6 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
         thread.shutdown(wait=False)  # the collector of garbage may be what ends this, anywhere
 
 
-def shorten(cell: object) -> str:
-    """A cell as messages show it: quoted, and cut where it is long."""
-    text = str(cell)
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
-
-
 @dataclass(frozen=True)
 class Lines:
     """Whole rows of text.

@@ -11,8 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from libs.datasets.readers.delimited import shorten
-from libs.utils.errors import UserError
+from libs.utils.errors import UserError, shorten
 
 
 def data_folder(data_path: str | Path | None) -> Path:

@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from libs.datasets.readers.delimited import SHOWN, shorten
+from libs.datasets.readers.delimited import SHOWN
 from libs.datasets.tabular.reading import UTF_8, Block
-from libs.utils.errors import UserError
+from libs.utils.errors import UserError, shorten
 
 GAPS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none")
 """What a missing number may be written as; of text only the empty one is missing."""

@@ -11,14 +11,13 @@ from typing import Any, Self
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers.delimited import shorten
 from libs.datasets.splits.rows import Rows, collected, cut
 from libs.datasets.tabular.cells import PLAIN, Notation, as_text, tell_together
 from libs.datasets.tabular.learning import LONGEST_TEXT, Learner
 from libs.datasets.tabular.reading import Block, read
 from libs.datasets.tabular.schema import REFUSE, Schema, listed
 from libs.utils import storage
-from libs.utils.errors import UserError
+from libs.utils.errors import UserError, shorten
 
 UNLABELLED = "unlabelled"
 """The class of every row of a table without a label; it counts as normal."""

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from libs.datasets.readers import delimited
-from libs.utils.errors import UserError
+from libs.utils.errors import UserError, shorten
 
 STANDARD_INPUT = "-"
 BLOCK = 32 * 2**20
@@ -87,7 +87,7 @@ class Block:
         """Where a cell is, for messages; ``row`` counts from 0 within the block."""
         known = self.lines is not None
         where = f"line {self.lines[row]}" if known else f"row {self.numbers[row]}"
-        return f"{self.source}, {where}, column {delimited.shorten(column)}"
+        return f"{self.source}, {where}, column {shorten(column)}"
 
 
 class _Choice:
@@ -283,13 +283,13 @@ def checked_names(names: Sequence[str], source: str) -> list[str]:
         )
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        named = delimited.shorten(twice[0])
+        named = shorten(twice[0])
         raise UserError(f"{source}: the column {named} stands twice. Rename one of them.")
     longest = max(names, key=len, default="")
     if len(longest) > LONGEST_NAME:
         raise UserError(
             f"{source}: the name of a column has {len(longest)} characters "
-            f"({delimited.shorten(longest)}); expected at most {LONGEST_NAME}. Shorten it, or put "
+            f"({shorten(longest)}); expected at most {LONGEST_NAME}. Shorten it, or put "
             "a header on top."
         )
     numbers = [name for name in names if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", name, re.I)]
@@ -312,7 +312,7 @@ def _open_parquet(path: str | Path, source: str, choice: _Choice) -> Opened:
     for name in chosen:
         if not _is_plain(kinds[raw[name]]):
             raise UserError(
-                f"{source}: the column {delimited.shorten(name)} holds {kinds[raw[name]]}: "
+                f"{source}: the column {shorten(name)} holds {kinds[raw[name]]}: "
                 "expected numbers, text or dates. Leave it out, or make columns of its parts."
             )
     table = pl.scan_parquet(path).select(pl.col(raw[name]).alias(name) for name in chosen)
