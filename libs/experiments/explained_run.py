@@ -9,7 +9,7 @@ from libs.datasets import registry as datasets
 from libs.datasets.tabular.encoder import FILE, Encoder
 from libs.detectors.attribution import Explanation, strongest
 from libs.detectors.detector import Detector
-from libs.experiments.file_scoring import run_folder
+from libs.experiments.model_folders import run_folder
 from libs.experiments.rescoring import split_again
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import StoredRun
