@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
@@ -12,31 +13,58 @@ from libs.datasets.splits.rows import Rows, sampled
 from libs.detectors import estimators
 from libs.detectors.attribution import PARTS, SWAPS, Explanation
 from libs.detectors.detector import Detector
-from libs.targets.readers import (
-    Evidence,
-    Forest,
-    Neighbours,
-    Ranks,
-    Robust,
-    counter_examples,
-)
+from libs.targets.encodings import ENCODINGS, Strokes
+from libs.targets.readers import Evidence, Forests, Neighbours, counter_examples
 from libs.training.loop import Training
 from libs.utils.seeds import derive_seed
 
-SHAPES = {"robust": Robust, "ranks": Ranks}
-"""How neighbours see a row; no encoding is the better one for every table."""
 TREES = {"sklearn.tree._tree.Tree"}
+"""What a forest is made of beyond the types that skops trusts by itself: plain arrays of nodes."""
+NOISE = "noise"
+"""The reader that is a forest against counter-examples."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which readers one kind of rows has.
+
+    Attributes
+    ----------
+    votes : dict
+        Readers of normal rows, and what each counts for where no anomaly is known. But for `NOISE`
+        they are neighbours, under the encoding of that name.
+    references : int
+        Normal rows among which neighbours are searched, at most.
+    known : (str, str)
+        Encodings of the two forests of known anomalies: a plain one, and a balanced one whose
+        leaves hold two rows.
+    trust : float, optional
+        What the readers of normal rows count beside these forests, whatever they see; None: as far
+        as they see the known anomalies.
+    """
+
+    votes: dict[str, float]
+    references: int
+    known: tuple[str, str]
+    trust: float | None = None
+
+
+TABLES = Plan({"robust": 4.0, "ranks": 2.0, NOISE: 1.0}, 2500, ("plain", "ranks"))
+IMAGES = Plan({"strokes": 1.0}, 8000, ("strokes", "strokes"), trust=0.5)
 
 
 class Ensemble(Detector):
-    """Neighbours in two encodings, a forest against counter-examples, a forest of known anomalies.
+    """Neighbours, a forest against counter-examples, and forests of the known anomalies.
 
     Each reader's score becomes evidence: -log p under normal rows that it has not learned from
-    (neighbours leave the row itself out, forests vote out of bag). Score: the sum of the evidence
-    (Fisher), in [0, inf). The readers of normal rows are fitted once for all label budgets; of each
-    budget only the forest of known anomalies is its own. How much the readers of normal rows count
-    beside it, is decided by where they rank the known anomalies among normal rows: a reader that
-    does not see those counts less. Without a known anomaly their mean is the score.
+    (neighbours leave the row itself out, forests vote out of bag), so that no row has to be spared
+    for it. Score: the sum of the evidence (Fisher), weighted, in [0, inf).
+
+    The readers of normal rows are fitted once for all label budgets. They see a table in two
+    encodings, for no single one is the better one everywhere, and an image by the directions of its
+    edges; see `Plan`. A label budget adds two forests of its own. Beside them a reader of normal
+    rows counts as far as it ranks the known anomalies, of which it has never heard, above normal
+    rows, and the less the more of them there are.
 
     How readers, encodings and constants were chosen, and what each is worth: docs/ensemble.md.
 
@@ -45,31 +73,25 @@ class Ensemble(Detector):
     budgets : sequence of int, optional
         Known anomalies for each score: the first ones in the order of the rows; 0 is allowed.
         Default: one score with all of them.
-    references : int
-        Normal rows among which neighbours are searched, at most.
     noise_rows : int
-        Normal rows, and as many counter-examples, of the forest against counter-examples, at most.
+        Normal rows, and as many counter-examples, of the forest against these, at most.
     forest_rows : int
         Normal rows of the forests of known anomalies, and of all encodings, at most.
-    noise_trees, known_trees : int
-        Trees of the forests.
+    noise_trees : int
+    known_trees : (int, int)
+        Fewest and most trees of each forest of known anomalies; the fewer the more rows.
     pseudo, prior : float
-        The weight of a reader starts from ``pseudo`` known anomalies that score higher than the
-        share ``prior`` of the normal rows.
-    sharpness : float
-        How fast a reader that does not see the known anomalies loses weight.
+        Trust in a reader starts as if it had ranked ``pseudo`` known anomalies above the fraction
+        ``prior`` of the normal rows.
+    gate, fade : float
+        Power of trust, and number of known anomalies that leave half of it.
     random_state : int
 
     Attributes
     ----------
-    readers_ : dict
-        Readers of normal rows by name.
-    forests_ : dict
-        The forest of known anomalies of each budget above 0.
-    evidence_ : dict
-        `libs.targets.readers.Evidence` of each reader and each forest.
-    weights_ : dict
-        Weights of the readers of normal rows for each budget above 0, (readers,).
+    readers_, evidence_ : dict
+        Readers and their calibration by name; those of label budgets are called ``known-n5``.
+    weights_ : (budgets, readers of normal rows) float32
     """
 
     uses_labels = True
@@ -79,26 +101,30 @@ class Ensemble(Detector):
     def __init__(
         self,
         budgets: Sequence[int] | None = None,
-        references: int = 3000,
         noise_rows: int = 8000,
         forest_rows: int = 50_000,
         noise_trees: int = 100,
-        known_trees: int = 300,
+        known_trees: tuple[int, int] = (100, 300),
         pseudo: float = 5.0,
         prior: float = 0.8,
-        sharpness: float = 8.0,
+        gate: float = 2.0,
+        fade: float = 10.0,
         random_state: int = 0,
     ):
         self.budgets = budgets
-        self.references = references
         self.noise_rows = noise_rows
         self.forest_rows = forest_rows
         self.noise_trees = noise_trees
         self.known_trees = known_trees
         self.pseudo = pseudo
         self.prior = prior
-        self.sharpness = sharpness
+        self.gate = gate
+        self.fade = fade
         self.random_state = random_state
+
+    @property
+    def _plan(self) -> Plan:
+        return IMAGES if Strokes.fits(self.input_shape_) else TABLES
 
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
@@ -107,65 +133,88 @@ class Ensemble(Detector):
         normal = sampled(x[y == 0], self.random_state)
         normal = _flat(normal[rng.permutation(len(normal))[: self.forest_rows]])
         known = _flat(x[np.flatnonzero(y == 1)])
+        self._fit_encodings(normal)
         self.readers_, self.evidence_ = {}, {}
-        for name, encoding in SHAPES.items():
-            self._add_neighbours(name, encoding.of(normal), normal)
-        self._add_noise_forest(normal, rng)
-        self.forests_ = {b: self._forest(normal, known[:b]) for b in self.budgets_ if b}
-        self.weights_ = {b: self._weights(known[:b]) for b in self.forests_}
-        trees = self.noise_trees + len(self.forests_) * self.known_trees
+        for name in self._plan.votes:
+            if name != NOISE:
+                encoding = self.encodings_[name]
+                reader = Neighbours(encoding, encoding(normal[: self._plan.references]))
+                self._add(name, reader, reader.normal_scores())
+        if NOISE in self._plan.votes:
+            self._add(NOISE, *self._noise_forest(normal, rng))
+        for budget in filter(None, self.budgets_):
+            self._add(_name(budget), *self._known_forests(normal, known[:budget]))
+        self.weights_ = np.stack([self._weights(known[:budget]) for budget in self.budgets_])
+        trees = sum(len(m) for r in self.readers_.values() for m in getattr(r, "models", ()))
         return Training(len(x), 1, trees, time.perf_counter() - start)
 
-    def _add_neighbours(self, name: str, encoding: Robust | Ranks, normal: np.ndarray) -> None:
-        self.readers_[name] = Neighbours(encoding, encoding(normal[: self.references]))
-        self.evidence_[name] = Evidence.of(self.readers_[name].normal)
+    def _fit_encodings(self, normal: np.ndarray) -> None:
+        if self._plan is IMAGES:
+            self.encodings_ = {"strokes": Strokes(np.array(self.input_shape_))}
+        else:
+            names = ("plain", "robust", "ranks")
+            self.encodings_ = {name: ENCODINGS[name].of(normal) for name in names}
 
-    def _add_noise_forest(self, normal: np.ndarray, rng: np.random.Generator) -> None:
-        encoding = self.readers_["ranks"].encoding
-        z = encoding(normal[: self.noise_rows])
-        seed = derive_seed(self.random_state, "Ensemble", "noise")
-        self.readers_["noise"], votes = Forest.of(
-            z, counter_examples(z, rng), self.noise_trees, seed, encoding, min_samples_leaf=3
-        )
-        self.evidence_["noise"] = Evidence.of(votes)
+    def _add(self, name: str, reader: Neighbours | Forests, normal_scores: np.ndarray) -> None:
+        self.readers_[name] = reader
+        self.evidence_[name] = Evidence.of(normal_scores)
 
-    def _forest(self, normal: np.ndarray, known: np.ndarray) -> Forest:
-        """The forest of a label budget; its evidence goes to ``evidence_``."""
+    def _noise_forest(
+        self, normal: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Forests, np.ndarray]:
+        """A forest against counter-examples of ranks, and its scores of normal rows."""
+        ranks, plain = self.encodings_["ranks"], self.encodings_["plain"]
+        z = ranks(normal[: self.noise_rows])
+        kind = {"n_estimators": self.noise_trees, "min_samples_leaf": 3}
+        seed = derive_seed(self.random_state, "Ensemble", NOISE)
+        forest, scores = Forests.of(z, counter_examples(z, rng), [(plain, kind)], seed)
+        return Forests([ranks], forest.models), scores
+
+    def _known_forests(self, normal: np.ndarray, known: np.ndarray) -> tuple[Forests, np.ndarray]:
+        """The forests of a label budget, and their scores of normal rows."""
+        fewest, most = self.known_trees
+        trees = {"n_estimators": int(np.clip(3_000_000 // len(normal), fewest, most))}
+        balanced = {"class_weight": "balanced_subsample", "min_samples_leaf": 2}
+        first, second = (self.encodings_[name] for name in self._plan.known)
         seed = derive_seed(self.random_state, "Ensemble", "known")
-        forest, votes = Forest.of(normal, known, self.known_trees, seed)
-        self.evidence_[_name(len(known))] = Evidence.of(votes)
-        return forest
+        return Forests.of(normal, known, [(first, trees), (second, trees | balanced)], seed)
 
     def _weights(self, known: np.ndarray) -> np.ndarray:
-        """How much each reader of normal rows counts beside the forest of these known anomalies."""
-        seen = [self.evidence_[n].share(read(known)).sum() for n, read in self.readers_.items()]
-        trust = (np.array(seen) + self.pseudo * self.prior) / (len(known) + self.pseudo)
-        return np.maximum(2 * trust - 1, 0) ** self.sharpness / len(seen)
+        """What each reader of normal rows counts beside the forests of these known anomalies."""
+        names, votes = zip(*self._plan.votes.items(), strict=True)
+        if not len(known):
+            return np.array(votes, np.float32) / np.float32(sum(votes))
+        if self._plan.trust is not None:
+            return np.full(len(names), self._plan.trust / len(names), np.float32)
+        seen = [self.evidence_[n].share(self.readers_[n](known)).sum() for n in names]
+        share = (np.array(seen) + self.pseudo * self.prior) / (len(known) + self.pseudo)
+        trust = np.maximum(2 * share - 1, 0) ** self.gate * self.fade / (self.fade + len(known))
+        return (trust / len(names)).astype(np.float32)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
         return sum(self._evidence(x).values())
 
     def _evidence(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Evidence of each reader as it counts in each budget's score, (n, budgets) by name."""
-        x = _flat(x)
-        step = max(256, -(-len(x) // (cpu_count() or 1)))
+        """What each reader adds to the score of each label budget, (n, budgets) by its name."""
+        x, cores = _flat(x), cpu_count() or 1
+        step = max(256, -(-len(x) // cores))
         blocks = [x[i : i + step] for i in range(0, len(x), step)]
-        with ThreadPoolExecutor(cpu_count()) as pool:
-            found = list(pool.map(self._block_evidence, blocks))
+        with ThreadPoolExecutor(cores) as pool:
+            found = list(pool.map(self._evidence_of_block, blocks))
         return {name: np.concatenate([block[name] for block in found]) for name in found[0]}
 
-    def _block_evidence(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        equal = np.full(len(self.readers_), 1 / len(self.readers_))
-        weights = np.stack([self.weights_.get(b, equal) for b in self.budgets_]).astype(np.float32)
+    def _evidence_of_block(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        def evidence(name: str) -> np.ndarray:
+            return self.evidence_[name](self.readers_[name](x))
+
         found = {
-            name: self.evidence_[name](read(x))[:, None] * weights[:, i]
-            for i, (name, read) in enumerate(self.readers_.items())
+            n: evidence(n)[:, None] * self.weights_[:, i] for i, n in enumerate(self._plan.votes)
         }
         known = np.zeros((len(x), len(self.budgets_)), np.float32)
         for i, budget in enumerate(self.budgets_):
             if budget:
-                known[:, i] = self.evidence_[_name(budget)](self.forests_[budget](x))
-        return found | {"known": known}
+                known[:, i] = evidence(_name(budget))
+        return found | {"known anomalies": known}
 
     def explain_parts(self, x: np.ndarray, budget: int | None = None) -> Explanation:
         """Which readers raised the alarm: their evidence, which adds up to the score.
@@ -174,52 +223,57 @@ class Ensemble(Detector):
         ----------
         x, budget
             See `libs.detectors.explainable.Explainable.explain`.
+
+        Returns
+        -------
+        Explanation
+            ``contributions`` are (n, readers), ``names`` the readers.
         """
         column = self.column_of(budget)
-        evidence = [self._evidence(block) for block in self._checked_blocks(x)]
-        names = tuple(evidence[0])
-        values = np.concatenate([np.stack([e[n][:, column] for n in names], 1) for e in evidence])
+        blocks = [self._evidence(block) for block in self._checked_blocks(x)]
+        names = tuple(blocks[0])
+        columns = [np.concatenate([block[name][:, column] for block in blocks]) for name in names]
+        values = np.stack(columns, axis=1)
         scores = values.sum(axis=1)
         return Explanation(PARTS, values, scores, np.zeros_like(scores), names=names)
 
     def _save(self, folder: Path) -> None:
-        arrays = {
-            f"{name}.{key}": value
-            for name, evidence in self.evidence_.items()
-            for key, value in vars(evidence).items()
-        }
-        for name in SHAPES:
-            reader = self.readers_[name]
-            arrays[f"{name}.rows"] = reader.rows
-            arrays |= {f"{name}.encoding.{k}": v for k, v in vars(reader.encoding).items()}
-        arrays |= {f"{_name(b)}.weights": weights for b, weights in self.weights_.items()}
+        arrays = {"weights": self.weights_}
+        for kind, found in (("encoding", self.encodings_), ("evidence", self.evidence_)):
+            for name, values in found.items():
+                arrays |= {f"{kind}.{name}.{key}": value for key, value in vars(values).items()}
+        for name, reader in self.readers_.items():
+            if isinstance(reader, Neighbours):
+                arrays[f"rows.{name}"] = reader.rows
+            else:
+                for i, model in enumerate(reader.models):
+                    estimators.save(model, folder / f"{name}.{i}.skops")
         np.savez(folder / "readers.npz", **arrays)
-        forests = {"noise": self.readers_["noise"]} | {
-            _name(b): f for b, f in self.forests_.items()
-        }
-        for name, forest in forests.items():
-            estimators.save(forest.model, folder / f"{name}.skops")
 
     def _load(self, folder: Path) -> None:
         with np.load(folder / "readers.npz", allow_pickle=False) as file:
             arrays = {key: file[key] if file[key].ndim else file[key].item() for key in file}
 
-        def part(kind: type, prefix: str):
-            names = kind.__dataclass_fields__
-            return kind(**{name: arrays[f"{prefix}.{name}"] for name in names})
+        def part(kind: type, prefix: str) -> object:
+            return kind(**{n: arrays[f"{prefix}.{n}"] for n in kind.__dataclass_fields__})
 
+        def forests(name: str, encodings: Sequence[str]) -> Forests:
+            paths = [folder / f"{name}.{i}.skops" for i in range(len(encodings))]
+            models = [estimators.load(path, TREES) for path in paths]
+            return Forests([self.encodings_[e] for e in encodings], models)
+
+        plan = self._plan
+        names = {*plan.votes, *plan.known} - {NOISE}
+        self.encodings_ = {n: part(ENCODINGS[n], f"encoding.{n}") for n in sorted(names)}
         self.readers_ = {
-            name: Neighbours(part(kind, f"{name}.encoding"), arrays[f"{name}.rows"])
-            for name, kind in SHAPES.items()
+            n: forests(n, ["ranks"])
+            if n == NOISE
+            else Neighbours(self.encodings_[n], arrays[f"rows.{n}"])
+            for n in plan.votes
         }
-        noise = estimators.load(folder / "noise.skops", TREES)
-        self.readers_["noise"] = Forest(noise, self.readers_["ranks"].encoding)
-        above = [b for b in self.budgets_ if b]
-        loaded = {b: estimators.load(folder / f"{_name(b)}.skops", TREES) for b in above}
-        self.forests_ = {b: Forest(model) for b, model in loaded.items()}
-        self.weights_ = {b: arrays[f"{_name(b)}.weights"] for b in above}
-        names = [*self.readers_, *map(_name, above)]
-        self.evidence_ = {name: part(Evidence, name) for name in names}
+        self.readers_ |= {_name(b): forests(_name(b), plan.known) for b in self.budgets_ if b}
+        self.evidence_ = {name: part(Evidence, f"evidence.{name}") for name in self.readers_}
+        self.weights_ = arrays["weights"]
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

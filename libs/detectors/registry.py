@@ -61,7 +61,7 @@ COMPONENTS = {
             learning_rate=3e-3,
         ),
     ),
-    "Ensemble": Component("libs.Ensemble", dict(noise_trees=50, known_trees=50)),
+    "Ensemble": Component("libs.Ensemble", dict(noise_trees=50, known_trees=(50, 50))),
     "Autoencoder": Component("baselines.autoencoder", dict(dims=(16, 8), **SCHEDULE)),
     "BiGAN": Component(
         "baselines.bigan", dict(dims=(32,), epochs=20, batch_size=32, learning_rate=1e-3)

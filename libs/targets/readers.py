@@ -1,20 +1,18 @@
 """What the Ensemble reads of a row: distances to normal rows, votes of forests, as evidence.
 
-A reader is fitted on normal rows, gives scores of rows, (n,) float32, higher for anomalies, and
-knows its scores of normal rows that it has not learned from (``normal``), by which `Evidence`
-calibrates it.
+A reader gives scores of rows, (n,) float32, higher for anomalies; its scores of normal rows that it
+has not learned from calibrate it, by `Evidence`.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from scipy.special import ndtri
 from sklearn.ensemble import ExtraTreesClassifier
 
-KNOTS = 1000
-"""Quantiles of each feature that the rank encoding keeps."""
+from libs.targets.encodings import Encoding
+
 NEIGHBOURS = 5
 BLOCK = 2048
 """Rows whose distances are computed at a time."""
@@ -24,73 +22,6 @@ KNEE = 0.85
 """Above this quantile of normal scores the tail is exponential."""
 FLOOR = 0.002
 """Share of votes below which the log odds of a forest end."""
-
-
-@dataclass(frozen=True)
-class Robust:
-    """Each feature relative to its median and to the range of its middle 90 %.
-
-    Attributes
-    ----------
-    centre, scale : (d,) float32
-    """
-
-    centre: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, x: np.ndarray) -> Self:
-        """The encoding of normal rows (n, d)."""
-        low, centre, high = np.quantile(x, (0.05, 0.5, 0.95), axis=0).astype(np.float32)
-        wide = np.where(high > low, (high - low) / 3.29, x.std(axis=0))  # a Gaussian's deviation
-        return cls(centre, np.where(wide > 0, wide, 1).astype(np.float32))
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Encode rows (m, d)."""
-        return (x - self.centre) / self.scale
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Each feature as the normal score of its rank among normal rows.
-
-    Beyond their range, a logarithmic distance is added.
-
-    Attributes
-    ----------
-    knots : (d, k) float32
-        Quantiles of each feature, ascending.
-    scale : (d,) float32
-        Standard deviations.
-    """
-
-    knots: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, x: np.ndarray) -> Self:
-        """The encoding of normal rows (n, d)."""
-        places = np.linspace(0, len(x) - 1, min(len(x), KNOTS)).round().astype(int)
-        std = x.std(axis=0)
-        return cls(
-            np.sort(x, axis=0)[places].T.copy(), np.where(std > 0, std, 1).astype(np.float32)
-        )
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Encode rows (m, d)."""
-        n = self.knots.shape[1]
-        normal_scores = ndtri(np.arange(1, 2 * n + 2) / (2 * n + 2)).astype(np.float32)
-        z = np.empty(x.shape, np.float32)
-        for j, knots in enumerate(self.knots):
-            column = x[:, j]
-            rank = np.searchsorted(knots, column, "left") + np.searchsorted(knots, column, "right")
-            beyond = np.maximum(column - knots[-1], 0) - np.maximum(knots[0] - column, 0)
-            far = np.sign(beyond) * np.log1p(np.abs(beyond) / self.scale[j])
-            z[:, j] = normal_scores[rank] + far
-        return z
-
-
-Encoding = Robust | Ranks
 
 
 @dataclass(frozen=True)
@@ -107,8 +38,7 @@ class Neighbours:
     encoding: Encoding
     rows: np.ndarray
 
-    @property
-    def normal(self) -> np.ndarray:
+    def normal_scores(self) -> np.ndarray:
         """Scores of its own rows, each among the others, (m,)."""
         return self._distances(self.rows, skip=1)
 
@@ -131,44 +61,52 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class Forest:
-    """Log odds that a forest of extremely randomised trees gives against normal rows.
+class Forests:
+    """Mean log odds that forests of extremely randomised trees give against normal rows.
 
     Attributes
     ----------
-    model : ExtraTreesClassifier
-        Scores of its own rows are out of bag.
-    encoding : callable, optional
-        Of the rows that it reads.
+    encodings : sequence of Encoding
+        Of the rows that each forest reads.
+    models : sequence of ExtraTreesClassifier
     """
 
-    model: ExtraTreesClassifier
-    encoding: Callable[[np.ndarray], np.ndarray] | None = None
+    encodings: Sequence[Encoding]
+    models: Sequence[ExtraTreesClassifier]
 
     @classmethod
     def of(
         cls,
         normal: np.ndarray,
         other: np.ndarray,
-        trees: int,
+        kinds: Sequence[tuple[Encoding, dict[str, Any]]],
         seed: int,
-        encoding: Encoding | None = None,
-        **settings: int,
     ) -> tuple[Self, np.ndarray]:
-        """A forest of encoded rows, and its out-of-bag scores of the normal ones."""
-        labels = np.repeat([0, 1], [len(normal), len(other)])
-        model = ExtraTreesClassifier(
-            trees, bootstrap=True, oob_score=True, n_jobs=-1, random_state=seed, **settings
-        ).fit(np.concatenate([normal, other]), labels)
-        votes = model.oob_decision_function_[: len(normal), 1]
-        del model.oob_decision_function_  # as many rows as in training
-        model.set_params(n_jobs=None)
-        return cls(model, encoding), log_odds(np.nan_to_num(votes))
+        """Grow a forest of each kind, an encoding and scikit-learn's settings.
+
+        Returns
+        -------
+        Forests
+        (len(normal),) float32
+            Scores of the normal rows by the trees that have not seen them (out of bag).
+        """
+        rows, labels = np.concatenate([normal, other]), np.repeat([0, 1], [len(normal), len(other)])
+        models, votes = [], []
+        for encoding, settings in kinds:
+            model = ExtraTreesClassifier(
+                bootstrap=True, oob_score=True, n_jobs=-1, random_state=seed, **settings
+            ).fit(encoding(rows), labels)
+            votes.append(log_odds(np.nan_to_num(model.oob_decision_function_[: len(normal), 1])))
+            del model.oob_decision_function_  # as many rows as in training
+            models.append(model.set_params(n_jobs=None))
+        encodings = [encoding for encoding, _ in kinds]
+        return cls(encodings, models), np.mean(votes, axis=0, dtype=np.float32)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Scores of rows (n, d)."""
-        z = x if self.encoding is None else self.encoding(x)
-        return log_odds(self.model.predict_proba(z)[:, 1])
+        pairs = zip(self.encodings, self.models, strict=True)
+        votes = [log_odds(model.predict_proba(encoding(x))[:, 1]) for encoding, model in pairs]
+        return np.mean(votes, axis=0, dtype=np.float32)
 
 
 def log_odds(votes: np.ndarray) -> np.ndarray:

@@ -1,0 +1,149 @@
+"""How the Ensemble's readers see a row: encodings fitted on normal rows, each a few arrays."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.special import ndtri
+
+KNOTS = 1000
+"""Quantiles of each feature that `Ranks` keeps."""
+DIRECTIONS = 8
+CELL = 4
+"""Pixels between two histograms of `Strokes`."""
+SMALLEST_IMAGE = 16
+"""Pixels of a side below which an image is a row of features like any other."""
+BLOCK = 512
+"""Images that are encoded at a time."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The features themselves."""
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> Self:
+        """The encoding of normal rows."""
+        return cls()
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Encode rows (m, d)."""
+        return x
+
+
+@dataclass(frozen=True)
+class Robust:
+    """Each feature relative to its median and to the range of its middle 90 %.
+
+    Attributes
+    ----------
+    centre, scale : (d,) float32
+    """
+
+    centre: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> Self:
+        """The encoding of normal rows (n, d)."""
+        low, centre, high = np.quantile(x, (0.05, 0.5, 0.95), axis=0).astype(np.float32)
+        wide = np.where(high > low, (high - low) / 3.29, x.std(axis=0))  # a Gaussian's deviation
+        return cls(centre, np.where(wide > 0, wide, 1).astype(np.float32))
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Encode rows (m, d)."""
+        return (x - self.centre) / self.scale
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Each feature as the normal score of its rank among normal rows.
+
+    Beyond their range, a logarithmic distance is added.
+
+    Attributes
+    ----------
+    knots : (d, k) float32
+        Quantiles of each feature, ascending.
+    scale : (d,) float32
+        Standard deviations.
+    """
+
+    knots: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> Self:
+        """The encoding of normal rows (n, d)."""
+        places = np.linspace(0, len(x) - 1, min(len(x), KNOTS)).round().astype(int)
+        std = x.std(axis=0)
+        knots = np.sort(x, axis=0)[places].T.copy()
+        return cls(knots, np.where(std > 0, std, 1).astype(np.float32))
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Encode rows (m, d)."""
+        n = self.knots.shape[1]
+        normal_scores = ndtri(np.arange(1, 2 * n + 2) / (2 * n + 2)).astype(np.float32)
+        z = np.empty(x.shape, np.float32)
+        for j, knots in enumerate(self.knots):
+            column = x[:, j]
+            rank = np.searchsorted(knots, column, "left") + np.searchsorted(knots, column, "right")
+            beyond = np.maximum(column - knots[-1], 0) - np.maximum(knots[0] - column, 0)
+            far = np.sign(beyond) * np.log1p(np.abs(beyond) / self.scale[j])
+            z[:, j] = normal_scores[rank] + far
+        return z
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """Images as histograms of the directions of their edges, in overlapping cells.
+
+    After Dalal and Triggs (CVPR 2005); channels are averaged, each row has unit length.
+
+    Attributes
+    ----------
+    shape : (3,) int
+        Height, width and channels.
+    """
+
+    shape: np.ndarray
+
+    @staticmethod
+    def fits(shape: tuple[int, ...]) -> bool:
+        """Whether rows of a shape are images that are large enough."""
+        return len(shape) == 3 and min(shape[:2]) >= SMALLEST_IMAGE
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Encode flattened images (m, d)."""
+        blocks = [self._histograms(x[i : i + BLOCK]) for i in range(0, len(x), BLOCK)]
+        return np.concatenate(blocks)
+
+    def _histograms(self, x: np.ndarray) -> np.ndarray:
+        images = x.reshape(len(x), *self.shape).mean(axis=3)
+        down, right = np.zeros_like(images), np.zeros_like(images)
+        down[:, 1:-1] = images[:, 2:] - images[:, :-2]
+        right[:, :, 1:-1] = images[:, :, 2:] - images[:, :, :-2]
+        strength = np.sqrt(down**2 + right**2) + 1e-6
+        angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+        cells = []
+        for cos, sin in np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32):
+            along = np.maximum(right * cos + down * sin, 0)
+            cells.append(_pooled(along * (along / strength) ** 3))
+        z = np.sqrt(np.stack(cells, axis=1)).reshape(len(x), -1)
+        return z / (np.linalg.norm(z, axis=1, keepdims=True) + np.float32(1e-3))
+
+
+def _pooled(images: np.ndarray) -> np.ndarray:
+    """Sums over cells of `CELL` pixels, each with half of its neighbours'."""
+    n, height, width = images.shape
+    images = np.pad(images, ((0, 0), (0, -height % CELL), (0, -width % CELL)))
+    rows, columns = images.shape[1] // CELL, images.shape[2] // CELL
+    sums = images.reshape(n, rows, CELL, columns, CELL).sum(axis=(2, 4))
+    sums = np.pad(sums, ((0, 0), (1, 1), (1, 1)))
+    sums = sums[:, 1:-1] / 2 + (sums[:, :-2] + sums[:, 2:]) / 4
+    return sums[:, :, 1:-1] / 2 + (sums[:, :, :-2] + sums[:, :, 2:]) / 4
+
+
+Encoding = Plain | Robust | Ranks | Strokes
+ENCODINGS = {"plain": Plain, "robust": Robust, "ranks": Ranks, "strokes": Strokes}
+"""By the names under which they are saved."""
