@@ -278,7 +278,7 @@ class Ensemble(Detector):
 
 def _flat(x: np.ndarray) -> np.ndarray:
     """Rows as float32 (n, d)."""
-    return np.asarray(x, np.float32).reshape(len(x), -1)
+    return np.asarray(x, np.float32).reshape(len(x), int(np.prod(x.shape[1:])))
 
 
 def _name(budget: int) -> str:

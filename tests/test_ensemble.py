@@ -1,0 +1,149 @@
+"""The Ensemble's encodings, readers and evidence, by hand and by what they promise."""
+
+import numpy as np
+import pytest
+from conftest import make, toy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+
+from libs.Ensemble import Ensemble
+from libs.targets.encodings import Ranks, Robust, Strokes
+from libs.targets.readers import Evidence, Forests, Neighbours, counter_examples
+
+
+def rows(seed, n, d=4):
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+
+
+def test_robust_encoding_by_hand():
+    x = np.linspace(0, 1, 101, dtype=np.float32)[:, None] * [1, 0] + [0, 3]
+    z = Robust.of(x.astype(np.float32))(np.array([[0.5, 3], [0.95, 4]], np.float32))
+    np.testing.assert_allclose(z, [[0, 0], [0.45 * 3.29 / 0.9, 1]], atol=1e-5)
+
+
+def test_ranks_are_normal_scores_and_go_on_beyond_the_range():
+    x = rows(1, 4000, 1)
+    ranks = Ranks.of(x)
+    inside = np.quantile(x, [0.1, 0.5, 0.9])[:, None].astype(np.float32)
+    np.testing.assert_allclose(ranks(inside)[:, 0], [-1.28, 0, 1.28], atol=0.03)
+    far = np.array([[x.max() + 1], [x.max() + 100], [x.min() - 100]], np.float32)
+    z = ranks(far)[:, 0]
+    assert ranks(x).max() < z[0] < z[1] < 10
+    assert z[2] < ranks(x).min()
+
+
+def test_strokes_see_shape_and_not_brightness():
+    image = np.zeros((1, 28, 28, 1), np.float32)
+    image[0, 5:20, 10:12] = 0.5
+    strokes = Strokes(np.array(image.shape[1:]))
+    z = strokes(image.reshape(1, -1))
+    assert z.shape == (1, 8 * 7 * 7)
+    np.testing.assert_allclose(np.linalg.norm(z), 1, atol=0.01)
+    np.testing.assert_allclose(strokes(2 * image.reshape(1, -1)), z, atol=1e-3)
+    turned = strokes(image.transpose(0, 2, 1, 3).reshape(1, -1))
+    assert (turned * z).sum() < 0.7
+    assert not Strokes.fits((8, 8, 1))
+
+
+def test_neighbours_are_scikit_learns():
+    x, new = rows(1, 200), rows(2, 50)
+    robust = Robust.of(x)
+    reader = Neighbours(robust, robust(x))
+    search = NearestNeighbors(n_neighbors=5).fit(robust(x))
+    expected = np.log(search.kneighbors(robust(new))[0].mean(axis=1))
+    np.testing.assert_allclose(reader(new), expected, rtol=1e-3, atol=1e-4)
+    own = np.log(search.kneighbors()[0].mean(axis=1))
+    np.testing.assert_allclose(reader.normal_scores(), own, rtol=1e-3, atol=1e-4)
+
+
+def test_forests_score_their_own_rows_out_of_bag():
+    """On labels without a meaning: high on rows that they know, as on new rows out of bag."""
+    plain = make("Ensemble").fit(*toy(1, 200, 20)).encodings_["plain"]
+    normal, other = rows(1, 300), rows(2, 60)
+    forests, outside = Forests.of(normal, other, [(plain, {"n_estimators": 50})], seed=1)
+    assert (
+        roc_auc_score(np.repeat([0, 1], [300, 60]), forests(np.concatenate([normal, other]))) > 0.9
+    )
+    new = forests(rows(3, 300))
+    assert abs(np.median(outside) - np.median(new)) < 0.3
+
+
+def test_counter_examples_leave_the_rows_dependencies():
+    z = rows(1, 1000, 1) * np.ones((1, 3), np.float32)  # three equal features
+    made = counter_examples(z, np.random.default_rng(0))
+    assert made.shape == z.shape
+    assert abs(np.corrcoef(made[:500].T)[0, 1]) < 0.2
+    assert made[500:].max() > z.max() - 0.5
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(1, 300), scale=st.floats(0.01, 100))
+def test_evidence_rises_with_the_score(seed, n, scale):
+    """Never negative, never falling, and -log p of ranks where these are many."""
+    scores = (scale * np.random.default_rng(seed).normal(size=n)).astype(np.float32)
+    evidence = Evidence.of(scores)
+    found = evidence(np.sort(np.concatenate([scores, scores + scale, scores - scale])))
+    assert (found >= -1e-6).all()
+    assert (np.diff(found) >= -1e-3).all()
+    assert np.isfinite(evidence(np.array([1e6, -1e6], np.float32))).all()
+
+
+def test_evidence_is_the_logarithm_of_a_p_value():
+    scores = np.random.default_rng(0).exponential(size=4000).astype(np.float32)
+    evidence = Evidence.of(scores)
+    np.testing.assert_allclose(evidence(np.array([0.7, 2, 5, 9])), [0.7, 2, 5, 9], rtol=0.1)
+
+
+def test_a_reader_that_does_not_see_the_known_anomalies_loses_its_weight():
+    x, y = toy(1, 400, 60)
+    blind = x.copy()
+    blind[y == 1] = x[:60] + 1e-4  # in the midst of the normal rows
+    seeing, not_seeing = (make("Ensemble").fit(rows_, y) for rows_ in (x, blind))
+    assert (not_seeing.weights_ < 0.2 * seeing.weights_).all()
+
+
+def test_budgets_share_the_readers_of_normal_rows():
+    """The score of a budget is the same alone and beside others; 0 needs no label at all."""
+    x, y = toy(1, 400, 60)
+    together = make("Ensemble").set_params(budgets=(0, 5, 60)).fit(x, y)
+    new = toy(2, 100, 100)[0]
+    scores = together.decision_matrix(new)
+    for column, budget in enumerate((0, 5, 60)):
+        alone = make("Ensemble").set_params(budgets=(budget,)).fit(x, y)
+        np.testing.assert_array_equal(alone.decision_function(new), scores[:, column])
+    without = make("Ensemble").fit(x[y == 0])
+    assert without.budgets_ == (0,)
+    np.testing.assert_array_equal(without.decision_function(new), scores[:, 0])
+
+
+def test_readers_add_up_to_the_score(train_rows, test_rows):
+    ensemble = make("Ensemble").fit(*train_rows)
+    found = ensemble.explain_parts(test_rows[0][:40])
+    assert found.names == ("robust", "ranks", "noise", "known anomalies")
+    scores = ensemble.decision_function(test_rows[0][:40])
+    np.testing.assert_allclose(found.contributions.sum(axis=1), scores, rtol=1e-5)
+
+
+def test_images_are_read_by_their_strokes(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.random((150, 16, 16, 1)).astype(np.float32) * 0.1
+    x[:, 4:12, 7:9] += 0.8  # upright strokes are normal
+    x[120:] = x[120:].transpose(0, 2, 1, 3)
+    y = np.repeat([0, 1], [120, 30])
+    ensemble = Ensemble(budgets=(0, 5), known_trees=(20, 20), random_state=1).fit(x, y)
+    assert list(ensemble.readers_) == ["strokes", "known-n5"]
+    scores = ensemble.decision_matrix(x)
+    assert roc_auc_score(y, scores[:, 0]) > 0.99
+    ensemble.save(tmp_path / "model")
+    again = Ensemble.load(tmp_path / "model").decision_matrix(x)
+    np.testing.assert_array_equal(again, scores)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_few_normal_rows(n):
+    """A table of next to nothing is scored, too."""
+    x = rows(1, n + 3)
+    ensemble = make("Ensemble").fit(x, np.repeat([0, 1], [n, 3]))
+    assert np.isfinite(ensemble.decision_function(rows(2, 9))).all()
