@@ -1,6 +1,8 @@
 """do_csv.py: a table of one's own under every protocol, with labels and without."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import polars as pl
 import pytest
 from test_datahandler import data_set
 from test_protocol_scripts import run
+from test_scripts import ROOT
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets.splits.rows import cut
@@ -132,11 +135,76 @@ def test_wrong_input(table, tmp_path, capsys):
     assert "they are benign, bot, calm, dos" in refused("--label", "class")
     assert "need --label" in refused("--normal", "benign")
     assert "no column 'klass' for --label" in refused("--label", "klass", "--normal", "benign")
-    assert "no class evil" in refused(*LABELS[:2], "--normal", "benign", "--known", "evil")
-    assert "100 known anomalies wanted" in refused(*LABELS)
+    told = refused(*LABELS[:2], "--normal", "benign", "--known", "evil")
+    assert "no class evil; its classes are benign (160), calm (80), dos (80), bot (80)" in told
+    assert "name --known" in refused(*LABELS[:-2], "--n_train_anomalies", 5)
     gone = tmp_path / "none.csv"
     assert start(gone, tmp_path) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_mistakes_are_told_before_tensorflow_starts(table, tmp_path):
+    """A mistyped name of a file, a table with problems, a model that is not there."""
+    bad = tmp_path / "bad.csv"
+    bad.write_text("a,b\n" + "1,x\n2,\n" * 9 + "two,x\n")
+    code = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as error:
+    assert error.code == 2
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+"""
+    for words in (
+        ["do_csv.py", tmp_path / "none.csv", 1, "test"],
+        ["do_csv.py", bad, 1, "test", "--label", "b"],
+        ["do_csv.py", table, 1, "test", "--label", "class", "--normal", "bening"],
+        ["score.py", tmp_path / "model", table, "--out", tmp_path / "s.csv"],
+    ):
+        command = [sys.executable, "-c", code, str(ROOT / words[0]), *map(str, words[1:])]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.startswith("error: ")
+
+
+def test_a_look(table, tmp_path, capsys):
+    """A file alone, or a label that it does not have: what is in it, and a command that works."""
+    assert run("do_csv.py", table) == 0
+    out = capsys.readouterr().out
+    assert "400 rows, 8 columns" in out
+    assert "class: benign (160), bot (80), calm (80), dos (80)" in out
+    assert "one: always 1" in out
+    assert f"do_csv.py {table} 1 test --label class --normal benign --known bot" in out
+    assert start(table, tmp_path, "--label", "klass") == 2
+    told = capsys.readouterr()
+    assert "class: benign (160)" in told.out
+    assert "no column 'klass'" in told.err
+
+
+def test_what_is_not_named_is_settled_and_said(tmp_path, capsys):
+    """The majority is normal, budgets shrink, ids and other notations go on to score.py."""
+    rng = np.random.default_rng(0)
+    lines = [f"k{i};{rng.normal():.3f};{'bad' if i % 10 == 0 else 'good'}" for i in range(N)]
+    path = tmp_path / "t.csv"
+    path.write_text("id;x;class\n" + "\n".join(lines).replace(".", ",") + "\n")
+    words = ["--label", "class", "--methods", "MeanDistance", "IsolationForest", "--decimal", ","]
+    words += ["--protocol", "deepad", "--known", "bad", "--id", "id"]
+    assert start(path, tmp_path, *words, "--n_train_anomalies", 10, 500) == 0
+    out = capsys.readouterr().out
+    assert "normal: good, the majority (360 of 400 rows)" in out
+    assert "instead of 10 500: the training rows hold" in out
+    (line,) = [line for line in out.splitlines() if "score.py" in line]
+    scores = tmp_path / "scores.csv"
+    command = line.split()[1:]
+    command[command.index("--out") + 1] = str(scores)
+    assert run(*command) == 0
+    found = pd.read_csv(scores)
+    assert list(found)[:5] == ["file", "row", "line", "id", "score"]
+    assert found["id"].tolist() == [f"k{i}" for i in range(N)]
+    assert found["line"].tolist() == list(range(2, N + 2))
+    assert "explain.py" in out
+    assert "dashboard.py --models" in out
 
 
 def test_models_of_other_data_sets_know_their_columns():

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from libs.datasets.tabular import reading
 from libs.datasets.tabular.own import OwnTable
 from libs.experiments import file_scoring as scoring
 from libs.experiments.file_scoring import Scorer, score_files
+from libs.experiments.model_folders import run_folder
 from libs.experiments.settings import RunSettings
 from libs.experiments.study import Cell, Study
 from libs.ExperimentWrapper import run_study
@@ -162,6 +164,81 @@ def test_wrong_input(house, tmp_path):
     shutil.copytree(house / "DevNet/run", tmp_path / "DevNet/other")
     with pytest.raises(UserError, match="several models"):
         Scorer(tmp_path / "DevNet")
+
+
+def test_foreign_files_are_never_touched(house, tmp_path):
+    """Neither an input that --out names nor a folder that happens to have the name of the parts."""
+    table = tmp_path / "t.csv"
+    shutil.copy(house / "t.csv", table)
+    content = table.read_bytes()
+    with pytest.raises(UserError, match="is one of the files to score"):
+        score_files(Scorer(house / "DevNet"), [str(table)], str(tmp_path / "sub/../t.csv"))
+    (tmp_path / "s.csv.parts").mkdir()
+    (tmp_path / "s.csv.parts/mine.parquet").write_text("precious")
+    with pytest.raises(UserError, match=r"holds mine.parquet, which score.py did not write"):
+        score_files(Scorer(house / "DevNet"), [str(table)], str(tmp_path / "s.csv"))
+    assert (tmp_path / "s.csv.parts/mine.parquet").read_text() == "precious"
+    assert table.read_bytes() == content
+
+
+def test_two_processes_with_one_output(house, tmp_path, monkeypatch):
+    """The second one waits, finds the folder of parts gone, and scores again."""
+    out, locked = tmp_path / "s.csv", scoring.storage.locked
+    first = []
+
+    @contextmanager
+    def late(folder):
+        with locked(folder):
+            if not first:  # the other process ends and removes the folder
+                first.append(shutil.rmtree(folder))
+            yield
+
+    monkeypatch.setattr(scoring.storage, "locked", late)
+    assert score_files(Scorer(house / "DevNet"), [str(house / "t.csv")], str(out))["rows"] == N
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
+
+
+def test_extra_columns_are_ignored_and_drift_is_told(house, tmp_path, small_blocks, caplog):
+    """The same counts after a kill, and as a stream."""
+    frame = pl.read_csv(house / "t.csv").with_columns(pl.lit("z").alias("t"), v0=pl.col("v0") * 9)
+    frame.with_columns(new=1, key=pl.int_range(N)).write_csv(tmp_path / "t.csv")
+    scorer = Scorer(house / "DevNet", 0.1, ids=("key", "v1"))
+    counts = score_files(scorer, [str(tmp_path / "t.csv")], str(tmp_path / "s.csv"))
+    assert "columns unknown to the model: new" in caplog.text
+    assert counts["rows"] == N
+    assert counts["strange t"] == N
+    assert 0 < counts["strange v0"] < N
+    text = "\n".join(scorer.summary(counts))
+    assert "100.0% of the rows have in 't' a text that no training row had" in text
+    assert f"{counts['flagged']:,} flagged" in text
+    found = pl.read_csv(tmp_path / "s.csv")
+    assert found.columns[:5] == ["file", "row", "line", "key", "v1"]
+    assert found["key"].to_list() == list(range(N))
+    assert found["line"].to_list() == list(range(2, N + 2))
+    same = score_files(Scorer(house / "DevNet"), [str(house / "t.csv")], str(tmp_path / "s.csv"))
+    assert not any(name.startswith("strange t") for name in same)
+
+
+@pytest.mark.parametrize("device", ["/dev/full", None])
+def test_a_full_or_closed_output_is_a_message(house, monkeypatch, device):
+    with ExitStack() as stack:
+        full = stack.enter_context(open(device, "w")) if device else None
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(UserError, match="standard output"):
+            score_files(Scorer(house / "DevNet"), [str(house / "t.csv")], "-")
+        monkeypatch.undo()
+
+
+def test_the_nearest_models_are_named(house, tmp_path):
+    """For a folder one level too high and for a typo; nobody is told to remove anything."""
+    for name, words in (("DevNt", "not there"), ("", "several models")):
+        with pytest.raises(UserError, match=words) as error:
+            run_folder(house / name)
+        assert "DevNet/run" in str(error.value)
+        assert "emove" not in str(error.value)
+    with pytest.raises(UserError, match="is not a model folder"):
+        run_folder(tmp_path)
+    assert run_folder(house / "DevNet") == house / "DevNet/run"
 
 
 def test_a_model_without_named_inputs(house, tmp_path):

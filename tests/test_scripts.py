@@ -203,7 +203,7 @@ def test_wrong_input_is_one_clear_message(tmp_path, tiny_nslkdd):
     with open(broken / "NSL-KDD/KDDTest+.txt", "a") as file:
         file.write(LINE.format(label="normal").replace("5450", "?"))
     err = _refused("do_nslkdd.py", 1, "test", "--data_path", broken, folder=tmp_path)
-    assert "KDDTest+.txt, row 401, column 'dst_bytes'" in err
+    assert "KDDTest+.txt, line 401, column 'dst_bytes'" in err
     (tmp_path / "models/digits/a3/6/e/A3").mkdir(parents=True)
     assert "no finished run of seed 6" in _refused("evaluate_models.py", 6, folder=tmp_path)
     damaged = tmp_path / "results/digits/a3/1/e/test/experiment.json"

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from libs.datasets.readers import delimited
 from libs.datasets.splits.rows import cut
 from libs.datasets.tabular import learning, reading
+from libs.datasets.tabular.cells import Notation, as_numbers, way_out
 from libs.datasets.tabular.encoder import Encoder
 from libs.datasets.tabular.learning import Learner
 from libs.datasets.tabular.own import OwnTable
@@ -262,3 +264,149 @@ def test_encoder(tmp_path):
     write(tmp_path / "inputs.json", "{}")
     with pytest.raises(UserError, match="damaged"):
         Encoder.load(tmp_path)
+
+
+# --- numbers in other notations, and all problems together ---------------------------------------
+GERMAN = "id;Betrag;Land\n" + "\n".join(
+    f"k{i};{'-' if i % 9 == 0 else (f'{i},25', f'{i}.234,51')[i % 2]};{('DE', 'FR')[i % 2]}"
+    for i in range(1, 41)
+)
+
+
+def test_numbers_in_another_notation_are_never_dropped(tmp_path):
+    """They are an error that shows three of them and the way out; the way out works."""
+    path = write(tmp_path / "t.csv", GERMAN)
+    with pytest.raises(UserError, match=r"'1\.234,51', '2,25', '-'.*--decimal , --thousands") as e:
+        OwnTable.of([path], None).check()
+    assert "--missing_values -" in str(e.value)
+    assert "--text Betrag" in str(e.value)
+    options = {"notation": Notation(",", ".", ("-",)), "missing": "median", "ids": ("id",)}
+    table = OwnTable.of([path], None, **options)
+    schema = table.check()
+    assert schema.features == ("Betrag", "Land=DE", "Land=FR")
+    x = np.concatenate([schema.encode(block) for block in read(path, schema.wanted)])
+    np.testing.assert_allclose(x[:2, 0], [1234.51, 2.25])
+    assert x[8, 0] == np.float32(schema.inputs[0].fill)
+    assert OwnTable.described(table.describe()) == table
+    for role in ("text", "drop"):
+        assert "Betrag" not in OwnTable.of([path], None, **{role: ("Betrag",)}).check().features
+
+
+def test_notation_of_numbers():
+    cells = pl.Series(["1.234,5", "1234,5", "12.34", "-7", "1.23,4", "", "1.5"])
+    values, strange = as_numbers(cells, Notation(",", "."))
+    assert values.to_list() == [1234.5, 1234.5, None, -7, None, None, None]
+    assert strange.tolist() == [2, 4, 6]
+    values, strange = as_numbers(pl.Series(["-999", "3"]), Notation(missing=("-999",)))
+    assert (values.to_list(), len(strange)) == ([None, 3], 0)
+    assert as_numbers(pl.Series([-999.0, 3.0]), Notation(missing=("-999",)))[0].to_list() == [
+        None,
+        3,
+    ]
+    for wrong in ({"decimal": ";"}, {"thousands": "."}, {"thousands": "x"}):
+        with pytest.raises(UserError, match="expected"):
+            Notation(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("cells", "options"),
+    [
+        (["1,234", "12,500", "3,000.5"], "--thousands ,"),
+        (["1 234,5", "2 000,5"], '--decimal , --thousands " "'),
+        (["12 %", "13 %"], "--text"),
+        (["5", "n.v."], "--missing_values=n.v."),
+    ],
+)
+def test_the_way_out(cells, options):
+    assert options in way_out(cells, "a b")
+    assert "--drop 'a b'" in way_out(cells, "a b")
+
+
+def test_codes_and_addresses_stay_text(tmp_path):
+    rows = [[f"10.0.0.{i % 5}", f"{i % 4}A" if i % 3 else str(i % 4), str(i)] for i in range(40)]
+    schema = learned(text(rows, "ip,code,n"), tmp_path / "t.csv")
+    assert [c.kind for c in schema.columns] == ["text", "text", "number"]
+    assert not any(c.dropped for c in schema.columns)
+
+
+def test_all_problems_are_told_together(tmp_path):
+    rows = [*ROWS, ["", "a", "1"], ["1", "b", "two"], ["1e39", "a", "1"]]
+    path = write(tmp_path / "t.csv", text([[*row, "7,5", "k"] for row in rows], "x,t,u,v,w,c"))
+    with pytest.raises(UserError, match=r"^3 problems:") as error:
+        OwnTable.of([path], None, label="class", drop=("w",)).check()
+    for told in ("line 24, column 'x'", "line 23, column 'u'", "no column 'class' for --label"):
+        assert told in str(error.value)
+    with pytest.raises(UserError, match="no column 'nowhere' for --id"):
+        OwnTable.of([path], None, ids=("nowhere",)).check()
+
+
+def test_names_of_options_are_kept_with_the_model(tmp_path):
+    schema = Schema((Column("x", "number"), Column("id", "id", "kept")), Notation(",", "", ("-",)))
+    Encoder(schema, np.float32([0]), np.float32([1])).save(tmp_path)
+    loaded = Encoder.load(tmp_path).schema
+    assert loaded == schema
+    assert loaded.ids == ("id",)
+    content = json.loads((tmp_path / "inputs.json").read_text())
+    del content["notation"]  # as written before there were notations
+    write(tmp_path / "inputs.json", json.dumps(content))
+    assert Encoder.load(tmp_path).schema.notation == Notation()
+
+
+# --- memory follows settings ---------------------------------------------------------------------
+def test_columns_that_nobody_wants_are_not_read(tmp_path):
+    path = write(tmp_path / "t.csv", text(ROWS))
+    (block,) = read(path, ["u"])
+    assert block.frame.columns == ["u"]
+    assert block.names == ("x", "t", "u")
+    (block,) = read(path, skipped=["x", "u"])
+    assert block.frame.columns == ["t"]
+    pl.DataFrame({"x": [1.0], "list": [[1, 2]]}).write_parquet(tmp_path / "t.parquet")
+    (block,) = read(tmp_path / "t.parquet", ["x"])
+    assert block.frame.columns == ["x"]
+
+
+def test_blocks_are_bounded_in_bytes_and_cells_in_length(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BLOCK", 10_000)
+    cells = ["ä" * 3000 if i % 2 else "b" for i in range(100)]
+    frame = pl.DataFrame({"x": range(100), "t": cells, "c": pl.Series(cells, dtype=pl.Categorical)})
+    frame.write_csv(tmp_path / "t.csv")
+    frame.write_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        blocks = list(read(tmp_path / name))
+        assert max(map(len, blocks)) <= 8
+        found = pl.concat([block.frame for block in blocks])
+        assert found["t"].to_list() == [cell[: reading.LONGEST_CELL] for cell in cells]
+        assert found["c"].to_list() == found["t"].to_list()
+
+
+def test_a_long_class_is_an_error_and_a_long_text_no_feature(tmp_path):
+    rows = [[str(i), "a" * 300 if i % 2 else "b", "a" if i % 3 else "b"] for i in range(20)]
+    path = write(tmp_path / "t.csv", text(rows))
+    schema = OwnTable.of([path], None).check()
+    assert schema.columns[1].dropped == "texts of more than 200 characters"
+    with pytest.raises(UserError, match=r"line 3, column 't': expected a class of at most 200"):
+        OwnTable.of([path], None, label="t").check()
+    write(path, text([*ROWS, ["b" * 20_000, "a", "1"]]))
+    with pytest.raises(UserError, match=r"found 'b+…'") as error:
+        OwnTable.of([path], None).check()
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_encodings(tmp_path, encoding):
+    content = text([["1", "ü", "2"], ["2", "a", "3"]])
+    path = write(tmp_path / "t.csv", content.encode(encoding))
+    (block,) = read(path, encoding=encoding)
+    assert block.frame["t"].to_list() == ["ü", "a"]
+    with pytest.raises(UserError, match=r"--encoding"):
+        list(read(path))
+    with pytest.raises(UserError, match=r"--encoding nonsense: expected"):
+        list(read(path, encoding="nonsense"))
+
+
+def test_lines_are_those_of_an_editor(tmp_path):
+    path = write(tmp_path / "t.csv", '\n"a\nb",c\n1,"x\ny"\n\n2,z\n')
+    (block,) = read(path)
+    assert block.lines.tolist() == [4, 7]
+    assert list(block.numbers) == [1, 2]
+    assert block.only(np.array([False, True])).place("c", 0).endswith("line 7, column 'c'")

@@ -83,7 +83,7 @@ def _check_out(path: Path, files: Sequence[str]) -> None:
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out {path}: expected a name that ends in .csv or .parquet, or -")
     for file in files:
-        if path.exists() and Path(file).exists() and path.samefile(file):
+        if file != STANDARD_INPUT and path.resolve() == Path(file).resolve():
             raise UserError(f"--out {path} is one of the files to score: name another one")
 
 

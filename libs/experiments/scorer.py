@@ -1,6 +1,7 @@
 """A saved model that scores raw rows of tables, and what is strange about these rows."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ class Scorer:
             empty where a row is not flagged. The score is infinite where a row is so far from all
             training rows that the arithmetic of the model overflows.
         """
-        x = self.encoder.rows(block)
+        extra = set(self.ids) - self.encoder.schema.wanted
+        x = self.encoder.rows(replace(block, frame=block.frame.drop(extra, strict=False)))
         scores = self.detector.decision_matrix(x)
         scores[np.isnan(scores)] = np.inf
         self.counts = Counter({ROWS: len(x)}) + self._strange(x)
@@ -163,15 +165,15 @@ class Scorer:
                 f"{self.thresholds[-1]:.6g}, as {self.rate:.2%} of the normal validation rows have"
             )
         kinds = {column.name: column.kind for column in self.encoder.schema.inputs}
-        words = {"text": "a text that", "number": "a number outside the range that"}
+        words = {
+            "text": "a text that no training row had",
+            "number": "a number outside the range of the training rows",
+        }
         strange = [(counts[f"{STRANGE} {name}"] / rows, name) for name in kinds]
         for fraction, name in sorted(strange, reverse=True)[:MOST_STRANGE]:
             if fraction > DRIFTED:
-                kind = words.get(kinds[name], "a value outside those that")
-                lines.append(
-                    f"drift: {fraction:.1%} of the rows have in {name!r} {kind} the training rows "
-                    "had"
-                )
+                kind = words[kinds[name]]
+                lines.append(f"drift: {fraction:.1%} of the rows have in {name!r} {kind}")
         return lines
 
 

@@ -111,47 +111,28 @@ def _frame(
     gaps: bool,
 ) -> pd.DataFrame:
     """The wanted columns of rows, checked."""
-    types = dict.fromkeys(numbers, pl.Float32) | dict.fromkeys(text, pl.String)
-    try:
-        parsed = delimited.parse(lines, columns, types, str(path))
-    except pl.exceptions.PolarsError:  # text among numbers, or blanks behind them
-        parsed = _careful(path, lines, columns, numbers, text, gaps)
-    x = parsed.select(numbers).to_numpy()
-    words = parsed.select(pl.col(text).str.strip_chars_start(" "))
-    if not gaps and not (np.isfinite(x).all() and all((column != "").all() for column in words)):
-        _careful(path, lines, columns, numbers, text, gaps)
+    cells = delimited.parse(lines, columns, [*numbers, *text], str(path))
+    plain = cells.select(pl.col(numbers).str.strip_chars())
+    words = cells.select(pl.col(text).str.strip_chars_start(" "))
+    x = plain.cast(pl.Float32, strict=False).to_numpy()
+    if gaps:
+        bad = np.isnan(x)
+        if bad.any():
+            bad &= ~plain.select(pl.all().str.to_lowercase().is_in(GAPS)).to_numpy()
+    else:
+        bad = ~np.isfinite(x)
+    empty = (words == "").to_numpy() & (not gaps)
+    for found, is_bad, expected in ((plain, bad, "a finite number"), (words, empty, "text")):
+        if is_bad.any():
+            row, column = np.argwhere(is_bad)[0].tolist()
+            name = found.columns[column]
+            raise UserError(
+                f"{path}, line {lines.numbers[row]}, column {name!r}: expected {expected}, found "
+                f"{shorten(found[name][row])}. Get the file again, or correct that row."
+            )
     frame = pd.DataFrame(x, columns=list(numbers), copy=False)
     for column in words:
         names = column.unique().sort()
         codes = column.cast(pl.Enum(names)).to_physical().to_numpy()
         frame[column.name] = pd.Categorical.from_codes(codes, names.to_list())
     return frame.set_axis(pd.Index(lines.numbers, name="line"))
-
-
-def _careful(
-    path: Path,
-    lines: delimited.Lines,
-    columns: Sequence[str],
-    numbers: Sequence[str],
-    text: Sequence[str],
-    gaps: bool,
-) -> pl.DataFrame:
-    """Rows by way of text; raises a UserError that names the first bad cell if there is one."""
-    types = dict.fromkeys([*numbers, *text], pl.String)
-    cells = delimited.parse(lines, columns, types, str(path))
-    stripped = cells.select(pl.col(numbers).str.strip_chars())
-    parsed = stripped.cast(pl.Float32, strict=False)
-    x = parsed.to_numpy()
-    bad, empty = ~np.isfinite(x), (cells.select(pl.col(text).str.strip_chars(" ") == "")).to_numpy()
-    if gaps:
-        missing = stripped.select(pl.all().str.to_lowercase().is_in(GAPS)).to_numpy()
-        bad, empty = np.isnan(x) & ~missing, np.zeros_like(empty)
-    if bad.any() or empty.any():
-        of, expected = (numbers, "a finite number") if bad.any() else (text, "text")
-        row, column = np.argwhere(bad if bad.any() else empty)[0].tolist()
-        found = shorten(cells[of[column]][row].lstrip(" "))
-        raise UserError(
-            f"{path}, line {lines.numbers[row]}, column {of[column]!r}: expected {expected}, found "
-            f"{found}. Get the file again, or correct that row."
-        )
-    return parsed.hstack(cells.select(text))

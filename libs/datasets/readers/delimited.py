@@ -5,7 +5,7 @@ marks (two of them) and line breaks. Blank lines are no rows.
 """
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
@@ -140,22 +140,14 @@ def header(row: bytes, separator: str = ",") -> list[str]:
 
 
 def parse(
-    lines: Lines,
-    names: Sequence[str],
-    types: Mapping[str, pl.DataType],
-    source: str,
-    separator: str = ",",
+    lines: Lines, names: Sequence[str], wanted: Sequence[str], source: str, separator: str = ","
 ) -> pl.DataFrame:
-    """Cells of rows: the columns of ``types``, which is a part of ``names``.
-
-    Numbers are null where a cell is empty.
+    """Cells of rows as text: the columns ``wanted`` among ``names``.
 
     Raises
     ------
     UserError
         If a row has more or fewer cells than there are names, or is not in UTF-8.
-    PolarsError
-        If a number is none.
     """
     widths = lines.widths(separator)
     bad = np.flatnonzero(widths != len(names))
@@ -167,27 +159,15 @@ def parse(
             "a separator."
         )
     content = lines.content if lines.content.endswith(b"\n") else lines.content + b"\n"
-    schema = {name: types.get(name, pl.String) for name in names}
     options = {"has_header": False, "separator": separator, "empty_string_is_null": False}
     try:
-        frame = pl.scan_csv(content, schema=schema, **options).select(list(types)).collect()
+        table = pl.scan_csv(content, schema=dict.fromkeys(names, pl.String), **options)
+        frame = table.select(wanted).collect()
         if len(frame) == len(lines):
             return frame
-    except pl.exceptions.PolarsError:
-        if not all(kind == pl.String for kind in types.values()):
-            raise
-    return _parse_slowly(lines, names, types, source, separator)
-
-
-def _parse_slowly(
-    lines: Lines,
-    names: Sequence[str],
-    types: Mapping[str, pl.DataType],
-    source: str,
-    separator: str,
-) -> pl.DataFrame:
-    """Cells as text, row by row: quotation marks within cells are taken as they are."""
-    places = [list(names).index(name) for name in types]
+    except pl.exceptions.PolarsError:  # quotation marks within cells, or another encoding
+        pass
+    places = [list(names).index(name) for name in wanted]
     cells = []
     for number, row in zip(lines.numbers, lines, strict=True):
         try:
@@ -199,5 +179,4 @@ def _parse_slowly(
             ) from error
         found = next(csv.reader(text.splitlines(keepends=True), delimiter=separator))
         cells.append([found[i] if i < len(found) else "" for i in places])
-    frame = pl.DataFrame(cells, schema=dict.fromkeys(types, pl.String), orient="row")
-    return frame.cast(dict(types))
+    return pl.DataFrame(cells, schema=dict.fromkeys(wanted, pl.String), orient="row")

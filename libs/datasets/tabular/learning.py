@@ -177,7 +177,9 @@ class _Seen:
         if self.numbers >= MOSTLY * (self.numbers + self.strange):
             return self._of_numbers(missing)
         if self.dates:
-            return Column(self.name, "date", "dates; make numbers of them to use them")
+            return Column(
+                self.name, "date", "dates; a column with the hour, weekday or age would be an input"
+            )
         self._refuse_written()
         return self._of_texts(missing)
 

@@ -21,6 +21,8 @@ from libs.utils.errors import UserError, shorten
 
 UNLABELLED = "unlabelled"
 """The class of every row of a table without a label; it counts as normal."""
+MANY = 2**62
+"""So many rows that no value is drawn for a median."""
 
 
 @dataclass(frozen=True)
@@ -122,17 +124,12 @@ class OwnTable:
         return found
 
     def _look_at_classes(self) -> None:
-        if self.label is not None:
-            if self.test_file is not None:
-                self._classes((self.test_file,))
-            _ = self.classes
+        if self.test_file is not None:
+            self._classes((self.test_file,))
+        _ = self.classes
 
     def _look_at_columns(self) -> Schema:
-        learner = Learner(0, self.missing, self.roles, self.notation)
-        for block in self._blocks(self.files, skipped=self._unlearned):
-            self._check_names(block)
-            learner.add(block)
-        schema = learner.schema()
+        schema = self._learned(None)
         for block in self._blocks([self.test_file] if self.test_file else [], schema.wanted):
             schema.encode(block)
         return schema
@@ -156,7 +153,7 @@ class OwnTable:
         train, test = np.arange(len(classes)), np.arange(0)
         if self.test_file is None:
             train, test = cut(train, share, seed, "test")
-        schema = self._learned(len(classes), train)
+        schema = self._learned(train)
         x = self._encoded(self.files, len(classes), schema)
         rows = {"x": Rows(x, train), "classes": classes[train]}
         if self.test_file is None:
@@ -173,11 +170,6 @@ class OwnTable:
             table=self.describe(),
             **rows,
         )
-
-    @property
-    def _unlearned(self) -> set[str]:
-        """Columns that are not read to learn of the others."""
-        return {name for name, role in self.roles.items() if role != "text"}
 
     def _blocks(
         self,
@@ -223,16 +215,18 @@ class OwnTable:
                 )
         return text.to_numpy().astype(str)
 
-    def _learned(self, rows: int, train: np.ndarray) -> Schema:
-        """The schema of the numbered rows."""
-        learner = Learner(len(train), self.missing, self.roles, self.notation)
-        chosen = np.zeros(rows, bool)
-        chosen[train] = True
+    def _learned(self, train: np.ndarray | None) -> Schema:
+        """The schema of the numbered rows; None: of all, without medians."""
+        rows = MANY if train is None else len(train)
+        learner = Learner(rows, self.missing, self.roles, self.notation)
+        unlearned = {name for name, role in self.roles.items() if role != "text"}
+        chosen = None if train is None else np.isin(np.arange(len(self.classes)), train)
         start = 0
-        for block in self._blocks(self.files, skipped=self._unlearned):
+        for block in self._blocks(self.files, skipped=unlearned):
             self._check_names(block)
-            learner.add(block.only(chosen[start : start + len(block)]))
-            start += len(block)
+            end = start + len(block)
+            learner.add(block if chosen is None else block.only(chosen[start:end]))
+            start = end
         return learner.schema()
 
     def _encoded(self, files: Sequence[str], rows: int, schema: Schema) -> np.ndarray:

@@ -12,7 +12,7 @@ import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -90,21 +90,6 @@ class Block:
         return f"{self.source}, {where}, column {shorten(column)}"
 
 
-class _Choice:
-    """Which columns are read."""
-
-    def __init__(self, wanted: Collection[str] | None, skipped: Collection[str]):
-        self.wanted = None if wanted is None else set(wanted)
-        self.skipped = set(skipped)
-
-    def of(self, names: Sequence[str]) -> list[str]:
-        """The wanted ones; one at least, so that there are rows."""
-        chosen = [name for name in names if name not in self.skipped]
-        if self.wanted is not None:
-            chosen = [name for name in chosen if name in self.wanted]
-        return chosen or list(names[:1])
-
-
 def read(
     path: str | Path,
     wanted: Collection[str] | None = None,
@@ -130,17 +115,23 @@ def read(
         If there is no such file, no row in it, or it is not such a table; names the line.
     """
     source = "standard input" if str(path) == STANDARD_INPUT else str(path)
-    choice, first = _Choice(wanted, skipped), 1
+    first = 1
+
+    def choose(names: Sequence[str]) -> list[str]:
+        """The wanted ones; one at least, so that there are rows."""
+        left = [name for name in names if name not in skipped]
+        return [n for n in left if wanted is None or n in wanted] or list(names[:1])
+
     with _explained(source, encoding), _opened(path) as raw:
         head = raw.peek(4)[:4]
         if head == b"PAR1":
-            names, frames = _open_parquet(path, source, choice)
+            names, frames = _open_parquet(path, source, choose)
         elif str(path).endswith(".parquet"):
             raise UserError(f"{source} is no Parquet file, or a damaged one. Write it again.")
         else:
             file = gzip.GzipFile(fileobj=raw) if head[:2] == b"\x1f\x8b" else raw
             file = file if encoding == UTF_8 else _Recoded(file, encoding)
-            names, frames = _open_csv(file, source, choice)
+            names, frames = _open_csv(file, source, choose)
         for frame in _grouped(frames, len(names)):
             numbers = range(first, first + len(frame))
             read_now = raw.tell() if raw.seekable() else 0
@@ -220,35 +211,44 @@ def _grouped(frames: Iterator[pl.DataFrame], width: int) -> Iterator[pl.DataFram
 
 def _fitting(frame: pl.DataFrame, most: int) -> int:
     """So many rows of a frame, a power of two and at most ``most``, whose text fits a block."""
-    lengths = frame.select(pl.col(pl.String).str.len_bytes().sum())
-    size = int(lengths.sum_horizontal().item()) if lengths.width and len(frame) else 0
+    sizes = frame.select(pl.col(pl.String).str.len_bytes().sum())
+    size = sum(sizes.row(0)) if sizes.width else 0
     if size <= BLOCK:
         return most
     return min(most, 1 << (max(1, len(frame) * BLOCK // size).bit_length() - 1))
 
 
 # --- CSV -----------------------------------------------------------------------------------------
+Chooser = Callable[[Sequence[str]], list[str]]
 Opened = tuple[list[str], Iterator[pl.DataFrame]]
 """All names of columns, and the rows of the chosen ones."""
 
 
-def _open_csv(file: BinaryIO, source: str, choice: _Choice) -> Opened:
+def _open_csv(file: BinaryIO, source: str, choose: Chooser) -> Opened:
     pieces = delimited.split(file, source)
     first = next(pieces, None)
     if first is None:
         raise UserError(f"{source} is empty: expected a header and rows.")
     head, first = first.split_first()
     names, separator = _header(head, source)
-    types = dict.fromkeys(choice.of(names), pl.String)
+    wanted = choose(names)
 
     def frames() -> Iterator[pl.DataFrame]:
         for lines in filter(len, chain([first], pieces)):
-            frame = delimited.parse(lines, names, types, source, separator)
+            frame = delimited.parse(lines, names, wanted, source, separator)
             if np.diff(lines.ends, prepend=0).max() > LONGEST_CELL:
-                frame = frame.with_columns(pl.col(pl.String).str.head(LONGEST_CELL))
-            yield frame.with_columns(pl.Series(LINE, lines.numbers))
+                frame = _cut(frame)
+            yield frame.hstack([pl.Series(LINE, lines.numbers)])
 
     return names, frames()
+
+
+def _cut(frame: pl.DataFrame) -> pl.DataFrame:
+    """The beginning of each text; a copy where one is long, so that the rest is given back."""
+    lengths = frame.select(pl.col(pl.String).str.len_bytes().max())
+    rows = lengths.rows()[0] if lengths.width else ()
+    long = [n for n, size in zip(lengths.columns, rows, strict=True) if (size or 0) > LONGEST_CELL]
+    return frame.with_columns(pl.col(long).str.head(LONGEST_CELL) + "") if long else frame
 
 
 def _header(head: bytes, source: str) -> tuple[list[str], str]:
@@ -303,12 +303,12 @@ def checked_names(names: Sequence[str], source: str) -> list[str]:
 
 
 # --- Parquet -------------------------------------------------------------------------------------
-def _open_parquet(path: str | Path, source: str, choice: _Choice) -> Opened:
+def _open_parquet(path: str | Path, source: str, choose: Chooser) -> Opened:
     if str(path) == STANDARD_INPUT:
         raise UserError("standard input holds Parquet, which can be read from files only")
     kinds = pl.read_parquet_schema(path)
     names = checked_names(list(kinds), source)
-    raw, chosen = dict(zip(names, kinds, strict=True)), choice.of(names)
+    raw, chosen = dict(zip(names, kinds, strict=True)), choose(names)
     for name in chosen:
         if not _is_plain(kinds[raw[name]]):
             raise UserError(
@@ -320,7 +320,7 @@ def _open_parquet(path: str | Path, source: str, choice: _Choice) -> Opened:
 
     def frames() -> Iterator[pl.DataFrame]:
         for batch in table.collect_batches(chunk_size=rows, maintain_order=True):
-            yield pl.DataFrame([_plain(column) for column in batch])
+            yield _cut(pl.DataFrame([_plain(column) for column in batch]))
 
     return names, frames()
 
@@ -332,7 +332,7 @@ def _is_plain(kind: pl.DataType) -> bool:
 
 
 def _plain(series: pl.Series) -> pl.Series:
-    """Numbers as Float64, all else as text, cut where it is long and empty where there is none."""
+    """Numbers as Float64, all else as text, which is empty where there is none."""
     if series.dtype.is_numeric():
         return series.cast(pl.Float64)
     if series.dtype in (pl.Categorical, pl.Enum):  # its texts are cut before they are repeated
@@ -340,4 +340,4 @@ def _plain(series: pl.Series) -> pl.Series:
         texts = known.cast(pl.String).str.head(LONGEST_CELL)
         codes, known = series.to_physical(), known.to_physical()
         return codes.replace_strict(known, texts, default="", return_dtype=pl.String)
-    return series.cast(pl.String).str.head(LONGEST_CELL).fill_null("")
+    return series.cast(pl.String).fill_null("")

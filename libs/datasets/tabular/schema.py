@@ -138,7 +138,8 @@ class Schema:
         ------
         UserError
             If a column is missing, or cells cannot be inputs; tells the first one of each column.
-            Columns that were no inputs in training may be there or not and hold anything.
+            Columns that were no inputs in training may be there or not and hold anything; those
+            that the training rows did not have must not be read.
         """
         self._check_names(block)
         x = np.zeros((len(block), len(self.features)), np.float32)
@@ -161,10 +162,10 @@ class Schema:
     def _check_names(self, block: Block) -> None:
         found = set(block.frame.columns)
         missing = [column.name for column in self.inputs if column.name not in found]
-        if missing:
+        if missing or found - {column.name for column in self.columns}:
             raise UserError(
                 f"{block.source}: other columns than in training; missing: {listed(missing)}; "
-                f"extra: {listed(self.foreign(block))}. Rename them, or add what is missing."
+                f"extra: {listed(self.foreign(block))}. Rename them, or leave them out."
             )
 
     def shown(self) -> pd.DataFrame:
