@@ -216,9 +216,16 @@ def test_other_damage(house, monkeypatch, capsys):
     (folder / "known.metric.csv").mkdir()
     _refused(house, monkeypatch, capsys)
     (house / "results/all_results").mkdir()
-    for damaged in ("", "a,b\n1,2\n", "AUC,jointly,view\nx,1,known\n"):
+    rescored = pd.read_csv(folder / "transfer.metric.csv").assign(view="known", protocol="a3")
+    rescored = rescored.assign(data_set="url", experiment="e")
+    texts = {
+        "F1 in words": rescored.assign(**{"F1@0.01": "much"}).to_csv(index=False),
+        "whole": rescored.assign(**{"F1@0.01": 0.5}).to_csv(index=False),
+    }
+    for damaged in ("", "a,b\n1,2\n", "AUC,jointly,view\nx,1,known\n", *texts.values()):
         (house / "results/all_results/all_results_1.csv").write_text(damaged)
         _refused(house, monkeypatch, capsys, "--subfolder all_results")
+    assert "F1@0.01_mean" in (house / "results/all_results/summary.csv").read_text()
     (house / "results/authors.csv").write_text("damaged")
     (folder / "known.metric.csv").rmdir()
     _refused(house, monkeypatch, capsys, "--docs docs")

@@ -57,7 +57,8 @@ def score_table(table: pd.DataFrame) -> TextTable:
         Rows of `over_seeds` with the same data set, protocol and experiment.
     """
     first = table.drop_duplicates("run").set_index("run")
-    columns = {"run": list(first.index), "n": [f"{n}" for n in first[f"{_first()}_count"]]}
+    counts = first[f"{next(iter(Metrics.COLUMNS))}_count"]
+    columns = {"run": list(first.index), "n": [str(n) for n in counts]}
     for view, rows in table.groupby("view", sort=False):
         rows = rows.set_index("run").reindex(first.index)
         for metric in Metrics.COLUMNS:
@@ -72,10 +73,6 @@ def score_table(table: pd.DataFrame) -> TextTable:
     ]
     rows = list(zip(*columns.values(), strict=True))
     return TextTable(list(columns), rows, caption(table))
-
-
-def _first() -> str:
-    return next(iter(Metrics.COLUMNS))
 
 
 def caption(table: pd.DataFrame) -> str:

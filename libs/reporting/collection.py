@@ -68,8 +68,9 @@ def undamaged(path: Path) -> Iterator[None]:
         yield
     except (*DAMAGE, UserError) as error:
         raise UserError(
-            f"{path} is damaged ({type(error).__name__}: {str(error)[:200]}); run its do_ script "
-            "or evaluate_models.py again, which writes it anew"
+            f"{path.parent} holds damaged result files: {path.name} ({type(error).__name__}: "
+            f"{str(error)[:200]}); run its do_ script or evaluate_models.py again, which writes "
+            "them anew"
         ) from error
 
 
@@ -83,6 +84,7 @@ def read_numbers(path: Path, numbers: Sequence[str], words: Sequence[str]) -> pd
     """
     with undamaged(path):
         table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
+        numbers = [*numbers, *(name for name in table if "@" in name)]  # F1@0.01 and so on
         table[numbers] = table[numbers].apply(pd.to_numeric)
         if table[words].isna().any(axis=None):
             raise ValueError(f"expected {', '.join(words)} in each row")
