@@ -118,7 +118,9 @@ def test_a_folder_without_a_model_names_the_nearest(tmp_path, forest):
     for name in ("A3/n5", "PCA/run"):
         forest.save(tmp_path / "exp" / name)
     for wrong in ("exp", "exp/A3/n6", "expp"):
-        with pytest.raises(UserError, match=r"holds no model: expected manifest.json") as error:
+        with pytest.raises(
+            UserError, match=r"is not a model folder: expected manifest.json"
+        ) as error:
             Detector.load(tmp_path / wrong)
         assert str(tmp_path / "exp/A3/n5") in str(error.value)
         assert "emove" not in str(error.value)

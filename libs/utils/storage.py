@@ -243,7 +243,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not os.path.isfile(path):
         near = ", ".join(map(str, nearest_models(folder))) or "none is near"
-        raise UserError(f"{folder} holds no model: expected {MANIFEST}; nearest models: {near}")
+        raise UserError(
+            f"{folder} is not a model folder: expected {MANIFEST}; nearest models: {near}"
+        )
     advice = "Train it again with --override, or copy it again from where it is whole."
     try:
         manifest = json.loads(path.read_text())
