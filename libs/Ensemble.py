@@ -50,7 +50,9 @@ class Plan:
 
 
 TABLES = Plan({"robust": 4.0, "ranks": 2.0, NOISE: 1.0}, 2500, ("plain", "ranks"))
-IMAGES = Plan({"strokes": 1.0}, 8000, ("strokes", "strokes"), trust=0.5)
+IMAGES = Plan({"strokes": 1.0}, 8000, ("strokes", "strokes"), trust=0.25)
+CLEAR = -np.log(0.01)
+"""Evidence beyond which a known anomaly is clearly told: one false alarm in a hundred."""
 
 
 class Ensemble(Detector):
@@ -64,7 +66,9 @@ class Ensemble(Detector):
     encodings, for no single one is the better one everywhere, and an image by the directions of its
     edges; see `Plan`. A label budget adds two forests of its own. Beside them a reader of normal
     rows counts as far as it ranks the known anomalies, of which it has never heard, above normal
-    rows, and the less the more of them there are.
+    rows, and the less the more of them there are. Where the forests' evidence is below that of the
+    known anomalies themselves, they have nothing to say, and the readers of normal rows decide: so
+    that anomalies of unknown classes are not ranked by how little they resemble known ones.
 
     How readers, encodings and constants were chosen, and what each is worth: docs/ensemble.md.
 
@@ -92,6 +96,8 @@ class Ensemble(Detector):
     readers_, evidence_ : dict
         Readers and their calibration by name; those of label budgets are called ``known-n5``.
     weights_ : (budgets, readers of normal rows) float32
+    floors_ : (budgets,) float32
+        Least evidence of the forests of known anomalies that counts.
     """
 
     uses_labels = True
@@ -142,8 +148,8 @@ class Ensemble(Detector):
                 self._add(name, reader, reader.normal_scores())
         if NOISE in self._plan.votes:
             self._add(NOISE, *self._noise_forest(normal, rng))
-        for budget in filter(None, self.budgets_):
-            self._add(_name(budget), *self._known_forests(normal, known[:budget]))
+        floors = [self._add_budget(budget, normal, known[:budget]) for budget in self.budgets_]
+        self.floors_ = np.array(floors, np.float32)
         self.weights_ = np.stack([self._weights(known[:budget]) for budget in self.budgets_])
         trees = sum(len(m) for r in self.readers_.values() for m in getattr(r, "models", ()))
         return Training(len(x), 1, trees, time.perf_counter() - start)
@@ -168,16 +174,21 @@ class Ensemble(Detector):
         kind = {"n_estimators": self.noise_trees, "min_samples_leaf": 3}
         seed = derive_seed(self.random_state, "Ensemble", NOISE)
         forest, scores = Forests.of(z, counter_examples(z, rng), [(plain, kind)], seed)
-        return Forests([ranks], forest.models), scores
+        return Forests([ranks], forest.models), scores[: len(z)]
 
-    def _known_forests(self, normal: np.ndarray, known: np.ndarray) -> tuple[Forests, np.ndarray]:
-        """The forests of a label budget, and their scores of normal rows."""
+    def _add_budget(self, budget: int, normal: np.ndarray, known: np.ndarray) -> float:
+        """The forests of a label budget; gives the least of their evidence that counts."""
+        if not budget:
+            return 0.0
         fewest, most = self.known_trees
         trees = {"n_estimators": int(np.clip(3_000_000 // len(normal), fewest, most))}
-        balanced = {"class_weight": "balanced_subsample", "min_samples_leaf": 2}
+        balanced = trees | {"class_weight": "balanced_subsample", "min_samples_leaf": 2}
         first, second = (self.encodings_[name] for name in self._plan.known)
         seed = derive_seed(self.random_state, "Ensemble", "known")
-        return Forests.of(normal, known, [(first, trees), (second, trees | balanced)], seed)
+        forests, scores = Forests.of(normal, known, [(first, trees), (second, balanced)], seed)
+        self._add(_name(budget), forests, scores[: len(normal)])
+        own = self.evidence_[_name(budget)](scores[len(normal) :])
+        return float(own.mean() / 2 if np.quantile(own, 0.1) > CLEAR else own.min())
 
     def _weights(self, known: np.ndarray) -> np.ndarray:
         """What each reader of normal rows counts beside the forests of these known anomalies."""
@@ -213,7 +224,7 @@ class Ensemble(Detector):
         known = np.zeros((len(x), len(self.budgets_)), np.float32)
         for i, budget in enumerate(self.budgets_):
             if budget:
-                known[:, i] = evidence(_name(budget))
+                known[:, i] = np.maximum(evidence(_name(budget)), self.floors_[i])
         return found | {"known anomalies": known}
 
     def explain_parts(self, x: np.ndarray, budget: int | None = None) -> Explanation:
@@ -238,7 +249,7 @@ class Ensemble(Detector):
         return Explanation(PARTS, values, scores, np.zeros_like(scores), names=names)
 
     def _save(self, folder: Path) -> None:
-        arrays = {"weights": self.weights_}
+        arrays = {"weights": self.weights_, "floors": self.floors_}
         for kind, found in (("encoding", self.encodings_), ("evidence", self.evidence_)):
             for name, values in found.items():
                 arrays |= {f"{kind}.{name}.{key}": value for key, value in vars(values).items()}
@@ -273,7 +284,7 @@ class Ensemble(Detector):
         }
         self.readers_ |= {_name(b): forests(_name(b), plan.known) for b in self.budgets_ if b}
         self.evidence_ = {name: part(Evidence, f"evidence.{name}") for name in self.readers_}
-        self.weights_ = arrays["weights"]
+        self.weights_, self.floors_ = arrays["weights"], arrays["floors"]
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

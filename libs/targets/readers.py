@@ -87,8 +87,8 @@ class Forests:
         Returns
         -------
         Forests
-        (len(normal),) float32
-            Scores of the normal rows by the trees that have not seen them (out of bag).
+        (len(normal) + len(other),) float32
+            Scores of its own rows by the trees that have not seen them (out of bag).
         """
         rows, labels = np.concatenate([normal, other]), np.repeat([0, 1], [len(normal), len(other)])
         models, votes = [], []
@@ -96,7 +96,7 @@ class Forests:
             model = ExtraTreesClassifier(
                 bootstrap=True, oob_score=True, n_jobs=-1, random_state=seed, **settings
             ).fit(encoding(rows), labels)
-            votes.append(log_odds(np.nan_to_num(model.oob_decision_function_[: len(normal), 1])))
+            votes.append(log_odds(np.nan_to_num(model.oob_decision_function_[:, 1])))
             del model.oob_decision_function_  # as many rows as in training
             models.append(model.set_params(n_jobs=None))
         encodings = [encoding for encoding, _ in kinds]
