@@ -104,14 +104,14 @@ def test_what_cannot_be_explained_is_one_line(runs, tmp_path, monkeypatch, capsy
 def test_reference_rows_of_runs(runs, tmp_path):
     """Kept with A3's model alone, or on demand with none; the same ones are drawn again."""
     assert [p.parent.parent.name for p in runs.glob("*/*/reference.npz")] == ["A3"]
-    without = _train(tmp_path, reference=False)
+    without = _train(tmp_path, keep_reference=False)
     assert not list(without.glob("*/*/reference.npz"))
     kept, drawn = (Explained(folder / "A3", "test", 3) for folder in (runs, without))
     np.testing.assert_array_equal(drawn.detector.reference_, kept.detector.reference_)
 
 
 def test_runs_with_and_without_reference_rows_are_the_same_run(tmp_path, caplog):
-    folder = _train(tmp_path, reference=False)
+    folder = _train(tmp_path, keep_reference=False)
     written = {p: p.stat().st_mtime_ns for p in folder.glob("*/*/manifest.json")}
     _train(tmp_path)
     assert not caplog.records or "reference rows" not in caplog.text
@@ -120,7 +120,7 @@ def test_runs_with_and_without_reference_rows_are_the_same_run(tmp_path, caplog)
 
 def test_privacy_that_a_finished_run_breaks_is_said(runs, caplog):
     with caplog.at_level("WARNING", "a3"):
-        _train(runs.parents[4], reference=False)
+        _train(runs.parents[4], keep_reference=False)
     (record,) = [r for r in caplog.records if "reference rows" in r.message]
     assert "--override" in record.message
 
