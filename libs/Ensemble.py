@@ -50,7 +50,7 @@ class Plan:
 
 
 TABLES = Plan({"robust": 4.0, "ranks": 2.0, NOISE: 1.0}, 2500, ("plain", "ranks"))
-IMAGES = Plan({"strokes": 1.0}, 8000, ("strokes", "strokes"), trust=0.25)
+IMAGES = Plan({"strokes": 1.0}, 8000, ("strokes", "strokes"), trust=0.75)
 CLEAR = -np.log(0.01)
 """Evidence beyond which a known anomaly is clearly told: one false alarm in a hundred."""
 
