@@ -84,9 +84,8 @@ def load(
     `libs.datasets.ids2017`. Rows with NaN or Infinity and repeated headers are dropped. Numbers
     that cannot be, such as negative durations, are kept as published.
 
-    The first start leaves the rows in archives, which later ones read; see
-    `libs.datasets.readers.cache`. Rows that take more than `libs.datasets.splits.rows.HELD_BYTES`
-    are a memory-mapped file.
+    The first start leaves archives, which later ones read; see `libs.datasets.readers.cache`.
+    Rows that take more than `libs.datasets.splits.rows.HELD_BYTES` are a memory-mapped file.
 
     With normal_by="day" (ARGUE's experts) benign flows are of the class of their file's date, such
     as 2018-02-14. In the variant "day" the place of that date among all files' is an input as well:

@@ -222,7 +222,10 @@ def _join(parts: Sequence[Path], path: Path, parquet: bool) -> Counter:
         try:
             pl.scan_parquet(parts).sink_parquet(path, row_group_size=MOST_ROWS)
         except pl.exceptions.PolarsError as error:
-            raise storage.WriteError(f"cannot write {path.parent}: {error}") from error
+            raise storage.WriteError(
+                f"cannot write {path.parent}: {error}. Make room, and start again: what is "
+                "scored is kept."
+            ) from error
         return counts
     with open(path, "wb") as file:
         for i, part in enumerate(parts):

@@ -112,6 +112,8 @@ def as_numbers(series: pl.Series, notation: Notation = PLAIN) -> tuple[pl.Series
         plain = text.str.replace_all(notation.thousands, "", literal=True)
         plain = plain.str.replace(notation.decimal, ".", literal=True).set(~known, "?")
     values = plain.cast(pl.Float64, strict=False).fill_nan(None)
+    if not values.null_count():
+        return values, np.empty(0, int)
     rows = values.is_null().arg_true()
     missing = text.gather(rows).str.to_lowercase().is_in(GAPS)
     return values, rows.filter(~missing).to_numpy()

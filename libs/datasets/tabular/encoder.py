@@ -71,7 +71,7 @@ class Encoder:
         if not path.is_file():
             raise UserError(
                 f"{folder} holds no {FILE}: expected the folder of a model that was trained on "
-                "rows with named columns. Models of images have none; older ones need --override."
+                "rows with named columns. Models of images have none; train older ones again."
             )
         try:
             content = json.loads(path.read_text())

@@ -1,5 +1,6 @@
 """What the columns of a table are, found out in one pass over its training rows."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -160,7 +161,8 @@ class _Seen:
     def _add_texts(self, text: pl.Series, block: Block) -> None:
         self.gaps["text"].add(text == "", block, self.name)
         there = text.filter(text != "")
-        self.dates &= bool(there.str.contains(DATE).all())
+        if self.dates and len(there):  # the first one tells most columns apart, and quickly
+            self.dates = bool(re.match(DATE, there[0])) and bool(there.str.contains(DATE).all())
         self.longest = max(self.longest, there.str.len_chars().max() or 0)
         if len(self.texts) <= MOST_CATEGORIES:
             counts = there.value_counts()
@@ -178,7 +180,7 @@ class _Seen:
             return self._of_numbers(missing)
         if self.dates:
             return Column(
-                self.name, "date", "dates; a column with the hour, weekday or age would be an input"
+                self.name, "date", "dates; their hour, weekday or age as a column is an input"
             )
         self._refuse_written()
         return self._of_texts(missing)
@@ -235,10 +237,10 @@ class _Gaps:
         self.first = ""
 
     def add(self, missing: pl.Series, block: Block, name: str) -> None:
-        rows = missing.arg_true()
-        if len(rows) and not self.count:
-            self.first = block.place(name, int(rows[0]))
-        self.count += len(rows)
+        count = int(missing.sum())
+        if count and not self.count:
+            self.first = block.place(name, int(missing.arg_true()[0]))
+        self.count += count
 
     def refuse(self) -> None:
         """Raise a UserError if there are any."""
