@@ -59,7 +59,7 @@ def best(args):
     )
 
 
-PROTOCOLS = {"best": best, "a3": a3}
+PROTOCOLS = {"a3": a3, "best": best}
 
 if __name__ == "__main__":
     raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS)))

@@ -38,7 +38,21 @@ def table(tmp_path_factory):
 
 def start(table, folder, *words) -> int:
     places = ["--model_path", folder / "models", "--result_path", folder / "results"]
-    return run("do_csv.py", table, 7, "test", "--dims", 8, 4, "--n_epochs", 1, *words, *places)
+    quick = ["--protocol", "a3", "--dims", 8, 4, "--n_epochs", 1]
+    return run("do_csv.py", table, 7, "test", *quick, *words, *places)
+
+
+def test_our_settings_are_the_default(table, tmp_path):
+    """The Ensemble and the rivals that take no time; without labels those that need none."""
+    places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
+    quick = ["--methods", "Ensemble", "ExtraTrees", *places]
+    assert run("do_csv.py", table, 7, "test", *LABELS, *quick) == 0
+    (path,) = tmp_path.glob("results/csv-flows/best/7/*/test/known.metric.csv")
+    metrics = pd.read_csv(path, index_col=0)
+    assert metrics.loc[metrics.index.str.startswith("Ensemble"), "AUC"].min() > 0.8
+    methods = {name.rsplit("-n", 1)[0] for name in metrics.index}
+    assert methods == {"Ensemble", "ExtraTrees"}
+    assert run("do_csv.py", table, 7, "test", "--methods", "Ensemble", "KNN", *places) == 0
 
 
 def test_labelled(table, tmp_path, capsys):
