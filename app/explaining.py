@@ -68,6 +68,10 @@ def _words(found: "Found", kept: float) -> str:
             f"from the score {base:.4g} of the nearest of the model's normal reference rows to "
             f"{score:.4g}, this row's."
         )
+    if found.missed is not None:
+        words += f" Gradients missed {float(found.missed[0]):.4g} of its changes on the way"
+        doubt = "; that is too much: do not rely on the contributions."
+        words += doubt if found.doubtful[0] else ", shared out among the features."
     if abs(score - kept) > APART * max(abs(kept), APART):
         words += (
             f" The model now gives {score:.6g} where the results say {kept:.6g}: it was trained "

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import random
 import subprocess
 import sys
@@ -112,8 +113,7 @@ def test_fitting_again_forgets(name, fitted, train_rows, test_rows):
     again = again.set_params(**make(name).get_params()).fit(x, y)
     expected = fitted.decision_function(test_rows[0])
     np.testing.assert_array_equal(again.decision_function(test_rows[0]), expected)
-    with pytest.raises(UserError, match="no threshold yet"):
-        assert again.calibrate(x).fit(x, y).threshold_
+    assert again.calibrate(x[:100], 0.5).fit(x, y).threshold_ == make(name).fit(x, y).threshold_
 
 
 def test_rows_are_scored_each_by_itself(name, fitted, test_rows):
@@ -197,6 +197,17 @@ def test_save_load_in_a_fresh_process(name, fitted, test_rows, tmp_path):
         np.testing.assert_array_equal(out["s"], fitted.decision_function(x))
         np.testing.assert_array_equal(out["p"], fitted.predict(x))
         np.testing.assert_array_equal(out["q"], fitted.predict_proba(x))
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_copies(name, fitted, test_rows, way):
+    """Of fitted and unfitted detectors; training rows do not travel with them."""
+    ways = {"deepcopy": copy.deepcopy, "pickle": lambda d: pickle.loads(pickle.dumps(d))}  # noqa: S301
+    assert describe(ways[way](make(name))) == describe(make(name))
+    again, x = ways[way](fitted), test_rows[0]
+    assert again.training_rows_.sample is None
+    np.testing.assert_allclose(again.decision_function(x), fitted.decision_function(x), rtol=1e-5)
+    np.testing.assert_array_equal(again.labels_, fitted.labels_)
 
 
 def test_damaged_folder_is_a_clear_error(name, fitted, tmp_path):

@@ -76,7 +76,16 @@ def test_a_table_of_features(runs, tmp_path):
     rows = Explained(runs / "A3" / "n5+20", "val", 4, budget=5)
     (out, _) = rows.write(tmp_path / "why.csv")
     table = pd.read_csv(out)
-    assert list(table) == ["row", "class", "score", "base", "feature", "value", "contribution"]
+    assert list(table) == [
+        "row",
+        "class",
+        "score",
+        "base",
+        "missed",
+        "feature",
+        "value",
+        "contribution",
+    ]
     assert len(table) == 4 * 64
     scores = rows.detector.decision_matrix(rows.x)[:, 0]
     np.testing.assert_allclose(table["score"][::64], scores, rtol=1e-4)

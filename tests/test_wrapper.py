@@ -87,7 +87,7 @@ def test_files_and_columns(run):
     wrapper, table = run()
     assert wrapper.finish() == 0
     assert list(table.index) == ["A3-n5", "A3-n20", "Autoencoder", "IsolationForest"]
-    expected = "AUC AP prevalence rows epochs updates seconds jointly status error"
+    expected = "AUC AP prevalence rows epochs updates seconds jointly precision status error"
     assert list(table.columns) == expected.split()
     assert (table["status"] == "ok").all()
     assert table.loc["A3-n5", "jointly"] == 2

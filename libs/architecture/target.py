@@ -264,6 +264,10 @@ class HiddenActivations:
         self.layer_widths = [int(np.prod(records[i][1].shape[1:])) for i in self._hidden]
         self.width = sum(self.layer_widths)
 
+    def __reduce__(self) -> tuple:
+        """Copies and pickles find the layers again, in the copy of the model."""
+        return type(self), (self.model,)
+
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Activations of rows ``x``, (n, width) float32."""
         _, records = self._run(x)

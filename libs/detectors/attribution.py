@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from libs.training.loop import compiled
+
 GRADIENTS = "integrated gradients"
 ERRORS = "reconstruction errors"
 SWAPS = "feature swaps"
@@ -18,6 +20,10 @@ AT_ONCE = 1024
 """Points whose gradients are taken at a time: as quick as more, in a quarter of the memory."""
 FAINT = 1e-9
 """Weight of a feature's way beside its gradients: where these vanish, the way decides."""
+
+DOUBTFUL = 0.5
+"""An explanation is doubtful if gradients missed more than this fraction of its scores' difference.
+"""
 
 Score = Callable[[tf.Tensor], tf.Tensor]
 """Rows (m, ...) to scores (m,) or (m, columns), each row by itself."""
@@ -54,6 +60,13 @@ class Explanation:
     reference: np.ndarray | None = None
     missed: np.ndarray | None = None
     names: tuple[str, ...] | None = None
+
+    @property
+    def doubtful(self) -> np.ndarray:
+        """Which rows' contributions are not to be relied on, (n,) bool; see `DOUBTFUL`."""
+        if self.missed is None:
+            return np.zeros(len(self.scores), bool)
+        return self.missed > DOUBTFUL * np.abs(self.scores - self.base)
 
     @classmethod
     def joined(cls, parts: Sequence["Explanation"]) -> "Explanation":
@@ -149,7 +162,6 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
         share, start, x = tf.reshape(at, wide), tf.repeat(start, k, 0), tf.repeat(x, k, 0)
         return (1.0 - share) * start + share * x
 
-    @tf.function(input_signature=[rows, rows, tf.TensorSpec((), tf.int32)])
     def explained(x: tf.Tensor, start: tf.Tensor, column: tf.Tensor) -> tuple[tf.Tensor, ...]:
         n = tf.shape(x)[0]
 
@@ -174,7 +186,7 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
         ends = found[:, -1], found[:, 0]
         return tf.reshape(total, tf.shape(x)), *ends, tf.reduce_sum(tf.abs(missed), axis=1)
 
-    return explained
+    return compiled(explained, [rows, rows, tf.TensorSpec((), tf.int32)])
 
 
 def _steps(values: tf.Tensor) -> tf.Tensor:

@@ -11,21 +11,31 @@ import numpy as np
 import tensorflow as tf
 from sklearn.base import BaseEstimator, clone
 
-from libs import Metrics
 from libs.architecture.saved import load_network
-from libs.datasets.splits.rows import Rows, as_rows, blocks
+from libs.datasets.splits.rows import Rows, blocks
 from libs.datasets.tabular.encoder import Encoder
-from libs.detectors.components import describe, rebuild
+from libs.detectors.checks import (
+    InputError,
+    check_finite,
+    checked_classes,
+    checked_fraction,
+    checked_labels,
+    column_names,
+    numeric_rows,
+)
+from libs.detectors.components import component, describe, rebuild
+from libs.detectors.decisions import Decisions
 from libs.detectors.explainable import Explainable
+from libs.detectors.training_rows import TrainingRows
 from libs.training.loop import Training, predict_in_batches, row_graph
 from libs.utils import storage
 from libs.utils.errors import UserError
 
 RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
-"""What can be scored."""
+"""What can be scored; a DataFrame, too, whose columns are put in the order of training."""
 
 
-class Detector(Explainable, BaseEstimator):
+class Detector(Decisions, Explainable, BaseEstimator):
     """Base of all methods, a scikit-learn estimator.
 
     A subclass stores its settings in ``__init__`` and gives `_fit` and `_score`. Networks that it
@@ -80,6 +90,7 @@ class Detector(Explainable, BaseEstimator):
         x: np.ndarray | Rows,
         y: np.ndarray | None = None,
         classes: np.ndarray | None = None,
+        contamination: float = 0.1,
     ) -> Self:
         """Learn from training rows.
 
@@ -88,13 +99,15 @@ class Detector(Explainable, BaseEstimator):
         x : (n, ...) float
             Rows, scaled as the targets expect them (about [0, 1]): an array, a memory-mapped file
             or `libs.datasets.splits.rows.Rows`. More than `libs.datasets.splits.rows.HELD_BYTES`
-            are never copied as a whole.
+            are never copied as a whole. Of a DataFrame the names of the columns are remembered.
         y : (n,) int, optional
             0 = normal or unlabelled, 1 = known anomaly. Without labels all rows count as normal.
             A method that uses no labels learns from the rows with 0 only.
         classes : (n,) str, optional
             Class of each row. Only methods with ``uses_classes`` look at it, and only at the
             classes of normal rows.
+        contamination : float
+            Fraction of these rows that is above ``threshold_``, unless `calibrate` is called.
 
         Returns
         -------
@@ -106,20 +119,10 @@ class Detector(Explainable, BaseEstimator):
             If rows are not finite numbers, labels are not 0 or 1, no normal row is there, or
             classes are not one per row.
         """
-        x = _rows(x)
-        first = 0
-        for block in blocks(x):
-            _check_finite(block, first)
-            first += len(block)
-        y = np.zeros(len(x), np.int32) if y is None else np.asarray(y).reshape(-1)
-        if len(y) != len(x) or not np.isin(y, (0, 1)).all():
-            raise UserError(
-                f"labels: expected {len(x)} values, 0 (normal) or 1 (known anomaly); "
-                f"found {len(y)} values among {np.unique(y)[:5].tolist()}"
-            )
-        if not (y == 0).any():
-            raise UserError("no normal row to learn from: expected at least one label 0")
-        classes = None if classes is None else _checked_classes(classes, len(x))
+        names, contamination = column_names(x), checked_fraction("contamination", contamination)
+        x = numeric_rows(x)
+        seen = TrainingRows.of(x, names, contamination)
+        y, classes = checked_labels(y, len(x)), checked_classes(classes, len(x))
         if not self.uses_labels and y.any():
             classes = None if classes is None else classes[y == 0]
             x, y = x[y == 0], y[y == 0]
@@ -127,7 +130,7 @@ class Detector(Explainable, BaseEstimator):
         for earlier in [name for name in vars(self) if self._is_of_a_fit(name)]:
             delattr(self, earlier)
         more = (classes,) if self.uses_classes else ()
-        self.training_ = self._fit(x, y.astype(np.int32), *more)
+        self.training_rows_, self.training_ = seen, self._fit(x, y, *more)
         return self
 
     def iter_scores(self, x: RowsOrChunks) -> Iterator[np.ndarray]:
@@ -160,53 +163,6 @@ class Detector(Explainable, BaseEstimator):
         """Scores, float32 (n,); higher is more anomalous. Of several budgets the largest."""
         return self.decision_matrix(x)[:, -1]
 
-    def calibrate(self, x: RowsOrChunks, rate: float = 0.01) -> Self:
-        """Choose ``threshold_`` from rows that no test depends on.
-
-        Parameters
-        ----------
-        x : (m, ...) float
-            Normal validation rows, or unlabelled rows.
-        rate : float
-            Accepted false-positive rate on normal rows; on unlabelled ones, the contamination.
-        """
-        if not 0 < rate < 1:
-            raise UserError(f"rate {rate}: expected a share between 0 and 1")
-        self.calibration_scores_ = np.sort(self.decision_matrix(x), axis=0)
-        self.rate_ = float(rate)
-        return self
-
-    @property
-    def threshold_(self) -> float:
-        """Score above which `predict` says 1.
-
-        Raises
-        ------
-        UserError
-            If `calibrate` saw too few rows for the rate, or was never called.
-        """
-        scores = self._calibration()
-        threshold = Metrics.threshold_at(scores, self.rate_)
-        if np.isnan(threshold):
-            raise UserError(
-                f"a rate of {self.rate_:g} needs at least {int(np.ceil(1 / self.rate_))} rows in "
-                f"calibrate(), found {len(scores)}; give more rows or a higher rate"
-            )
-        return threshold
-
-    def predict(self, x: RowsOrChunks) -> np.ndarray:
-        """1 for an anomaly, 0 otherwise, int (n,): ``decision_function(x) > threshold_``."""
-        return (self.decision_function(x) > self.threshold_).astype(int)
-
-    def predict_proba(self, x: RowsOrChunks) -> np.ndarray:
-        """Empirical distribution of the calibration scores, float (n, 2).
-
-        Column 1 is the share of calibration rows that score at most as high as the row.
-        """
-        scores = self._calibration()
-        share = np.searchsorted(scores, self.decision_function(x), side="right") / len(scores)
-        return np.stack([1 - share, share], axis=1)
-
     def save(
         self,
         folder: str | Path,
@@ -216,6 +172,8 @@ class Detector(Explainable, BaseEstimator):
         """Write the fitted detector into ``folder``, whole or not at all.
 
         ``.keras`` files, ``.npz`` arrays and ``manifest.json``; nothing in it runs code on load.
+        Scores of the training rows are in it if the threshold rests on them, or they were asked
+        for before.
 
         Parameters
         ----------
@@ -227,6 +185,8 @@ class Detector(Explainable, BaseEstimator):
             What made its rows of raw ones; kept beside it.
         """
         self._check_fitted()
+        if not hasattr(self, "calibration_scores_"):
+            self._score_training_rows()
         with storage.replaced_folder(Path(folder)) as temporary:
             self._save(temporary)
             if hasattr(self, "calibration_scores_"):
@@ -240,26 +200,35 @@ class Detector(Explainable, BaseEstimator):
                 "budgets": getattr(self, "budgets_", None),
                 "rate": getattr(self, "rate_", None),
                 "reference": self._save_reference(temporary),
+                "training_rows": self.training_rows_.save(temporary),
                 "versions": {m: importlib.import_module(m).__version__ for m in _LIBRARIES},
                 "run": run or {},
             }
             storage.write_manifest(temporary, manifest)
 
-    @staticmethod
-    def load(folder: str | Path) -> "Detector":
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
         """Load what `save` wrote, with the class that the manifest names.
 
         Raises
         ------
         UserError
-            If the folder is foreign or damaged.
+            If the folder is foreign or damaged, or its class is no ``cls``.
         """
         folder = Path(folder)
         manifest = storage.read_manifest(folder)
         try:
+            kind = component(manifest["detector"]["class"])
+            if not issubclass(kind, cls):
+                raise UserError(
+                    f"{folder} holds a model of {kind.__name__}, expected {cls.__name__}; load it "
+                    f"with {kind.__name__}.load or Detector.load"
+                )
             detector = rebuild(manifest["detector"])
             detector.input_shape_ = tuple(manifest["input_shape"])
             detector.training_ = Training(**manifest["training"])
+            about = manifest.get("training_rows")  # earlier models have none
+            detector.training_rows_ = TrainingRows.load(folder, detector.input_shape_, about)
             if manifest["budgets"] is not None:
                 detector.budgets_ = tuple(manifest["budgets"])
             detector._load(folder)
@@ -269,7 +238,7 @@ class Detector(Explainable, BaseEstimator):
                 if scores.shape[1:] != (len(manifest["budgets"] or ("",)),):
                     raise ValueError(f"calibration scores of shape {scores.shape}, other budgets")
                 detector.calibration_scores_ = scores
-            detector._load_reference(folder, manifest.get("reference"))  # earlier models have none
+            detector._load_reference(folder, manifest.get("reference"))
         except UserError:
             raise
         except Exception as error:  # damaged files fail in many ways
@@ -278,6 +247,15 @@ class Detector(Explainable, BaseEstimator):
                 "--override, or copy it again from where it is whole."
             ) from error
         return detector
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: no graphs, and scores of training rows in place of rows."""
+        if hasattr(self, "training_"):
+            self._score_training_rows()
+        kept = super().__getstate__().items()
+        return {
+            k: v for k, v in kept if not isinstance(getattr(type(self), k, None), cached_property)
+        }
 
     @cached_property
     def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
@@ -289,29 +267,19 @@ class Detector(Explainable, BaseEstimator):
         later = ("calibration_scores_", "rate_", "reference_", "drawn_")
         return name in later or isinstance(getattr(type(self), name, None), cached_property)
 
-    def _calibration(self) -> np.ndarray:
-        """Sorted calibration scores of the column that `decision_function` gives."""
-        if not hasattr(self, "calibration_scores_"):
-            raise UserError("no threshold yet: call calibrate(x) with normal validation rows")
-        return self.calibration_scores_[:, -1]
-
     def _checked_blocks(self, x: RowsOrChunks) -> Iterator[np.ndarray]:
         """Blocks of rows of the shape that it was trained on; see `iter_scores`."""
         self._check_fitted()
         first = 0
         for chunk in x if isinstance(x, Iterator) else (x,):
-            rows = _rows(chunk)
-            if rows.shape[1:] != self.input_shape_:
-                raise UserError(
-                    f"{type(self).__name__} was trained on rows of shape {self.input_shape_}, "
-                    f"found {rows.shape[1:]}"
-                )
+            rows = self.training_rows_.conform(chunk, type(self).__name__)
             for block in blocks(rows):
-                _check_finite(block, first)
+                check_finite(block, first)
+                self.training_rows_.warn_of_far(block, first, type(self).__name__)
                 first += len(block)
                 yield block
         if not first:
-            raise UserError("expected rows to score, found an iterator without chunks")
+            raise InputError("expected rows to score, found an iterator without chunks")
 
     def _fitted(
         self, part: Any, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None
@@ -336,40 +304,5 @@ class Detector(Explainable, BaseEstimator):
             )
         return budgets
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "training_"):
-            raise UserError(f"this {type(self).__name__} is not fitted: call fit(x, y) or load()")
-
 
 _LIBRARIES = ("keras", "numpy", "sklearn", "tensorflow")
-
-
-def _rows(x: np.ndarray | Rows) -> np.ndarray | Rows:
-    """Rows as a non-empty float32 array of two or more axes; large ones as a view."""
-    x = x if isinstance(x, Rows) else np.asarray(x)
-    if len(x.shape) < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
-        raise UserError(
-            f"expected numeric rows, an array (n, features...) with n > 0; "
-            f"found shape {x.shape} of {x.dtype}"
-        )
-    return as_rows(x)
-
-
-def _check_finite(block: np.ndarray, first: int) -> None:
-    """Raise a UserError that names the first bad value; ``first`` is the block's first row."""
-    if not np.isfinite(block).all():
-        row, *column = np.argwhere(~np.isfinite(block))[0].tolist()
-        raise UserError(
-            f"expected finite numbers, found {block[(row, *column)]} in row {first + row}, column "
-            f"{column}; remove or impute such values"
-        )
-
-
-def _checked_classes(classes: np.ndarray, n: int) -> np.ndarray:
-    """Classes as an (n,) array of str."""
-    classes = np.asarray(classes)
-    if classes.shape != (n,):
-        raise UserError(
-            f"classes: expected one for each of the {n} rows, found shape {classes.shape}"
-        )
-    return classes.astype(str)

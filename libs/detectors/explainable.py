@@ -45,7 +45,7 @@ class Explainable:
 
     def _errors(self, x: np.ndarray) -> np.ndarray:
         """Errors of checked rows; to be replaced where `_error` is no graph of TensorFlow's."""
-        return predict_in_batches(row_graph(self._error, self.input_shape_), x, self._at_once())
+        return predict_in_batches(self._error_graph, x, self._at_once())
 
     def _at_once(self) -> int:
         """Rows that are scored at a time."""
@@ -62,6 +62,8 @@ class Explainable:
         seed : int
             Decides which.
         """
+        self._check_fitted()
+        x = self.training_rows_.conform(x, type(self).__name__)
         rng = np.random.default_rng(derive_seed(seed, "reference"))
         kept = np.sort(rng.permutation(len(x))[:REFERENCES])
         self.reference_ = np.concatenate(list(self._checked_blocks(x[kept])))
@@ -156,6 +158,10 @@ class Explainable:
         if budget not in budgets:
             raise UserError(f"label budget {budget}: expected one of {budgets}")
         return budgets.index(budget)
+
+    @cached_property
+    def _error_graph(self) -> Callable:
+        return row_graph(self._error, self.input_shape_)
 
     @cached_property
     def _path(self) -> Callable:

@@ -1,5 +1,6 @@
 """Explanations of a saved run's highest scores, as a table or as pictures."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from libs.datasets import registry as datasets
 from libs.datasets.tabular.encoder import FILE, Encoder
-from libs.detectors.attribution import Explanation, strongest
+from libs.detectors.attribution import DOUBTFUL, Explanation, strongest
 from libs.detectors.detector import Detector
 from libs.experiments.model_folders import run_folder
 from libs.experiments.rescoring import split_again
@@ -16,6 +17,8 @@ from libs.experiments.stored_runs import StoredRun
 from libs.plotting.heat import heat_picture
 from libs.utils import storage
 from libs.utils.errors import UserError
+
+log = logging.getLogger("a3")
 
 
 class Explained:
@@ -90,6 +93,12 @@ class Explained:
         if out.suffix == ".png" and not self.are_images:
             raise UserError(f"--out {out}: the rows of {self.data.name} are no images; take .csv")
         found = self.detector.explain(self.x, self.budget)
+        if found.doubtful.any():
+            log.warning(
+                "of %d of %d rows gradients missed more than %g of the difference between score "
+                "and base (column missed): do not rely on their contributions",
+                *(found.doubtful.sum(), len(found.scores), DOUBTFUL),
+            )
         with storage.replaced_file(out) as temporary:
             if out.suffix == ".png":
                 self._draw(temporary, found)
@@ -138,7 +147,9 @@ class Explained:
     def _repeated(self, found: Explanation, k: int) -> dict[str, np.ndarray]:
         """What is said of each row, k times."""
         columns = {"row": self.numbers, "class": self.classes, "score": found.scores}
-        columns |= {"base": found.base}
+        nothing = np.zeros_like(found.scores)
+        missed = nothing if found.missed is None else found.missed
+        columns |= {"base": found.base, "missed": missed}
         return {name: np.repeat(values, k) for name, values in columns.items()}
 
     def _features(self) -> tuple[list[str], np.ndarray]:

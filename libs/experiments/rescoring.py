@@ -152,7 +152,7 @@ def split_again(conditions: Conditions, data: DataSet) -> Split:
 
 
 PLACE = ("data_set", "protocol", "seed", "experiment")
-MEASURED = [*Metrics.COLUMNS, "prevalence", *TRAINED, "jointly"]
+MEASURED = [*Metrics.COLUMNS, "prevalence", *TRAINED, "jointly", "precision"]
 THRESHOLDED = [
     *(f"{m}@{r:g}" for r in Metrics.FALSE_POSITIVE_RATES for m in ("F1", "precision", "recall")),
     "largest_difference",

@@ -14,6 +14,7 @@ from libs.experiments.stored_runs import DESCRIPTION, TRAINED, Row
 from libs.plotting.curves import roc_picture
 from libs.plotting.heat import gate_picture
 from libs.utils import storage
+from libs.utils.versions import made_with
 
 
 def natural(name: str) -> tuple:
@@ -30,9 +31,10 @@ def metric_table(mask: np.ndarray, y: np.ndarray, runs: list[Row]) -> pd.DataFra
         trained = {k: v for k, v in run.training.items() if k in TRAINED}
         if run.scores is not None:
             ranking = Metrics.ranking(y, run.scores[mask])
-        status = {"jointly": run.jointly, "status": "error" if run.error else "ok"}
+        status = {"jointly": run.jointly, "precision": run.precision or None}
+        status |= {"status": "error" if run.error else "ok"}
         rows[run.name] = ranking | trained | status | {"error": run.error}
-    columns = [*Metrics.COLUMNS, "prevalence", *TRAINED, "jointly", "status", "error"]
+    columns = [*Metrics.COLUMNS, "prevalence", *TRAINED, "jointly", "precision", "status", "error"]
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
     for column in ("rows", "epochs", "updates"):
         table[column] = table[column].astype("Int64")
@@ -65,7 +67,7 @@ def write_results(
         The rows that were scored.
     rows : list of Row
     conditions : Conditions
-        They become ``experiment.json``.
+        They become ``experiment.json``, with the versions of libraries and of the project.
 
     Returns
     -------
@@ -76,7 +78,9 @@ def write_results(
     rows = sorted(rows, key=lambda row: natural(row.name))
     scored = [row for row in rows if row.scores is not None]
     tables = {}
-    storage.write_json(folder / DESCRIPTION, conditions.describe() | {"part": part})
+    storage.write_json(
+        folder / DESCRIPTION, conditions.describe() | {"part": part, "made_with": made_with()}
+    )
     with storage.replaced_file(folder / "scores.npz") as path, open(path, "wb") as file:
         arrays = {row.name: row.scores for row in scored}
         np.savez_compressed(file, classes=classes.astype("U"), **arrays)

@@ -19,18 +19,35 @@ VIEWS = ("known", "transfer", "unknown")
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean, sample standard deviation (NaN for one seed) and count of each run over its seeds.
 
-    Failed runs count as missing; epochs, updates and seconds are means.
+    Failed runs count as missing; epochs, updates and seconds are means. Runs of several precisions,
+    where files say which, are groups of their own with the precision in their names.
     """
+    precise = "precision" in rows
+    if precise:
+        rows = _told_apart(rows)
     groups = rows.groupby(GROUP, sort=False)
     metrics = [*Metrics.COLUMNS, *(c for c in rows if "@" in c)]  # F1@0.01 and so on
     table = groups[metrics].agg(["mean", "std", "count"])
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
     trained = ["prevalence", *TRAINED, "jointly"]
-    table = table.join(groups[trained].mean()).reset_index()
+    table = table.join(groups[trained].mean())
+    if precise:
+        table = table.join(groups["precision"].first())
+    table = table.reset_index()
     table["_run"] = table["run"].map(natural)
     table["_view"] = table["view"].map(VIEWS.index)
     order = ["data_set", "protocol", "experiment", "_view", "_run"]
     return table.sort_values(order, ignore_index=True).drop(columns=["_run", "_view"])
+
+
+def _told_apart(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one run in several precisions, with these in its name: ``A3-n5 (bfloat16)``."""
+    groups = rows.groupby(GROUP)["precision"]
+    failed = rows["status"] == "error" if "status" in rows else False
+    precision = rows["precision"].mask(failed, groups.transform("first")).fillna("unknown")
+    several = precision.groupby([rows[key] for key in GROUP]).transform("nunique") > 1
+    names = rows["run"].mask(several, rows["run"] + " (" + precision + ")")
+    return rows.assign(precision=precision, run=names)
 
 
 def mean_cells(means: pd.Series, stds: pd.Series, metric: str) -> list[str]:
@@ -87,7 +104,17 @@ def caption(table: pd.DataFrame) -> str:
         f"{first['data_set']}, protocol {first['protocol']}, {first['experiment']}: mean±standard "
         f"deviation over n seeds; prevalence (AP of a constant score): {', '.join(prevalence)}"
         + ("; seconds/4: one training served four budgets" if shared else "")
+        + _precisions(table)
     )
+
+
+def _precisions(table: pd.DataFrame) -> str:
+    """Which runs were not trained in float32, where that is known."""
+    if "precision" not in table:
+        return ""
+    told = table[~table["precision"].isin(("float32", "unknown"))]
+    groups = told.drop_duplicates("run").groupby("precision")["run"]
+    return "".join(f"; trained in {name}: {', '.join(runs)}" for name, runs in groups)
 
 
 def show_experiment(

@@ -41,6 +41,8 @@ class Row:
         ``rows``, ``epochs``, ``updates`` and ``seconds``; empty if the method failed.
     jointly : int
         Number of label budgets that the training, and its seconds, served.
+    precision : str
+        Of the products in training; empty if the method failed.
     error : str
         Why the method failed.
     gate : DataFrame, optional
@@ -51,6 +53,7 @@ class Row:
     scores: np.ndarray | None = None
     training: dict[str, Any] = field(default_factory=dict)
     jointly: int = 1
+    precision: str = ""
     error: str = ""
     gate: "pd.DataFrame | None" = None
 
@@ -78,6 +81,11 @@ class StoredRun:
     def names(self) -> list[str]:
         """Names of its score columns."""
         return row_names(self.folder.parent.name, self.budgets)
+
+    @property
+    def precision(self) -> str:
+        """Of the products in training, its own and those of its parts: ``bfloat16+float32``."""
+        return "+".join(sorted(_precisions(self.manifest["detector"]))) or "float32"
 
     def differences(self, conditions: Conditions) -> list[str]:
         """Conditions in which the run differs from these, in words."""
@@ -120,7 +128,7 @@ class StoredRun:
         columns = zip(self.names, matrix.T, self.gates(part), strict=True)
         training = self.manifest["training"]
         return [
-            Row(name, scores, training, len(self.names), gate=gate)
+            Row(name, scores, training, len(self.names), self.precision, gate=gate)
             for name, scores, gate in columns
         ]
 
@@ -140,6 +148,17 @@ def gate_table(weights: np.ndarray, classes: np.ndarray, experts: Sequence[str])
 
     table = pd.DataFrame(weights, columns=[*experts, "anomaly"])
     return table.groupby(pd.Index(classes, name="class")).mean()
+
+
+def _precisions(description: Any) -> set[str]:
+    """Every setting ``precision`` of a component and its parts; see `components.describe`."""
+    if isinstance(description, list):
+        return set().union(*map(_precisions, description))
+    if not isinstance(description, dict) or "settings" not in description:
+        return set()
+    settings = description["settings"]
+    own = {settings["precision"]} if "precision" in settings else set()
+    return own.union(*map(_precisions, settings.values()))
 
 
 def row_names(method: str, budgets: Sequence[int]) -> list[str]:

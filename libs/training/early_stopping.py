@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 import numpy as np
@@ -71,7 +72,7 @@ class Patience:
         self.batch_size = batch_size
         self.variables = variables
         signature = [tf.TensorSpec((None, *r.shape[1:]), r.dtype) for r in rows]
-        self._loss = tf.function(loss, input_signature=signature)
+        self._loss = tf.function(partial(loss), input_signature=signature)  # see `loop.compiled`
         self._best, self._waited = math.inf, 0
         self._weights = [v.numpy() for v in variables]
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -93,7 +94,6 @@ def _compiled(
     """Make one graph that takes the rows of several batches and runs ``step`` on each in turn."""
     signature = [tf.TensorSpec((None, *r.shape[1:]), r.dtype) for r in rows]
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.int32), *signature])
     def run(first: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
         n = tf.shape(rows[0])[0]
         total = 0.0
@@ -102,7 +102,7 @@ def _compiled(
             total += step(tf.stack([seed, first + i]), *batch)
         return total
 
-    return run
+    return compiled(run, [tf.TensorSpec((), tf.int32), *signature])
 
 
 def train(
@@ -205,7 +205,15 @@ def order_of(keep: np.ndarray, seed: int, name: str) -> Callable[[int], np.ndarr
 
 def row_graph(function: Callable[[tf.Tensor], tf.Tensor], shape: Sequence[int]) -> Callable:
     """One graph of ``function`` for any number of float32 rows of ``shape``."""
-    return tf.function(function, input_signature=[tf.TensorSpec((None, *shape), tf.float32)])
+    return compiled(function, [tf.TensorSpec((None, *shape), tf.float32)])
+
+
+def compiled(function: Callable, signature: Sequence[tf.TensorSpec]) -> Callable:
+    """`tf.function`, without its warning of retracing where many detectors have a graph each.
+
+    TensorFlow counts the graphs of one piece of code; a partial is a new piece each time.
+    """
+    return tf.function(partial(function), input_signature=signature)
 
 
 def predict_in_batches(
