@@ -1,6 +1,9 @@
 """Toy rows, tiny settings for every detector, and the raw data where they are at hand."""
 
+import ctypes
+import gc
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +41,35 @@ def toy(seed: int, normal: int, anomalies: int) -> tuple[np.ndarray, np.ndarray]
     return x, np.repeat([0, 1], [normal, anomalies]).astype(np.int32)
 
 
+LONGEST = ("test_scripts.py", "test_printed_commands.py", "test_contract.py", "test_score.py")
+"""They start first, so that no worker is left alone with one of them at the end."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """What shares fixtures runs in one process: a file, or the contract tests of one detector."""
     for item in items:
         names = getattr(item, "callspec", None)
         detector = names.params.get("name") if names and "contract" in item.path.name else None
-        item.add_marker(pytest.mark.xdist_group(detector or item.path.name))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(detector or item.path.name))
+    first = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)))
+
+
+def release_memory() -> None:
+    """Let go of networks and graphs that nobody needs any more, and of the memory they had."""
+    keras.backend.clear_session()
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _released():
+    """Each file leaves the process as small as it can."""
+    yield
+    release_memory()
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +86,14 @@ def train_rows():
 @pytest.fixture(scope="session")
 def test_rows():
     return toy(2, 300, 300)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory):
+    """Of a dashboard on digits that were trained for a moment; what lies there is only read."""
+    from served import write_digits
+
+    return write_digits(tmp_path_factory.mktemp("served"))
 
 
 @pytest.fixture(scope="session")

@@ -202,6 +202,22 @@ def test_equals_the_plain_procedure(train_rows, penalties):
     plain.set_weights(weights)
     optimiser, entropy = keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy()
     own = np.arange(len(x)) < len(x) - 60 + budget
+
+    @tf.function(reduce_retracing=True)
+    def update(known, labels, noise):
+        with tf.GradientTape() as tape:
+            real = plain(activations(known, training=False))
+            generated = plain(activations(noise, training=False))
+            loss = entropy(labels, real) + entropy(tf.ones_like(generated), generated)
+            if penalties:
+                kernel = plain.weights[0].value
+                loss += 1e-3 * tf.reduce_sum(tf.abs(kernel))
+                loss += 0.01 * tf.reduce_sum(kernel**2)
+                for gap in (1 - real, 1 - generated):
+                    loss += tf.reduce_mean(0.3 * gap + 0.2 * gap**2)
+        variables = plain.trainable_variables
+        optimiser.apply(tape.gradient(loss, variables), variables)
+
     step = 0
     for epoch in range(epochs):
         order = np.random.default_rng(derive_seed(seed, "A3", epoch)).permutation(len(x))
@@ -210,26 +226,14 @@ def test_equals_the_plain_procedure(train_rows, penalties):
             noise_seed = tf.constant([derive_seed(seed, "A3", "steps"), step])
             noise = tf.random.stateless_normal((len(rows), 20), noise_seed, 0.5, 1.0)
             rows = rows[own[rows]]
-            with tf.GradientTape() as tape:
-                loss = entropy(y[rows, None], plain(activations(x[rows], training=False)))
-                generated = plain(activations(noise, training=False))
-                loss += entropy(tf.ones_like(generated), generated)
-                if penalties:
-                    kernel = plain.weights[0].value
-                    real = plain(activations(x[rows], training=False))
-                    gaps = [1 - real, 1 - generated]
-                    loss += 1e-3 * tf.reduce_sum(tf.abs(kernel))
-                    loss += 0.01 * tf.reduce_sum(kernel**2)
-                    loss += sum(tf.reduce_mean(0.3 * g + 0.2 * g**2) for g in gaps)
-            optimiser.apply(
-                tape.gradient(loss, plain.trainable_variables), plain.trainable_variables
-            )
+            update(tf.constant(x[rows]), tf.constant(y[rows, None]), noise)
             step += 1
     scores = np.asarray(plain(activations(x, training=False)))[:, 0]
     np.testing.assert_allclose(a3.decision_function(x), scores, atol=1e-4)
     assert scores.std() > (0.001 if penalties else 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", ["noise", "VAE"])
 def test_a_budget_reads_its_own_rows_only(train_rows, test_rows, generator):
     """Known anomalies beyond the budget change nothing, by whatever way."""

@@ -61,6 +61,7 @@ def test_natural_pollution_is_all_that_is_not_labelled(folder, schedule):
     np.testing.assert_array_equal(split.low, handler.scaling(EXPERIMENT, NATURAL)[0])
 
 
+@pytest.mark.slow
 def test_do_adbench(folder, tmp_path, monkeypatch):
     """Every table; methods that need labels are left out where a table has too few anomalies."""
     monkeypatch.chdir(tmp_path)

@@ -14,7 +14,6 @@ from libs.ARGUE import ARGUE
 from libs.detectors.detector import Detector
 from libs.experiments.result_files import write_gate
 from libs.experiments.stored_runs import gate_table
-from libs.targets.clustering import Clustering
 from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder, equalised
 from libs.training.early_stopping import held_out
 from libs.utils.errors import UserError
@@ -223,6 +222,7 @@ def test_classes_are_checked(target, rows):
         small_argue(target=target).fit(x, y)
 
 
+@pytest.mark.slow
 def test_methods_without_use_for_classes_ignore_them(rows):
     x, y, classes = rows
     plain = make("Autoencoder", epochs=1).fit(x, y).decision_function(x)
@@ -312,6 +312,7 @@ def test_each_loss_moves_its_own_network(target, rows):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_blocks_change_nothing_but_roundings(target, rows, monkeypatch):
     """A batch at once, and in blocks of which the last is smaller."""
     from libs import ARGUE as module
@@ -322,6 +323,7 @@ def test_blocks_change_nothing_but_roundings(target, rows, monkeypatch):
     np.testing.assert_allclose(*(d.decision_matrix(rows[0]) for d in (whole, blocks)), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_gate_learns_half_as_fast(target, rows, monkeypatch):
     rates = []
     from libs import ARGUE as module
@@ -374,6 +376,7 @@ def test_gate_names_the_class(fitted):
     assert (fitted.gate(noise).argmax(axis=1) == 3).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_gate_depends_on_the_right_classes(target, rows):
     """With permuted classes no expert can be told from another."""
     x, y, classes = rows
@@ -393,6 +396,7 @@ def test_save_and_load_keep_the_gate(fitted, rows, tmp_path):
     np.testing.assert_array_equal(loaded.decision_matrix(rows[0]), fitted.decision_matrix(rows[0]))
 
 
+@pytest.mark.slow
 def test_budgets_alone_and_together_agree(fitted, target, rows):
     """To 1e-4, as in A3; a budget reads its own rows only."""
     x, y, classes = rows
@@ -422,6 +426,7 @@ def test_no_known_anomalies(target, rows):
     assert argue.decision_function(noise).mean() > argue.decision_function(x[y == 0]).mean() + 0.5
 
 
+@pytest.mark.slow
 def test_images(tmp_path):
     """The convolutional networks train, save and load."""
     rng = np.random.default_rng(0)
@@ -434,6 +439,7 @@ def test_images(tmp_path):
     np.testing.assert_array_equal(loaded.decision_function(x), argue.decision_function(x))
 
 
+@pytest.mark.slow
 def test_batches_of_several_blocks_of_images():
     """TensorFlow's optimiser of graphs once gave two steps one name for a sum's buffer."""
     rng = np.random.default_rng(0)
@@ -444,6 +450,7 @@ def test_batches_of_several_blocks_of_images():
 
 
 # --- patience ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_patience_ends_the_training_at_its_best(rows):
     """Fewer epochs than allowed, and the weights of the best one."""
     x, y, classes = rows
@@ -478,7 +485,7 @@ def test_held_out_rows_are_of_every_group():
 
 
 # --- clusters as experts -------------------------------------------------------------------------
-class Thirds(Clustering):
+class Thirds(Detector):
     """Rows by their first feature; of four clusters the second and the last are empty."""
 
     def __init__(self, random_state=0):
@@ -501,6 +508,7 @@ def test_an_empty_cluster_means_fewer_experts(rows, caplog):
     assert argue.gate(x).shape == (len(x), 3)
 
 
+@pytest.mark.slow
 def test_a4rgue_gates_by_cluster(rows):
     """Gate labels are the clusters for normal rows, the last output for known anomalies."""
     x, y, _ = rows

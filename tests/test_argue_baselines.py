@@ -19,6 +19,7 @@ def images():
     return np.random.default_rng(0).random((8, 28, 28, 1)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [FAnoGAN, GANomaly, MExCVAE])
 def test_images_train_and_score(kind, images):
     """One epoch of small images; a wrong size or network is a clear error."""
@@ -36,6 +37,7 @@ def test_images_train_and_score(kind, images):
 
 
 # --- f-AnoGAN ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_fanogan_shapes(images):
     fanogan = FAnoGAN("conv", epochs=0).fit(images)
     assert fanogan.generator_.output_shape == (None, 28, 28, 1)
@@ -118,6 +120,7 @@ def test_an_experts_loss_by_hand():
     np.testing.assert_allclose(found, expected, atol=3e-3)
 
 
+@pytest.mark.slow
 def test_mex_trains_in_training_mode(images):
     """Weak point 12: batch statistics move."""
     statistics = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served import MODEL, PLACE, RUN, client_of, write_digits
+from served import MODEL, PLACE, RUN, client_of
 
 STRANGE = (None, [], {}, "x", -1, 0.5, True, [None], {"x": 1}, 2**70, float("inf"), "x" * 10_000)
 LISTS = {"/api/results": {}, "/api/models": {}}
@@ -24,11 +24,6 @@ ADDRESSES = LISTS | {
     "/api/expected": {"model": MODEL},
     "/api/example": {"model": MODEL},
 }
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    return write_digits(tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture
@@ -76,6 +71,7 @@ def test_strange_descriptions(own):
     assert len(client.get("/api/results").json()["listed"]) == 3
 
 
+@pytest.mark.slow
 def test_strange_manifests(own):
     """Wherever a manifest is strange, the list shows the other models."""
     settings, client = own
@@ -92,6 +88,7 @@ def test_strange_manifests(own):
         assert len(client.get("/api/models").json()["names"]) >= 2
 
 
+@pytest.mark.slow
 def test_damaged_scores_and_calibrations(own):
     """Each byte of a sample of them is changed in turn."""
     settings, client = own

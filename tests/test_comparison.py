@@ -262,6 +262,7 @@ def test_nothing_left(house, monkeypatch, capsys, tmp_path):
         selected(collection.collect(house / "results", "test", ()), Choice(protocol="a3"))
 
 
+@pytest.mark.slow
 def test_the_report(house, tmp_path):
     """The same bytes again; needs no web; says what it must; diagrams where data sets suffice."""
     rows = collection.collect(house / "results", "test", ())

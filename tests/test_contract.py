@@ -4,12 +4,13 @@ import copy
 import json
 import pickle
 import random
-import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from conftest import DETECTORS, make, toy
+from conftest import DETECTORS, make, release_memory, toy
+from processes import Started
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
@@ -20,15 +21,23 @@ from libs.targets import multi_head_autoencoder as MultiHeadAutoencoder
 from libs.training import loop as training
 from libs.utils.errors import UserError
 
-pytestmark = pytest.mark.parametrize("name", DETECTORS)
-_fitted: dict[str, Detector] = {}
+QUICK = ("A3", "DevNet", "IsolationForest")
+"""One of each kind: with a target, of labels, without networks. The others are slow."""
+NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in DETECTORS]
+pytestmark = pytest.mark.parametrize("name", NAMES, scope="module")
 
 
-@pytest.fixture
-def fitted(name, train_rows) -> Detector:
-    if name not in _fitted:
-        _fitted[name] = make(name).fit(*train_rows)
-    return _fitted[name]
+@pytest.fixture(scope="module")
+def fitted(name, train_rows) -> Iterator[Detector]:
+    """The detector of a group of tests, which goes with the last of them."""
+    yield make(name).fit(*train_rows)
+    release_memory()
+
+
+@pytest.fixture(scope="module")
+def brief(name, train_rows) -> Detector:
+    """Trained for two epochs, where it need not be good."""
+    return make(name, epochs=2).fit(*train_rows)
 
 
 def _weights(detector: Detector) -> list[np.ndarray]:
@@ -36,13 +45,13 @@ def _weights(detector: Detector) -> list[np.ndarray]:
     return [v.numpy() for n in networks for v in n.trainable_variables]
 
 
-def test_learns_all_weights(name, fitted, train_rows):
-    """Every trainable variable moves away from where the same seed starts it."""
+def test_learns_all_weights(name, brief, fitted):
+    """Every trainable variable moves away from where the same seed has it after two epochs."""
     if not fitted.networks:
         pytest.skip("no networks")
-    start = _weights(make(name, epochs=0).fit(*train_rows))
-    assert start
-    for before, after in zip(start, _weights(fitted), strict=True):
+    early = _weights(brief)
+    assert early
+    for before, after in zip(early, _weights(fitted), strict=True):
         assert not np.array_equal(before, after)
         assert np.isfinite(after).all()
 
@@ -59,23 +68,24 @@ def test_finds_anomalies(name, fitted, train_rows, request):
     assert roc_auc_score(np.repeat([0, 1], 200), scores) > 0.9
 
 
-def test_depends_on_labels(name, fitted, train_rows, test_rows):
+def test_depends_on_labels(name, request, train_rows, test_rows):
     """With true labels clearly better than with permuted ones; without labels no difference."""
     x, y = train_rows
-    permuted = make(name).fit(x, np.random.default_rng(7).permutation(y))
-    auc, auc_permuted = (
-        roc_auc_score(test_rows[1], d.decision_function(test_rows[0])) for d in (fitted, permuted)
-    )
-    if fitted.uses_labels:
+    if make(name).uses_labels:
+        permuted = make(name).fit(x, np.random.default_rng(7).permutation(y))
+        auc, auc_permuted = (
+            roc_auc_score(test_rows[1], d.decision_function(test_rows[0]))
+            for d in (request.getfixturevalue("fitted"), permuted)
+        )
         assert auc > 0.9
         assert auc > auc_permuted + 0.1
     else:
-        other = make(name).fit(x[y == 0])
-        same = other.decision_function(test_rows[0])
-        np.testing.assert_array_equal(fitted.decision_function(test_rows[0]), same)
+        found = request.getfixturevalue("brief").decision_function(test_rows[0])
+        same = make(name, epochs=2).fit(x[y == 0]).decision_function(test_rows[0])
+        np.testing.assert_array_equal(found, same)
 
 
-def test_bfloat16_products(name, train_rows, test_rows):
+def test_bfloat16_products(name, brief, train_rows, test_rows):
     """They teach as well, given time; the model that remains is float32."""
     fast = make(name)
     if "precision" not in fast.get_params():
@@ -84,36 +94,26 @@ def test_bfloat16_products(name, train_rows, test_rows):
     layers = [la for n in fast.networks for la in getattr(fast, n)._flatten_layers()]
     assert {layer.dtype_policy.name for layer in layers} == {"float32"}
     assert roc_auc_score(test_rows[1], fast.decision_function(test_rows[0])) > 0.95
-    short = [make(name, epochs=2).set_params(precision=p) for p in ("float32", "bfloat16")]
-    scores = [d.fit(*train_rows).decision_function(test_rows[0]) for d in short]
+    short = make(name, epochs=2).set_params(precision="bfloat16").fit(*train_rows)
+    scores = [detector.decision_function(test_rows[0]) for detector in (brief, short)]
     assert not np.array_equal(*scores)
     with pytest.raises(UserError, match="float32, bfloat16"):
         make(name).set_params(precision="float16").fit(*train_rows)
 
 
-def test_same_seed_same_bits(name, fitted, train_rows, test_rows):
-    again = make(name).fit(*train_rows).decision_function(test_rows[0])
-    np.testing.assert_array_equal(again, fitted.decision_function(test_rows[0]))
-    if "random_state" in fitted.get_params():
-        other = make(name).set_params(random_state=4).fit(*train_rows)
-        assert not np.array_equal(again, other.decision_function(test_rows[0]))
+def test_fitting_again_forgets(name, brief, train_rows, test_rows):
+    """Same seed, same bits: scores are those of the last fit, whatever another object learned.
 
-
-def test_global_random_generators_are_left_alone(name, train_rows):
-    states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    make(name, epochs=1).fit(*train_rows)
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
-
-
-def test_fitting_again_forgets(name, fitted, train_rows, test_rows):
-    """Scores are those of the last fit, on rows of another width too."""
+    Not even rows of another width, or a threshold, remain.
+    """
     x, y = train_rows
-    again = make(name, epochs=1).fit(x[:, :10], y)
+    again = make(name, epochs=2).fit(x[:, :10], y).calibrate(x[:, :10])
     assert again.decision_function(test_rows[0][:, :10]).shape == (len(test_rows[0]),)
-    again = again.set_params(**make(name).get_params()).fit(x, y)
-    expected = fitted.decision_function(test_rows[0])
+    again = again.set_params(**make(name, epochs=2).get_params()).fit(x, y)
+    expected = brief.decision_function(test_rows[0])
     np.testing.assert_array_equal(again.decision_function(test_rows[0]), expected)
-    assert again.calibrate(x[:100], 0.5).fit(x, y).threshold_ == make(name).fit(x, y).threshold_
+    expected = brief.threshold_
+    assert again.calibrate(x[:100], 0.5).fit(x, y).threshold_ == expected
 
 
 def test_rows_are_scored_each_by_itself(name, fitted, test_rows):
@@ -164,15 +164,23 @@ def test_rows_that_need_not_fit_into_memory(name, train_rows, test_rows, tmp_pat
         detector.decision_matrix(iter(()))
 
 
-def test_fit_changes_neither_rows_nor_settings(name, train_rows):
+def test_fit_changes_scores_alone(name, brief, train_rows, test_rows):
+    """With another seed; neither rows nor settings nor the global random generators."""
     x, y = train_rows[0].copy(), train_rows[1].copy()
-    detector = make(name, epochs=1)
+    detector = make(name, epochs=2)
+    if "random_state" in detector.get_params():
+        detector.set_params(random_state=4)
     before = describe(detector)
+    states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     detector.fit(x, y)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
     np.testing.assert_array_equal(x, train_rows[0])
     np.testing.assert_array_equal(y, train_rows[1])
     assert describe(detector) == before
     assert not hasattr(clone(detector), "training_")
+    if "random_state" in detector.get_params():
+        scores = [d.decision_function(test_rows[0]) for d in (brief, detector)]
+        assert not np.array_equal(*scores)
 
 
 def test_settings_survive_json(name):
@@ -192,7 +200,8 @@ def test_save_load_in_a_fresh_process(name, fitted, test_rows, tmp_path):
         "x = np.load(sys.argv[1] + '/x.npy'); np.savez(sys.argv[1] + '/out.npz',"
         "s=d.decision_function(x), p=d.predict(x), q=d.predict_proba(x))"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    code, _, err = Started(["-c", code, tmp_path]).finish()
+    assert code == 0, err
     with np.load(tmp_path / "out.npz") as out:
         np.testing.assert_array_equal(out["s"], fitted.decision_function(x))
         np.testing.assert_array_equal(out["p"], fitted.predict(x))

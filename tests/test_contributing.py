@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from documents import ROOT
+from processes import ROOT, Started
 
 EXAMPLE = re.compile(r"^`([\w./]+)`\n\n```(python|diff)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -66,9 +66,8 @@ def test_the_examples_train(tmp_path):
     (tmp_path / "data/toy").mkdir(parents=True)
     parts.to_csv(tmp_path / "data/toy/toy.csv", index=False)
     environment = {k: v for k, v in os.environ.items() if k != "A3_DATA"}
-    command = [sys.executable, "-c", RUNS]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, out, err = Started(["-c", RUNS], tmp_path, environment).finish()
+    assert code == 0, out + err
     for protocol, runs in {
         "toy": {"A3-n5", "Autoencoder", "MedianDistance"},
         "a3": {"MedianDistance"},

@@ -22,7 +22,6 @@ from served import (
     handler,
     kept_scores,
     view,
-    write_digits,
 )
 from sklearn.metrics import average_precision_score, roc_auc_score
 from test_datasets import LINE
@@ -51,11 +50,6 @@ ADDRESSES = {
     "/api/expected": {"model": MODEL},
     "/api/example": {"model": MODEL},
 }
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Settings:
-    return write_digits(tmp_path_factory.mktemp("served"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from served import EXPERIMENT, MODEL, RUN, client_of, handler, kept_scores, view, write_digits
+from served import EXPERIMENT, MODEL, RUN, client_of, handler, kept_scores, view
 
 from app.catalog import Catalog
 from app.predict import predict
@@ -29,11 +29,6 @@ from libs.ExperimentWrapper import ExperimentWrapper
 from libs.utils.errors import UserError
 
 PIXELS = [f"pixel_{i}" for i in range(64)]
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Settings:
-    return write_digits(tmp_path_factory.mktemp("served"))
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +267,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=100, deadline=None)
 @given(_json, st.booleans())
 def test_any_argument_ends_in_a_message(parts, value, wrapped):

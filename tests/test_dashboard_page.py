@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 import uvicorn
-from served import EXPERIMENT, MODEL, RUN, handler, kept_scores, view, write_digits
+from served import EXPERIMENT, MODEL, RUN, handler, kept_scores, view
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from app.api import create_app
@@ -53,11 +53,6 @@ class Served:
         self.server.should_exit = True
         self.thread.join(10)
         self.socket.close()
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Settings:
-    return write_digits(tmp_path_factory.mktemp("served"))
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +155,7 @@ def test_first_page_chooses_something_and_a_run_can_be_chosen(page, served):
     assert "Pollution" in page.page_source
 
 
+@pytest.mark.slow
 def test_keys_and_pointer_move_the_threshold(page, served, settings):
     open_run(page, served)
     slider = find(page, "threshold-slider")
@@ -183,6 +179,7 @@ def test_keys_and_pointer_move_the_threshold(page, served, settings):
     assert "precision" in find(page, "live").get_attribute("textContent")
 
 
+@pytest.mark.slow
 def test_thresholds_of_validation_rows_and_typed_ones(page, served, settings):
     open_run(page, served)
     button = page.find_element(By.XPATH, "//button[starts-with(., 'FPR 5 %')]")
@@ -197,6 +194,7 @@ def test_thresholds_of_validation_rows_and_typed_ones(page, served, settings):
     assert shown(page) == expected(settings, 0.25)
 
 
+@pytest.mark.slow
 def test_curves_are_exact_with_ties(page, served):
     """The browser's own arithmetic against scikit-learn's."""
     page.get(served.address)
@@ -227,6 +225,7 @@ def test_curves_are_exact_with_ties(page, served):
             assert mine[name] == pytest.approx(theirs[name], abs=1e-12), (threshold, name)
 
 
+@pytest.mark.slow
 def test_filter_sort_page_and_open_a_row(page, served, settings):
     open_run(page, served, threshold=0.25)
     _, y, scores = view(settings)
@@ -262,6 +261,7 @@ def rows(page) -> list[int]:
     return page.execute_script(script)
 
 
+@pytest.mark.slow
 def test_upload_and_download(page, served, settings, downloads, tmp_path):
     raw = handler().raw_rows(EXPERIMENT, "test")[0][:].reshape(-1, 64)
     table = tmp_path / "mine.csv"
@@ -284,6 +284,7 @@ def test_upload_and_download(page, served, settings, downloads, tmp_path):
     assert scores == pytest.approx(kept_scores(settings)["A3-n10"].tolist(), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tab", ["results", "score"])
 def test_a_narrow_page_never_scrolls_sideways(page, served, tab):
     size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": True}
@@ -300,6 +301,7 @@ def test_a_narrow_page_never_scrolls_sideways(page, served, tab):
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.slow
 def test_an_empty_folder_says_what_fills_it(page, tmp_path):
     empty = Served(Settings(results=tmp_path / "results", models=tmp_path / "models"))
     try:
@@ -310,6 +312,7 @@ def test_an_empty_folder_says_what_fills_it(page, tmp_path):
         empty.stop()
 
 
+@pytest.mark.slow
 def test_results_without_measured_views_say_so(page, settings, tmp_path):
     shutil.copytree(settings.results, tmp_path / "results")
     for path in (tmp_path / "results").rglob("*.metric.csv"):
@@ -322,6 +325,7 @@ def test_results_without_measured_views_say_so(page, settings, tmp_path):
         unlabelled.stop()
 
 
+@pytest.mark.slow
 def test_everything_can_be_reached_by_keys(page, served):
     """Tab goes through what can be used, and the focus can be seen."""
     open_run(page, served)

@@ -18,6 +18,7 @@ PLANE = PLANE @ np.array([[0.5, 0.1, 0.4, 0.0], [0.1, 0.6, 0.0, 0.3]], np.float3
 """Rows of four features on a plane."""
 
 
+@pytest.mark.slow
 def test_every_detector_by_its_readme_line(train_rows):
     """``from baselines import BiGAN; BiGAN().fit(x).decision_function(x)``, as issue 7 says."""
     x = train_rows[0][:64]
@@ -230,6 +231,7 @@ def test_seq2seq_scores_many_rows_fast(train_rows):
     assert time.process_time() - start < 5 * 2  # processor time of two cores
 
 
+@pytest.mark.slow
 def test_seq2seq_learns_an_order(train_rows):
     """Rows that rise are told from rows that fall, whose features are as likely one by one."""
     rng = np.random.default_rng(0)

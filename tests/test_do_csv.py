@@ -80,6 +80,7 @@ def test_labelled(table, tmp_path, capsys):
         assert set(kept["classes"]) == {"benign", "calm", "dos", "bot"}
 
 
+@pytest.mark.slow
 def test_evaluated_again(table, tmp_path):
     """evaluate_models.py builds the table again from the manifest, wherever it lies now."""
     moved = tmp_path / "flows.csv"
@@ -117,6 +118,7 @@ def test_unsupervised(table, tmp_path, capsys):
     assert "with labels" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "method"), [("a3", "A3"), ("r2ad2", "DeepSAD"), ("argue", "ARGUE")]
 )
@@ -129,6 +131,7 @@ def test_protocols(table, tmp_path, protocol, method):
     assert path.parts[-3] == "benign+calm_unknown_bot+dos"
 
 
+@pytest.mark.slow
 def test_other_files_are_other_settings(table, tmp_path, capsys):
     path = tmp_path / "flows.csv"
     path.write_bytes(table.read_bytes())

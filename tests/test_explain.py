@@ -184,6 +184,7 @@ def test_a_layer_that_the_alarm_does_not_read_contributes_nothing(a3, test_rows)
     assert np.abs(found[:, [0, 2]]).min(axis=0).max() > 0
 
 
+@pytest.mark.slow
 def test_images(train_rows):
     """R2AD2's convolutional target has second derivatives too, pooling and transposed ones."""
     x = np.random.default_rng(0).random((24, 28, 28, 1), np.float32)
@@ -203,6 +204,7 @@ def test_images(train_rows):
         assert len(np.unique(found.contributions)) > 1000
 
 
+@pytest.mark.slow
 def test_second_derivatives_are_those_of_differences():
     """Of R2AD2's features, in float64 and away from the places where a unit switches on."""
     keras.config.set_dtype_policy("float64")

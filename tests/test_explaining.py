@@ -72,6 +72,7 @@ def test_a_picture_and_a_table_of_layers(runs, tmp_path, monkeypatch, capsys):
     assert (np.diff(ends["score"]) <= 1e-6).all()
 
 
+@pytest.mark.slow
 def test_a_table_of_features(runs, tmp_path):
     rows = Explained(runs / "A3" / "n5+20", "val", 4, budget=5)
     (out, _) = rows.write(tmp_path / "why.csv")
@@ -119,6 +120,7 @@ def test_reference_rows_of_runs(runs, tmp_path):
     np.testing.assert_array_equal(drawn.detector.reference_, kept.detector.reference_)
 
 
+@pytest.mark.slow
 def test_runs_with_and_without_reference_rows_are_the_same_run(tmp_path, caplog):
     folder = _train(tmp_path, keep_reference=False)
     written = {p: p.stat().st_mtime_ns for p in folder.glob("*/*/manifest.json")}
@@ -179,6 +181,7 @@ def test_flagged_rows_have_their_strongest_columns(model, table, tmp_path):
     assert (strong[names[1::2]].sum(axis=1) > 0.5).all()
 
 
+@pytest.mark.slow
 def test_the_models_own_rate_flags(model, table, tmp_path):
     assert Scorer(model, explained=1).rate == 0.05
     assert Scorer(model, 0.02, explained=1).rate == 0.02

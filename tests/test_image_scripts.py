@@ -1,4 +1,4 @@
-"""The scripts on images, on tiny files in Keras' layout."""
+"""The scripts on images, on tiny files in Keras' layout; do_mnist is among the printed commands."""
 
 import json
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from test_scripts import finish, start
+from processes import start
 
 import parameter_mnist
 from libs.detectors.components import describe
@@ -35,40 +35,24 @@ def images(tmp_path_factory):
     return folder
 
 
-def test_mnist(images, tmp_path):
-    code, out, err = finish(
-        start("do_mnist.py", 706, "val", *QUICK, "--data_path", images, folder=tmp_path)
-    )
-    assert code == 0, out + err
-    for run in ("A3-n5", "DAGMM", "DevNet-n5", "Autoencoder", "IsolationForest"):
-        assert out.count(run) == 2
-
-
-def test_mnist_with_a_vae(images, tmp_path):
-    words = ["--n_epochs", 1, "--use_vae", 1, "--data_path", images]
-    code, out, err = finish(start("do_mnist.py", 2409, "val", *words, folder=tmp_path))
-    assert code == 0, out + err
-    assert out.count("A3-vae-n0") == 2
-    assert len(list(tmp_path.glob("models/*/*/2409/*/VAE/run"))) == 2
-
-
+@pytest.mark.slow
 def test_mnist_emnist(images, tmp_path):
     """The classifier is trained, then read as a target by path."""
     target = tmp_path / "target.keras"
-    code, out, err = finish(
-        start("keras_mnist.py", target, "--n_epochs", 1, "--data_path", images, folder=tmp_path)
-    )
+    code, out, err = start(
+        "keras_mnist.py", target, "--n_epochs", 1, "--data_path", images, folder=tmp_path
+    ).finish()
     assert code == 0, err
     assert "test accuracy" in out
     words = [*QUICK, "--data_path", images, "-target_path", target]
-    code, out, err = finish(start("do_mnist_emnist.py", 706, "test", *words, folder=tmp_path))
+    code, out, err = start("do_mnist_emnist.py", 706, "test", *words, folder=tmp_path).finish()
     assert code == 0, out + err
     (found,) = tmp_path.glob("models/*/*/706/*_known_A+B*/A3/n5/target.keras")
     expected = keras.models.load_model(target).get_weights()
     for a, b in zip(expected, keras.models.load_model(found).get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     target.write_bytes(b"no model")
-    code, _, err = finish(start("do_mnist_emnist.py", 706, "test", *words, folder=tmp_path))
+    code, _, err = start("do_mnist_emnist.py", 706, "test", *words, folder=tmp_path).finish()
     assert code == 2
     assert "is no Keras model that can be loaded" in err
     assert "Traceback" not in err
@@ -76,11 +60,12 @@ def test_mnist_emnist(images, tmp_path):
 
 def test_mnist_manually(images, tmp_path):
     words = ["--n_epochs", 1, "--data_path", images]
-    code, out, err = finish(start("do_mnist_manually.py", *words, folder=tmp_path))
+    code, out, err = start("do_mnist_manually.py", *words, folder=tmp_path).finish()
     assert code == 0, err
     assert out.count("AUC of 0-2 against") == 2
 
 
+@pytest.mark.slow
 def test_parameter_mnist(images, tmp_path):
     """The grid has 32 different points; some of them run, on one target, without a test row."""
     methods = parameter_mnist.parameters(None).methods(None)
@@ -88,7 +73,7 @@ def test_parameter_mnist(images, tmp_path):
     assert len(grid) == len(set(grid.values())) == 33
     names = ["A3-none-1", "A3-w2+o1-0.1", "A3-w1+w2+o1+o2-1"]
     words = ["--n_epochs", 1, "--data_path", images, "--methods", *names]
-    code, out, err = finish(start("parameter_mnist.py", 706, "val", *words, folder=tmp_path))
+    code, out, err = start("parameter_mnist.py", 706, "val", *words, folder=tmp_path).finish()
     assert code == 0, out + err
     (path,) = tmp_path.glob("results/mnist-sample/a3-parameters-e1/706/*/val/unknown.metric.csv")
     runs = pd.read_csv(path, index_col="run").index

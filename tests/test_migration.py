@@ -124,6 +124,7 @@ def test_former_results_are_found_by_scripts(handler, tmp_path, monkeypatch, cap
     assert [p.name for p in places[1].glob("[!.]*")] == [Cell(long).folder]
 
 
+@pytest.mark.slow
 def test_runs_of_other_settings_are_left_out(handler, tmp_path, caplog):
     """A run that was trained otherwise is no row beside those of now."""
     train(handler, tmp_path, {"Few": IsolationForest(n_estimators=5)})
@@ -134,6 +135,7 @@ def test_runs_of_other_settings_are_left_out(handler, tmp_path, caplog):
     assert "n_estimators: found 5, wanted 7" in caplog.text
 
 
+@pytest.mark.slow
 def test_only_the_method_that_is_asked_for_is_scored(handler, tmp_path):
     """The others keep their rows in the result files; the table of the seed has only its runs."""
     methods = {n: IsolationForest(n_estimators=5) for n in ("One", "Two")}

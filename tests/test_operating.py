@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from processes import start
 from test_kdd99 import write_kdd99
-from test_scripts import finish, start
 
 from libs import Metrics
 from libs.DataHandler import Experiment, Split
@@ -90,29 +90,30 @@ def test_too_few_rows_are_an_empty_cell(tmp_path):
     assert report["rules"]["F1"]["threshold"] is not None
 
 
+@pytest.mark.slow
 def test_do_kdd99(tmp_path):
     """The script on small files: partitions keep apart, thresholds and pictures are there."""
     data = write_kdd99(tmp_path)
     words = [2018, "test", "--n_epochs", 1, "--data_path", data, "--rate", 0.5]
     quick = ["--methods", "MeanDistance", "PCA", "Autoencoder"]
-    code, out, err = finish(
-        start("do_kdd99.py", *words, "--partition", "all", *quick, folder=tmp_path)
-    )
+    code, out, err = start(
+        "do_kdd99.py", *words, "--partition", "all", *quick, folder=tmp_path
+    ).finish()
     assert code == 0, err
     assert "MeanDistance" in out
     (place,) = tmp_path.glob("results/kdd99-sample/deepad-all-e1/2018/*/test")
     assert place.parent.name.startswith("normal_unknown_DoS")
     assert (place / "unknown/Autoencoder/metrics.json").is_file()
-    code, _, err = finish(start("do_kdd99.py", *words, *quick, folder=tmp_path))
+    code, _, err = start("do_kdd99.py", *words, *quick, folder=tmp_path).finish()
     assert code == 2
     assert "8000 normal and 2000 anomalous test rows wanted" in err
     words[-1] = 1.5
-    code, _, err = finish(start("do_kdd99.py", *words, folder=tmp_path))
+    code, _, err = start("do_kdd99.py", *words, folder=tmp_path).finish()
     assert code == 2
     assert "expected a fraction below 1" in err
     words[-1] = 0.5
-    code, _, err = finish(
-        start("do_kdd99.py", *words, "--data_set", "kdd99+authors", folder=tmp_path)
-    )
+    code, _, err = start(
+        "do_kdd99.py", *words, "--data_set", "kdd99+authors", folder=tmp_path
+    ).finish()
     assert code == 2
     assert "give --labels deepad" in err

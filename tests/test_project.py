@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import ROOT, Started
 
-ROOT = Path(__file__).parent.parent
 FOLDERS = ("*.py", "libs/**/*.py", "baselines/*.py", "app/*.py", "cml/*.py")
 SOURCES = sorted(
     {p for pattern in FOLDERS for p in ROOT.glob(pattern)} - {ROOT / "libs/__init__.py"}
@@ -103,6 +103,7 @@ def test_imports_have_no_side_effects(tmp_path):
     modules = [_module(p) for p in SOURCES]
     code = f"""
 import sys, random, os, io, contextlib
+sys.dont_write_bytecode = True
 sys.path.insert(0, {str(ROOT)!r})
 from libs.utils.runtime import start_tensorflow
 start_tensorflow()
@@ -117,9 +118,8 @@ assert (random.getstate(), np.random.get_state()[1].tolist()) == states, "seeded
 assert not out.getvalue() + err.getvalue(), out.getvalue() + err.getvalue()
 assert not os.listdir("."), os.listdir(".")
 """
-    command = [sys.executable, "-B", "-c", code, "--no-such-option"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    code, _, err = Started(["-c", code, "--no-such-option"], tmp_path).finish()
+    assert code == 0, err
 
 
 def test_data_handling_imports_no_tensorflow():
@@ -150,9 +150,8 @@ def made_again(tmp_path_factory):
     ignored = shutil.ignore_patterns("digits", "*.png", "*.npz")
     shutil.copytree(ROOT / "results", folder / "results", ignore=ignored)
     words = ["--in_path", "results", "--out_path", "out", "--docs", "docs"]
-    command = [sys.executable, str(ROOT / "evaluate_results.py"), *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    code, _, err = Started([ROOT / "evaluate_results.py", *words], folder).finish()
+    assert code == 0, err
     return folder
 
 

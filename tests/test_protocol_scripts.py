@@ -73,7 +73,10 @@ def run(script: str, *words) -> int:
     return end.value.code or 0
 
 
-@pytest.mark.parametrize(("name", "protocol"), RUNS)
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [pytest.param(*run, marks=[] if run[0] == "covtype" else pytest.mark.slow) for run in RUNS],
+)
 def test_every_script_runs(raw, tmp_path, monkeypatch, name, protocol):
     monkeypatch.setenv("A3_DATA", str(raw))
     words = ["--protocol", protocol, "--data_path", raw, "--n_epochs", 1]
@@ -94,6 +97,7 @@ def test_first_protocol_is_the_default(raw, tmp_path):
         assert protocols == [p for p in ("a3", "r2ad2", "argue", "best") if p in protocols]
 
 
+@pytest.mark.slow
 def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path):
     """R2-AD2's cells of CovType, then ARGUE's: each pollution in a folder, each budget in a row."""
     words = ["--data_path", raw, "--n_epochs", 1, "--methods", "DevNet"]
@@ -114,6 +118,7 @@ def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == [main, f"{main}-p0.01"]
 
 
+@pytest.mark.slow
 def test_kept_class_features_are_another_data_set(raw, tmp_path):
     words = ["--protocol", "argue", "--data_path", raw, "--methods", "IsolationForest"]
     words += ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
@@ -132,6 +137,7 @@ def test_kept_class_features_are_another_data_set(raw, tmp_path):
     assert (table["largest_difference"] == 0).all()
 
 
+@pytest.mark.slow
 def test_emnist_with_more_and_more_letters(raw, tmp_path):
     """A, A-B, ... A-H; the letters in between are in no part."""
     words = ["--increase_normal", "true", "--data_path", raw, "--methods", "IsolationForest"]

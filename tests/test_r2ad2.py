@@ -107,6 +107,7 @@ def test_a_fitted_target_is_used_as_it_is(name, checkpoints, train_rows):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_any_number_of_checkpoints(name, steps, checkpoints, train_rows, test_rows, tmp_path):
@@ -125,6 +126,7 @@ def test_more_steps_than_checkpoints(name, checkpoints, train_rows):
             small(name, checkpoints, steps=steps).fit(*train_rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_budgets_alone_and_together_agree(name, checkpoints, train_rows, test_rows):
     """Trained alone or with others, a budget gives the same scores to 1e-4 (design)."""
@@ -138,6 +140,7 @@ def test_budgets_alone_and_together_agree(name, checkpoints, train_rows, test_ro
     assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*METHODS, "DeepSAD"])
 def test_a_budget_reads_its_own_rows_only(name, checkpoints, train_rows, test_rows):
     """Known anomalies beyond the budget change nothing; the last one within it does."""
@@ -152,6 +155,7 @@ def test_a_budget_reads_its_own_rows_only(name, checkpoints, train_rows, test_ro
     assert not np.array_equal(scores, detector.fit(x, y).decision_function(test_rows[0]))
 
 
+@pytest.mark.slow
 def test_conv_targets(tmp_path):
     """Images go through the whole method, for every kind of layer."""
     rng = np.random.default_rng(0)
@@ -190,6 +194,7 @@ def test_alarm_networks_of_the_paper():
     assert [la.units for la in one.layers if isinstance(la, layers.Dense)] == [100, 50, 25, 10, 1]
 
 
+@pytest.mark.slow
 def test_equals_the_plain_procedure(checkpoints, train_rows):
     """The same weights as the procedure written plainly: gradients for each update by the tape.
 
@@ -277,6 +282,7 @@ def test_dropout_after_every_layer_of_a_dense_alarm(train_rows):
         dense_alarm(9, (8, 4), (0.2,), 1, 0)
 
 
+@pytest.mark.slow
 def test_five_known_anomalies_help(checkpoints, train_rows, test_rows):
     """Balanced batches: five labels among four hundred rows are enough to be noticed."""
     detector = make("R2AD2Sketch").set_params(target=checkpoints, budgets=(0, 5))
@@ -286,6 +292,7 @@ def test_five_known_anomalies_help(checkpoints, train_rows, test_rows):
 
 
 # --- in an experiment ----------------------------------------------------------------------------
+@pytest.mark.slow
 def test_one_training_of_checkpoints_serves_all(tmp_path):
     """Every number of steps, both methods: one Checkpoints, trained once, a method of its own."""
     handler = DataHandler(datasets.load("digits"), SplitRules(test=0.3, validation=0.15), 110)

@@ -101,6 +101,7 @@ def test_parquet_out(house, tmp_path, small_blocks):
     np.testing.assert_array_equal(one["score"].to_numpy(np.float32), two["score"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["s.csv", "s.parquet"])
 @pytest.mark.parametrize("killed_after", [0, 1, 5, 8])
 def test_killed_and_resumed(house, tmp_path, small_blocks, monkeypatch, name, killed_after):
@@ -125,6 +126,7 @@ def test_killed_and_resumed(house, tmp_path, small_blocks, monkeypatch, name, ki
     assert not list(tmp_path.glob("*.parts"))
 
 
+@pytest.mark.slow
 def test_parts_of_another_job_are_not_taken(house, tmp_path, small_blocks, monkeypatch):
     out = tmp_path / "s.csv"
     score_files(Scorer(house / "DevNet"), [str(house / "t.csv")], str(out))
@@ -247,6 +249,7 @@ def test_a_model_without_named_inputs(house, tmp_path):
         Scorer(tmp_path)
 
 
+@pytest.mark.slow
 def test_from_standard_input_to_standard_output(house):
     """As a pipe, in a process of its own; the reader may leave early."""
     words = [ROOT / "score.py", house / "MeanDistance", "-", "--out", "-"]
@@ -259,6 +262,7 @@ def test_from_standard_input_to_standard_output(house):
     assert b"500 rows scored" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "content", "message"),
     [
@@ -348,6 +352,7 @@ def check_right(encoder, x: np.ndarray, columns: dict[str, list[str]]) -> None:
             np.testing.assert_allclose(raw[:, at], wanted, rtol=1e-5, atol=1e-6 * scale + 1e-37)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), missing=st.sampled_from(["refuse", "median"]))
 def test_any_table_ends_in_a_message_or_a_right_result(data, missing):

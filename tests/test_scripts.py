@@ -11,31 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from processes import ROOT, start
 from test_datasets import LABELS, LINE, write_nslkdd
 
-ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(p.name for p in ROOT.glob("*.py"))
-QUICK = "--n_epochs 2 --normal 0 1 --known 2 --unknown 3 --n_train_anomalies 5 10".split()
-
-
-def start(script: str, *words, folder: Path, **kw) -> subprocess.Popen:
-    """Start a script with its output folders in ``folder``."""
-    names = ("--in_path", "--out_path") if script.startswith("eval") else ()
-    names = names or ("--model_path", "--result_path")
-    if script == "evaluate_results.py":
-        places = ["--in_path", str(folder / "results"), "--out_path", str(folder / "results")]
-    elif script in ("keras_mnist.py", "do_mnist_manually.py"):
-        places = []
-    else:
-        places = [names[0], str(folder / "models"), names[1], str(folder / "results")]
-    command = [sys.executable, str(ROOT / script), *map(str, words), *places]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, **kw)
-
-
-def finish(process: subprocess.Popen) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+EXPERIMENT = ["--normal", 0, 1, "--known", 2, "--unknown", 3]
+QUICK = ["--protocol", "a3", "--n_epochs", 2, *EXPERIMENT, "--n_train_anomalies", 5, 10]
 
 
 def scores(folder: Path) -> dict[str, np.ndarray]:
@@ -46,11 +27,13 @@ def scores(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A folder in which do_digits ran once from start to end."""
+    """A folder in which do_digits ran once from start to end, as people start it."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    code, out, err = finish(start("do_digits.py", 706, "test", *QUICK, folder=folder))
-    assert code == 0, err
-    return folder, out, err
+    places = ["--model_path", folder / "models", "--result_path", folder / "results"]
+    command = [sys.executable, "do_digits.py", 706, "test", *QUICK, *places]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout, done.stderr
 
 
 def test_output_is_quiet_and_readable(undisturbed):
@@ -62,6 +45,7 @@ def test_output_is_quiet_and_readable(undisturbed):
     assert all(len(line) <= 80 or line.startswith("ROC pictures in") for line in out.splitlines())
 
 
+@pytest.mark.slow
 def test_kill_at_any_point(undisturbed, tmp_path):
     """Killed at every stage and started again: the same bits, and no finished training repeated."""
     stages = [
@@ -78,18 +62,17 @@ def test_kill_at_any_point(undisturbed, tmp_path):
     killed = 0
     for stage in stages:
         process = start("do_digits.py", 706, "test", *QUICK, folder=tmp_path)
-        while process.poll() is None and not list(tmp_path.glob(f"models/*/*/*/*/{stage}")):
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
+        while process.is_alive() and not list(tmp_path.glob(f"models/*/*/*/*/{stage}")):
+            time.sleep(0.005)
+        process.kill()
+        killed += process.finish()[0] == -signal.SIGKILL
         for manifest in tmp_path.glob("models/*/*/*/*/*/[!.]*/manifest.json"):
             assert manifest.stat().st_mtime_ns == finished.get(
                 manifest, manifest.stat().st_mtime_ns
             ), stage
             finished[manifest] = manifest.stat().st_mtime_ns
     assert killed >= 5  # the others passed too fast to be caught
-    code, _, err = finish(start("do_digits.py", 706, "test", *QUICK, folder=tmp_path))
+    code, _, err = start("do_digits.py", 706, "test", *QUICK, folder=tmp_path).finish()
     assert code == 0, err
     for manifest, written in finished.items():
         assert manifest.stat().st_mtime_ns == written
@@ -100,22 +83,24 @@ def test_kill_at_any_point(undisturbed, tmp_path):
     assert not list(tmp_path.rglob(".tmp-*"))
 
 
+@pytest.mark.slow
 def test_two_scripts_on_one_folder(undisturbed, tmp_path):
     processes = [start("do_digits.py", 706, "test", *QUICK, folder=tmp_path) for _ in range(2)]
     for process in processes:
-        code, _, err = finish(process)
+        code, _, err = process.finish()
         assert code == 0, err
     for name, values in scores(undisturbed[0]).items():
         np.testing.assert_array_equal(values, scores(tmp_path)[name])
 
 
+@pytest.mark.slow
 def test_evaluation_of_saved_models(undisturbed, tmp_path):
     """The same numbers without training; then one table over two seeds."""
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed[0], folder)
     before = scores(folder)
     shutil.rmtree(folder / "results")
-    code, out, err = finish(start("evaluate_models.py", 706, folder=folder))
+    code, out, err = start("evaluate_models.py", 706, folder=folder).finish()
     assert code == 0, err
     assert "largest difference to the kept scores: 0" in out
     for name, values in before.items():
@@ -127,9 +112,9 @@ def test_evaluation_of_saved_models(undisturbed, tmp_path):
     again = table[table["view"] == "known"].set_index("run")["AUC"]
     pd.testing.assert_series_equal(again, kept, check_names=False, atol=1e-6)
 
-    code, _, err = finish(start("do_digits.py", 1, "test", *QUICK, folder=folder))
+    code, _, err = start("do_digits.py", 1, "test", *QUICK, folder=folder).finish()
     assert code == 0, err
-    code, out, err = finish(start("evaluate_results.py", folder=folder))
+    code, out, err = start("evaluate_results.py", folder=folder).finish()
     assert code == 0, err
     summary = pd.read_csv(folder / "results/summary.csv")
     row = summary[(summary["view"] == "known") & (summary["run"] == "A3-n10")].iloc[0]
@@ -141,7 +126,7 @@ def test_evaluation_of_saved_models(undisturbed, tmp_path):
     assert "±" in out
     assert "**" in (folder / "results/summary.md").read_text()
     assert r"\textbf{" in (folder / "results/summary.tex").read_text()
-    code, out, _ = finish(start("evaluate_results.py", 706, folder=folder))
+    code, out, _ = start("evaluate_results.py", 706, folder=folder).finish()
     assert pd.read_csv(folder / "results/summary.csv")["AUC_count"].max() == 1
 
 
@@ -168,10 +153,11 @@ def tiny_nslkdd(tmp_path_factory):
     return write_nslkdd(tmp_path_factory.mktemp("nslkdd"), lines, lines)
 
 
+@pytest.mark.slow
 def test_nslkdd_script(tiny_nslkdd, tmp_path):
     """The script's own experiments and budgets, on a sample, which is named so."""
     words = ["--n_epochs", 1, "--data_path", tiny_nslkdd, "--n_train_anomalies", 5, 25]
-    code, out, err = finish(start("do_nslkdd.py", 3003, "val", *words, folder=tmp_path))
+    code, out, err = start("do_nslkdd.py", 3003, "val", *words, folder=tmp_path).finish()
     assert code == 0, err
     assert "nslkdd-sample, protocol a3-e1" in out
     found = {p.name for p in (tmp_path / "results/nslkdd-sample/a3-e1/3003").iterdir()}
@@ -183,7 +169,7 @@ def test_nslkdd_script(tiny_nslkdd, tmp_path):
 
 def _refused(script: str, *words, folder: Path, **kw) -> str:
     """The one message of a script that must end with exit code 2."""
-    code, out, err = finish(start(script, *words, folder=folder, **kw))
+    code, out, err = start(script, *words, folder=folder, **kw).finish()
     assert code == 2, out + err
     assert "Traceback" not in out + err
     return err
@@ -209,7 +195,7 @@ def test_wrong_input_is_one_clear_message(tmp_path, tiny_nslkdd):
     damaged = tmp_path / "results/digits/a3/1/e/test/experiment.json"
     damaged.parent.mkdir(parents=True)
     damaged.write_text("{")
-    assert "damaged result files" in _refused("evaluate_results.py", folder=tmp_path)
+    assert "experiment.json is damaged" in _refused("evaluate_results.py", folder=tmp_path)
     damaged.unlink()
     assert "no saved models of seed 5" in _refused("evaluate_models.py", 5, folder=tmp_path)
     assert "no test results" in _refused("evaluate_results.py", folder=tmp_path)
@@ -224,16 +210,12 @@ def test_folders_that_cannot_be_written(tmp_path):
         assert "cannot write" in _refused("do_digits.py", 706, "test", folder=tmp_path / "locked")
 
 
+@pytest.mark.slow
 def test_full_disk(tmp_path):
     """Files may not grow beyond 20 kB, as on a disk that is nearly full."""
-    resource = pytest.importorskip("resource")
-
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
     words = ("do_digits.py", 706, "test", *QUICK)
-    err = _refused(*words, folder=tmp_path, preexec_fn=small_files)
+    err = _refused(*words, folder=tmp_path, largest_file=20_000)
     assert "cannot write" in err
     assert "finished trainings are kept" in err
-    code, _, err = finish(start(*words, folder=tmp_path))
+    code, _, err = start(*words, folder=tmp_path).finish()
     assert code == 0, err

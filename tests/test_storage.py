@@ -30,6 +30,7 @@ def forest(train_rows):
 
 
 # --- kills ---------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_kill_at_any_file_operation_loses_no_model():
     """See benchmarks.kills, which also kills what clears up."""
     code = (
@@ -270,6 +271,7 @@ def save(name: str, rows: tuple, folder: Path) -> None:
     detector.fit(*rows).calibrate(rows[0]).save(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAST)
 def test_mutations_of_model_files(tmp_path, train_rows, name):
     save(name, train_rows, tmp_path)
@@ -278,6 +280,7 @@ def test_mutations_of_model_files(tmp_path, train_rows, name):
     assert counts["refused"] > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAST)
 def test_mutations_with_forged_checksums(tmp_path, train_rows, name):
     """Nothing but a UserError or scores, though the checksums agree."""

@@ -32,6 +32,7 @@ def test_two_seeds_two_jobs_then_skipped(tmp_path):
     assert again.stdout.count("was there") == 2
 
 
+@pytest.mark.slow
 def test_failures_are_listed(tmp_path):
     (tmp_path / "sweep.toml").write_text('data_sets = ["digits"]\nseeds = [1]\nbudgets = [9999]\n')
     done = sweep(tmp_path, "--toml", str(tmp_path / "sweep.toml"))
@@ -86,6 +87,7 @@ def test_protocols_are_read_without_running_a_script():
         assert sweeps.read_script(path)[0] == list(getattr(script, "PROTOCOLS", {}))
 
 
+@pytest.mark.slow
 def test_own_tables(tmp_path):
     """Files stand before the seed; each table has cells of its own."""
     table = tmp_path / "flows.csv"

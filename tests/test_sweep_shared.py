@@ -87,6 +87,7 @@ def test_two_sweeps_share_the_cells(house):
     assert sum(out.count(" ok ") for out in outs) == 6
 
 
+@pytest.mark.slow
 def test_shares_of_the_machine(house):
     """Two cells at a time have a GPU each; all have the threads that were asked for."""
     out = finish(start(house, "--jobs", 2, "--threads", 3, CUDA_VISIBLE_DEVICES="4,7"))
@@ -95,6 +96,7 @@ def test_shares_of_the_machine(house):
     assert {gpu for _, _, gpu, _ in began} == {"4", "7"}
 
 
+@pytest.mark.slow
 def test_a_killed_cell_costs_only_itself(house):
     """It is reported; the next start runs it, and nothing else, again."""
     (house / "kill-do_one-2").touch()
@@ -109,6 +111,7 @@ def test_a_killed_cell_costs_only_itself(house):
     assert sorted(lines(house / "ended")) == sorted(CELLS)
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_is_taken_over(house):
     """Everything of it dies at once; a waiting sweep runs what it had begun."""
     (house / "hold-do_one-1").touch()
@@ -124,6 +127,7 @@ def test_a_killed_sweep_is_taken_over(house):
     assert sorted(lines(house / "ended")) == sorted(CELLS)
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on(house):
     """It is killed again and again; started anew, it repeats nothing that had ended."""
     for seed in (1, 2, 3):
@@ -190,6 +194,7 @@ np.save(place / "own" / f"{seed}.npy", np.random.default_rng(seed).random(9))
 """
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_files(cluster, house):
     """Two data sets, two seeds: cells here and in dask's workers leave the same numbers."""
     (house / "do_digits.py").symlink_to(ROOT / "do_digits.py")
@@ -220,6 +225,7 @@ def test_a_cluster_gives_the_same_files(cluster, house):
         ).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_a_cluster(cluster, house):
     """Its cell is run by the other worker; nothing else is lost."""
     address, workers = cluster

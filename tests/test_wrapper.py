@@ -1,6 +1,7 @@
 """The wrapper reuses what is there, refuses what differs, and goes on after what fails."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -37,14 +38,36 @@ def handler():
     return DataHandler(datasets.load("digits"), SplitRules(test=0.3, validation=0.15), 706)
 
 
-@pytest.fixture
-def methods():
+def _methods():
     target = Autoencoder(dims=(8, 4), **QUICK)
     return {
         "Autoencoder": target,
         "IsolationForest": IsolationForest(n_estimators=5),
         "A3": A3(target=target, alarm_dims=(8, 4), **QUICK),
     }
+
+
+@pytest.fixture
+def methods():
+    return _methods()
+
+
+@pytest.fixture(scope="module")
+def trained_once(handler, tmp_path_factory):
+    """A folder in which all methods were trained, with both budgets."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = RunSettings(folder / "models", folder / "results")
+    wrapper = ExperimentWrapper(handler, "a3", "test", settings)
+    wrapper.run(Cell(EXPERIMENT, (5, 20), schedule=20), _methods())
+    assert wrapper.finish() == 0
+    return folder
+
+
+@pytest.fixture
+def before(run, trained_once, tmp_path):
+    """The metric table of a run that the folder of the test already holds."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
+    return pd.read_csv(run.results / "test/known.metric.csv", index_col=0)
 
 
 @pytest.fixture
@@ -83,9 +106,8 @@ def _trained(run) -> dict[str, int]:
     }
 
 
-def test_files_and_columns(run):
-    wrapper, table = run()
-    assert wrapper.finish() == 0
+def test_files_and_columns(run, before):
+    table = before
     assert list(table.index) == ["A3-n5", "A3-n20", "Autoencoder", "IsolationForest"]
     expected = "AUC AP prevalence rows epochs updates seconds jointly precision status error"
     assert list(table.columns) == expected.split()
@@ -103,24 +125,25 @@ def test_files_and_columns(run):
     assert about["experiment"]["known"] == ["2"]
 
 
-def test_what_is_there_is_not_trained_again(run):
-    _, first = run()
-    before = _trained(run)
+def test_what_is_there_is_not_trained_again(run, before):
+    trained = _trained(run)
     _, again = run()
     _, val = run(part="val")
-    assert _trained(run) == before
-    pd.testing.assert_frame_equal(first, again)
-    assert list(val.index) == list(first.index)
+    assert _trained(run) == trained
+    pd.testing.assert_frame_equal(before, again)
+    assert list(val.index) == list(before.index)
 
 
-def test_scores_do_not_depend_on_other_methods(run, methods, tmp_path):
+def test_scores_do_not_depend_on_other_methods(run, trained_once):
     _, alone = run(only=["A3"])
     assert list(alone.index) == ["A3-n5", "A3-n20", "Autoencoder"]
-    _, together = run()
+    path = next(trained_once.glob("results/*/*/*/*/test/known.metric.csv"))
+    together = pd.read_csv(path, index_col=0)
     np.testing.assert_array_equal(alone["AUC"], together.loc[alone.index, "AUC"])
 
 
-def test_only_missing_budgets_are_trained(run):
+@pytest.mark.slow
+def test_only_missing_budgets_are_trained_and_override_loses_none(run):
     run(budgets=(20,))
     before = _trained(run)
     _, table = run(budgets=(5, 20))
@@ -129,10 +152,7 @@ def test_only_missing_budgets_are_trained(run):
     assert {k: after[k] for k in before} == before
     assert set(after) - set(before) == {"A3/n5"}
 
-
-def test_override_trains_again_and_loses_no_budget(run):
-    run(budgets=(20,))
-    before = _trained(run)
+    shutil.rmtree(run.models / "A3/n5")
     _, table = run(budgets=(5,), override=True)
     assert list(table.index[:2]) == ["A3-n5", "A3-n20"]
     after = _trained(run)
@@ -166,8 +186,7 @@ def test_what_lies_at_a_runs_place_is_not_replaced(run):
     assert (place / "thesis.txt").is_file()
 
 
-def test_other_settings_are_refused_with_their_names(run, methods):
-    _, before = run()
+def test_other_settings_are_refused_with_their_names(run, methods, before):
     with pytest.raises(UserError, match=r"dims: found \[8, 4\], wanted \[9, 4\]\. .*--override"):
         run(methods | {"Autoencoder": Autoencoder(dims=(9, 4), **QUICK)})
     with pytest.raises(UserError, match="scheduled: found 20, wanted 30"):
@@ -183,6 +202,7 @@ def test_two_parts_of_one_name_are_refused(run, methods):
     assert table.loc["A3-n5", "status"] == "error"
 
 
+@pytest.mark.slow
 def test_budgets_below_a_methods_least_are_left_out(run, methods):
     devnet = DevNet(epochs=1, batches=2, batch_size=8)
     wrapper, table = run({**methods, "DevNet": devnet}, budgets=(0, 5))
@@ -190,14 +210,14 @@ def test_budgets_below_a_methods_least_are_left_out(run, methods):
     assert set(table.index) == {"A3-n0", "A3-n5", "DevNet-n5", "Autoencoder", "IsolationForest"}
 
 
-def test_damaged_scores_are_made_again(run):
-    _, before = run()
+def test_damaged_scores_are_made_again(run, before):
     (run.models / "A3/n5+20/scores-test.npz").write_bytes(b"PK damaged")
     wrapper, after = run()
     assert wrapper.finish() == 0
     pd.testing.assert_frame_equal(before, after)
 
 
+@pytest.mark.slow
 def test_thresholds_of_saved_models(handler, methods, tmp_path):
     """F1, precision and recall equal those of predict() at the same rate; too small rates: none."""
     rules = SplitRules(test=0.3, validation=0.3)
@@ -241,8 +261,9 @@ def test_what_builds_on_a_failed_method_fails_with_its_reason(run, methods):
     assert list(table["status"]) == ["error", "error", "error", "ok"]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("before")
 def test_a_damaged_model_is_a_clear_error(run):
-    run()
     path = run.models / "A3/n5+20/alarm.keras"
     path.write_bytes(path.read_bytes()[:-100])
     wrapper, table = run()
@@ -257,13 +278,14 @@ def test_a_damaged_model_is_a_clear_error(run):
     assert (table["status"] == "ok").all()
 
 
+@pytest.mark.usefixtures("before")
 def test_pollution_has_folders_of_its_own(run, tmp_path):
-    run()
-    run(p=0.1)
+    run(p=0.1, only=["IsolationForest"])
     names = {p.name for p in (tmp_path / "models/digits/a3/706").iterdir()}
     assert names == {EXPERIMENT.name, f"{EXPERIMENT.name}-p0.1"}
 
 
+@pytest.mark.slow
 def test_fewer_epochs_have_a_protocol_of_their_own(handler, methods, tmp_path):
     wrapper = ExperimentWrapper(
         handler, "a3", "test", RunSettings(tmp_path, tmp_path / "r", n_epochs=1)
@@ -284,8 +306,8 @@ def test_patience_has_a_protocol_of_its_own(handler, methods, tmp_path):
         wrapper.run(Cell(EXPERIMENT), methods, only=["Autoencoder"])
 
 
+@pytest.mark.usefixtures("before")
 def test_validation_rows_decide_thresholds(run, handler):
-    run()
     detector = Detector.load(run.models / "A3/n5+20")
     normal = handler.split(EXPERIMENT, 20).x_val_normal
     expected = np.sort(detector.decision_matrix(normal), axis=0)
@@ -310,6 +332,7 @@ def test_a_full_disk_is_a_clear_error(tmp_path, train_rows, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_gates_answers_are_results(run):
     """A table and a picture for every label budget: weights of the experts, by class."""
     argue = make("ARGUE", epochs=2).set_params(target__clustering=None)
