@@ -229,6 +229,18 @@ def test_second_derivatives_are_those_of_differences():
         np.testing.assert_allclose(found[:, i], expected, rtol=1e-5, atol=1e-7)
 
 
+def test_what_gradients_miss_is_told(train_rows, test_rows, a3):
+    """R2-AD2's sketched gradients jump where units switch on; A3's score is smooth."""
+    x, y = train_rows
+    rows = test_rows[0][290:330]
+    sketch = make("R2AD2Sketch").fit(x, y).keep_reference(x[y == 0]).explain(rows)
+    gap = np.abs(sketch.scores - sketch.base)
+    np.testing.assert_array_equal(sketch.doubtful, sketch.missed > 0.5 * gap)
+    assert sketch.doubtful.any()
+    assert a3.explain(rows).doubtful.mean() < sketch.doubtful.mean()
+    assert not attribution.of_errors(rows).doubtful.any()
+
+
 # --- reference rows ------------------------------------------------------------------------------
 def test_reference_rows_are_normal_training_rows(a3, train_rows, tmp_path):
     x = train_rows[0][:400]
@@ -262,6 +274,7 @@ def test_models_without_reference_rows(train_rows, tmp_path):
     path = tmp_path / "model/manifest.json"
     manifest = json.loads(path.read_text())
     assert manifest.pop("reference") is None
+    del manifest["checksum"]
     path.write_text(json.dumps(manifest))
     loaded = Detector.load(tmp_path / "model")
     for explain in (loaded.explain, loaded.explain_parts):

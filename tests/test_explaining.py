@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from conftest import make, toy
 from matplotlib.image import imread
 
+from app.explaining import _words
 from baselines import Autoencoder, IsolationForest
 from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
@@ -70,6 +72,22 @@ def test_a_picture_and_a_table_of_layers(runs, tmp_path, monkeypatch, capsys):
     ends = table.groupby("row", sort=False)[["score", "base"]].first()
     np.testing.assert_allclose(sums, ends["score"] - ends["base"], atol=1e-4)
     assert (np.diff(ends["score"]) <= 1e-6).all()
+
+
+def test_doubtful_explanations_are_told(runs, tmp_path, monkeypatch, caplog):
+    rows = Explained(runs / "A3", "test", 4)
+    found = rows.detector.explain(rows.x)
+    found = replace(found, missed=np.float32([0, 0, 9, 9]))
+    monkeypatch.setattr(rows.detector, "explain", lambda *_: found)
+    rows.write(tmp_path / "why.csv")
+    assert "of 2 of 4 rows gradients missed more than 0.5" in caplog.text
+    table = pd.read_csv(tmp_path / "why.csv").drop_duplicates("row")
+    assert list(table["missed"]) == [0, 0, 9, 9]
+    for row, word in ((0, "shared out"), (3, "do not rely")):
+        alone = replace(
+            found, **{k: getattr(found, k)[[row]] for k in ("scores", "base", "missed")}
+        )
+        assert word in _words(alone, float(alone.scores[0]))
 
 
 @pytest.mark.slow

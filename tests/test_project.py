@@ -135,10 +135,13 @@ def test_data_handling_imports_no_tensorflow():
 def test_the_python_of_the_docs_runs(tmp_path, monkeypatch, train_rows):
     """The code of docs/python.md, as printed, on toy rows."""
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+    assert len(blocks) == 3
     x, y = train_rows
     names = {"x": x, "y": y, "x_new": x[:7], "x_val": x[:200]}
-    exec(code, names)
+    for code in blocks:
+        exec(code, names)
+    assert (tmp_path / "forest/manifest.json").is_file()
     assert (tmp_path / "model/manifest.json").is_file()
     assert names["a3"].predict(x[:7]).shape == (7,)
 

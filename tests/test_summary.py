@@ -1,5 +1,6 @@
 """Aggregation over seeds on a table that one can check by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -73,3 +74,20 @@ def test_latex(rows):
 def test_natural_order():
     names = ["A3-vae-n0", "A3-n100", "A3-n5", "DAGMM"]
     assert sorted(names, key=natural) == ["A3-n5", "A3-n100", "A3-vae-n0", "DAGMM"]
+
+
+def test_two_precisions_are_never_averaged(rows):
+    """A failed run has none, and belongs to the others."""
+    rows["status"] = np.where(rows["AUC"].isna(), "error", "ok")
+    rows["precision"] = ["float32", "bfloat16", "float32", None, None, "float32"]
+    rows.loc[3, "status"] = "error"
+    table = result_tables.over_seeds(rows)
+    counts = table[table["view"] == "known"].set_index("run")["AUC_count"]
+    expected = {"A3-n25": 2, "A3-n5 (bfloat16)": 1, "A3-n5 (float32)": 1, "Broken": 0}
+    assert counts.to_dict() == expected
+    words = result_tables.caption(table)
+    assert words.endswith("; trained in bfloat16: A3-n5 (bfloat16)")
+    result_tables.score_table(table).latex()
+    same = result_tables.over_seeds(rows.assign(precision="float32"))
+    assert "trained in" not in result_tables.caption(same)
+    assert len(result_tables.over_seeds(rows.assign(precision=None))) == 4  # of earlier files

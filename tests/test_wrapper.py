@@ -123,6 +123,9 @@ def test_files_and_columns(run, before):
         assert len(scores["classes"]) == len(scores["A3-n20"])
     about = json.loads((run.results / "test/experiment.json").read_text())
     assert about["experiment"]["known"] == ["2"]
+    assert set(about["made_with"]) == {"commit", "versions"}
+    assert about["made_with"]["versions"]["numpy"] == np.__version__
+    assert (table["precision"] == "float32").all()
 
 
 def test_what_is_there_is_not_trained_again(run, before):

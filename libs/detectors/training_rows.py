@@ -91,7 +91,7 @@ class TrainingRows:
         return rows
 
     def warn_of_far(self, block: np.ndarray, first: int, method: str) -> None:
-        """Warn, once, where more than `MANY` rows are far outside; ``first``: number of the first."""
+        """Warn, once, where more than `MANY` rows are far outside; they start at row ``first``."""
         if self.warned or self.low is None:
             return
         width = self.high.astype(float) - self.low
