@@ -57,6 +57,11 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: first.get(item.path.name, len(first)))
 
 
+def pytest_collection_finish():
+    """What the imports made stays: collections of garbage need not look at it again."""
+    gc.freeze()
+
+
 def release_memory() -> None:
     """Let go of networks and graphs that nobody needs any more, and of the memory they had."""
     keras.backend.clear_session()
