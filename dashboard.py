@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Look at results in a browser: detectors side by side, thresholds, rows, explanations.
+"""View results in a browser: detectors side by side, thresholds, rows, explanations.
 
-Shows what lies in the folders of results and models, scores tables that are uploaded, and answers
-on this machine only. TensorFlow starts when a row must be scored or explained.
+Shows the folders of results and models, scores uploaded tables, and serves this machine only.
+TensorFlow starts when a row must be scored or explained.
 
     python do_digits.py 706 test
     python dashboard.py            # then open the address that it prints
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _port() -> int:
-    """Where Cloudera Machine Learning wants it, else our own."""
+    """Port that Cloudera Machine Learning sets, or the default."""
     names = ("CDSW_APP_PORT", "CDSW_READONLY_PORT")
     return int(next((os.environ[name] for name in names if os.environ.get(name)), PORT))
 
@@ -71,8 +71,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[f".{domain}"] if domain else [],
         metavar="NAME",
-        help="names beside 127.0.0.1 and localhost by which users of a proxy call it; .NAME: all "
-        "that end so (default: .$CDSW_DOMAIN)",
+        help="host names besides 127.0.0.1 and localhost under which a proxy serves it; .NAME: "
+        "all with that ending (default: .$CDSW_DOMAIN)",
     )
     return options
 

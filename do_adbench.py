@@ -1,11 +1,10 @@
 #!/usr/bin/env python
 """ADBench's classical tables: each has normal rows and one class of anomalies.
 
-best: the Ensemble and its rivals on every table that lies in the folder, with 0, 5, 25 and 50 known
-anomalies, but never more than half of a table's training anomalies. 30 % of the rows are test rows,
-stratified as in ADBench, the same ones for every seed; 10 % of the others are for calibration.
-Training is on normal rows; with --p_contamination natural all anomalies that are not labelled stay
-among them, as in ADBench.
+best: the Ensemble and its rivals on every available table, with 0, 5, 25 and 50 known anomalies,
+but at most half of a table's training anomalies. 30 % of the rows are test rows, stratified as in
+ADBench and the same for every seed; 10 % of the others are for calibration. Training uses normal
+rows; with --p_contamination natural all unlabelled anomalies stay among them, as in ADBench.
 
     A3_DATA=/where/the/data/is python do_adbench.py 1 test
     A3_DATA=/where/the/data/is python do_adbench.py 1 test --data_sets annthyroid fault
@@ -27,7 +26,7 @@ def best(args):
 
 
 def study_of(name, args):
-    """One table, with the label budgets that it has anomalies for."""
+    """One table, with the label budgets for which it has enough anomalies."""
     from libs.datasets.registry import load
     from libs.datasets.splits.experiment import Experiment
     from libs.experiments.protocols.best import best_study

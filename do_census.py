@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Census-Income: people with an income above 50,000 are anomalies.
 
-argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for women, one for men; the
-others unknown, with 1 % of pollution, or known. Trained on the training file; the authors' code
-takes the test file for both.
+argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for women, one for men; high
+incomes unknown, with 1 % contamination, or known. Trained on the training file; the authors' code
+uses the test file for both.
 
 best: our settings; high incomes known.
 
@@ -28,7 +28,7 @@ def argue(args):
 
 
 def best(args):
-    """High incomes, known and nothing unknown."""
+    """High incomes, known."""
     from libs.datasets.splits.experiment import Experiment
     from libs.experiments.protocols.best import best_study
 

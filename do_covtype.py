@@ -5,12 +5,12 @@ r2ad2 (Schulze et al.; ECML-PKDD 2022): 1 to 3 normal, the others known; then on
 Dense autoencoder 40-20-10, 100 epochs at 1e-3, on a sample too.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): 1 to 4 normal, an expert for each; the others
-unknown, with 1 % of pollution, or known. 500 epochs at 1e-4.
+unknown, with 1 % contamination, or known. 500 epochs at 1e-4.
 
 best: our settings; two kinds known, two unknown.
 
-On a sample and two busy cores the trainings of a seed take 18 minutes under r2ad2, with
---n_train_anomalies 100 and 4 to 7 known, and 33 under argue. Expect (AUC / AP, means of three
+On a sample, a seed takes 18 minutes under r2ad2, with --n_train_anomalies 100 and 4 to 7 known, and
+33 under argue, on two busy cores. Expect (AUC / AP, means of three
 seeds): R2AD2 .679 / .727, its sketch .771 / .821; ARGUE .643 / .551 without labels, .784 / .753
 with 100.
 

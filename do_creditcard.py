@@ -3,11 +3,10 @@
 
 a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020), for the complete file: dense autoencoder 50-25-10-5
 as target, 60 epochs of the alarm network at 1e-5 with 5, 25, 50 and 100 known anomalies. On a
-sample of the file all networks train so many times longer that the alarm network gets 10,000
-updates.
+sample all networks train longer, until the alarm network has made 10,000 updates.
 
 r2ad2 (Schulze et al.; ECML-PKDD 2022): dense autoencoder 20-10-5, batches of 4096; there are too
-few frauds for a sweep over pollution.
+few frauds for a sweep over contamination.
 
 best: our settings; fraud known.
 

@@ -1,22 +1,21 @@
 #!/usr/bin/env python
-"""A table of your own: CSV (also .gz) or Parquet, with a column of classes or without one.
+"""A table of your own: CSV (also .gz) or Parquet, with or without a column of classes.
 
-Numbers are scaled, text becomes one 0/1 column per value, constant columns are dropped; what became
-of each column is shown before the training and saved with the models, and score.py applies it to
-other files. What is learned of the columns comes from rows that are no test rows. All that is wrong
-with a table is told at once, with the options that mend it.
+Numbers are scaled, text becomes one 0/1 column per value, constant columns are dropped. A summary
+of every column is shown before training and saved with the models; score.py applies the same
+encoding, which is learned without the test rows. All errors in a table are reported at once.
 
-With --label, --normal names the normal classes; --known those whose rows may be known anomalies;
-all other classes, or those of --unknown, appear among the test rows only. Without --label all rows
-count as normal: there are scores, and no metrics.
+--normal names the normal classes of the column --label and --known those that may provide known
+anomalies; the other classes, or those of --unknown, appear in the test split only. Without --label
+all rows count as normal: there are scores but no metrics.
 
-best, the default: the Ensemble, and the rivals that it has to beat; without known anomalies those
-that need none. Under a3 networks train longer on small tables, until the alarm network gets 10,000
+best, the default: the Ensemble and its rivals, or those that need no labels where no anomaly is
+known. Under a3, networks train longer on small tables, until the alarm network has made 10,000
 updates; the papers' protocols take minutes to hours.
 
-A sample of the forest cover types takes 4 minutes under a3 on two busy cores. Expect, with 1 to 3
-normal, 4 and 5 known and 100 of these (AUC / AP, means of three seeds): A3 .849 / .825 on known,
-.734 / .804 on all, .618 / .506 on unknown kinds.
+A sample of the forest cover types takes 4 minutes under a3 on two busy cores. Expect AUC / AP of
+.849 / .825 (known), .734 / .804 (transfer) and .618 / .506 (unknown), means of three seeds, with
+classes 1 to 3 normal, 4 and 5 known, and 100 known anomalies.
 
     python do_csv.py flows.csv                       # what is in it, and how to go on
     python do_csv.py flows.csv 706 test --label class --normal benign --known dos scan
@@ -103,7 +102,7 @@ def main(parser):
     from libs.experiments import own_tables
 
     own_tables.add_table_options(parser)
-    if own_tables.asks_for_a_look(sys.argv[1:]):
+    if own_tables.wants_summary(sys.argv[1:]):
         return run(own_tables.look, own_tables.look_parser())
     return study_script(parser, own_tables.check, own_tables.print_next_steps)
 
@@ -111,13 +110,8 @@ def main(parser):
 if __name__ == "__main__":
     parser = study_parser(__doc__, PROTOCOLS, files=True)
     add = parser.add_argument
-    add(
-        "--dims",
-        type=positive,
-        nargs="+",
-        default=[40, 20, 10],
-        metavar="N",
-        help="widths of the autoencoders (default: 40 20 10)",
-    )
-    add("--batch_size", type=positive, default=256, metavar="N", help="default: 256")
+    numbers = {"type": positive, "metavar": "N"}
+    text = "widths of the autoencoders (default: 40 20 10)"
+    add("--dims", **numbers, nargs="+", default=[40, 20, 10], help=text)
+    add("--batch_size", **numbers, default=256, help="default: 256")
     raise SystemExit(main(parser))

@@ -4,7 +4,7 @@
 r2ad2 (Schulze et al.; ECML-PKDD 2022): Tor and VPN known; then only Tor.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each IP protocol of the other
-flows; Tor and VPN unknown, with 1 % of pollution, or known.
+flows; Tor and VPN unknown, with 1 % contamination, or known.
 
 best: our settings; Tor known, VPN unknown.
 

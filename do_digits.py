@@ -2,8 +2,8 @@
 """A3 on scikit-learn's digits: two digits known in training, two never seen before. No download.
 
 The experiments are the paper's for MNIST, the networks its dense ones. The schedule is our own:
-1,797 images of 8 x 8 pixels give a dozen updates an epoch, which teach nothing at the paper's 1e-5.
-Learning rate and widths were chosen on the validation rows of seeds 1 and 2. About a minute.
+1,797 images of 8 x 8 pixels give a dozen updates per epoch, too few for the paper's 1e-5. Learning
+rate and widths were chosen on the validation rows of seeds 1 and 2. Takes about a minute.
 
 best: our settings; the same digits.
 

@@ -4,8 +4,8 @@
 r2ad2 (Schulze et al.; ECML-PKDD 2022): malicious flows known, dense autoencoder 20-10-5.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each week of the benign flows;
-malicious ones unknown, with 1 % of pollution, or known. The authors' code also feeds the week to
-the networks, which tells attacks by their date; --keep_class_feature does so.
+malicious flows unknown, with 1 % contamination, or known. The authors' code also feeds the week to
+the networks, which gives attacks away by their date; --keep_class_feature does so, too.
 
 best: our settings; malicious flows known.
 

@@ -2,8 +2,8 @@
 """EMNIST letters: A to M are normal, N to Z anomalies.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each letter from A to M; the others
-unknown, with 1 % of pollution, or known. With --increase_normal A alone is normal, then A and B,
-and so on to H: each time the letters up to M that are not normal take no part.
+unknown, with 1 % contamination, or known. With --increase_normal only A is normal, then A and B,
+and so on to H; the other letters up to M are left out.
 
 best: our settings; N to S known, T to Z unknown.
 

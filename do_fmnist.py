@@ -6,7 +6,7 @@
 r2ad2 (Schulze et al.; ECML-PKDD 2022): 0 to 3 normal, the others known; then only 4, 5 and 6.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): 0 to 4 normal, an expert for each; the others
-unknown, with 1 % of pollution, or known.
+unknown, with 1 % contamination, or known.
 
 best: our settings; three kinds known, three unknown.
 

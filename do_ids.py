@@ -3,17 +3,17 @@
 
 a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020), for CSE-CIC-IDS2018: all families but one known in
 training. Dense autoencoder 150-80-40-20 as target, 60 epochs of the alarm network at 1e-5, batches
-of 2048, with 5, 25, 50 and 100 known anomalies. On a sample batches are of 256 rows and all
-networks train so many times longer that the alarm network gets 10,000 updates.
+of 2048, with 5, 25, 50 and 100 known anomalies. On a sample, batches have 256 rows and all
+networks train longer, until the alarm network has made 10,000 updates.
 
-r2ad2 (Schulze et al.; ECML-PKDD 2022): DoS takes no part; dense autoencoder 60-40-20, batches of
-8192. The authors keep only the days without DoS in the folder; here such flows are left out.
+r2ad2 (Schulze et al.; ECML-PKDD 2022): without DoS; dense autoencoder 60-40-20, batches of
+8192. The authors use only the files of days without DoS; here those flows are left out.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each of six days without DoS and DDoS;
-the same four families unknown, with 1 % of pollution, or known. The authors' code also feeds the
-day to the networks, which tells attacks by their date; --keep_class_feature does so.
+the same four families unknown, with 1 % contamination, or known. The authors' code also feeds the
+day to the networks, which gives attacks away by their date; --keep_class_feature does so, too.
 
-Where the files of 2018 are not there, CIC-IDS2017 takes their place. Infiltration of 2017 is almost
+Without the files of 2018, CIC-IDS2017 is used instead. Infiltration of 2017 is almost
 all port scans (7,329 of 7,365 flows).
 
 best: our settings; the experiments of a3.

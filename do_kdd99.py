@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""KDD Cup 1999: network intrusions, found by detectors that have seen none.
+"""KDD Cup 1999: network intrusions, found by detectors trained without any.
 
 deepad (Cloudera Fast Forward Labs, 2020): 18 traffic statistics, training on the 97,278 normal rows
 of the 10-percent file, testing on 8,000 normal and 2,000 anomalous rows of the official test file.
-Deep methods against PCA, one-class SVM, and two that everything must beat: Isolation Forest and the
-distance to the mean. Defaults are corrected; methods named after a hyphen do what deepad's
-published figures came from, and train only if --methods names them. Thresholds come from rows set
-aside for validation. Seeds 2018 to 2022; a minute each.
+Deep methods against PCA, one-class SVM, and two trivial ones: Isolation Forest and the distance to
+the mean. Defaults are corrected; variants after a hyphen reproduce deepad's published figures and
+train only if named by --methods. Thresholds come from held-out validation rows. Seeds 2018 to 2022,
+a minute each.
 
 best: our settings, on all features and all test rows; DoS and Probe known.
 
 Data sets: kdd99+41 has all features, kdd99+unique no duplicates among test rows, kdd99+authors the
-test rows that deepad prepared. Labels: deepad's count attacks as normal that are new in the test
+test rows that deepad prepared. Labels: deepad counts attacks as normal if they are new in the test
 file.
 
 Expect, with true labels (AUC / AP, means of the five seeds): one-class SVM .950 / .897, VAE
@@ -75,7 +75,7 @@ def parser():
         "--threshold",
         choices=("FPR", "F1", "accuracy"),
         default="FPR",
-        help="what the shown threshold is best for on validation rows; F1 and accuracy use their "
+        help="criterion of the shown threshold on validation rows; F1 and accuracy use their "
         "labels (default: FPR)",
     )
     add("--rate", type=fraction, default=0.01, help="false-positive rate of FPR (default: .01)")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Mammography: microcalcifications, 2.3 % of all spots, are anomalies.
 
-r2ad2 (Schulze et al.; ECML-PKDD 2022): with 5 to 100 known ones, dense autoencoder 5-3-2, small
-alarm network. There are too few for a sweep over pollution.
+r2ad2 (Schulze et al.; ECML-PKDD 2022): with 5 to 100 known anomalies, dense autoencoder 5-3-2,
+small alarm network. There are too few for a sweep over contamination.
 
 best: our settings; microcalcifications known.
 

@@ -9,11 +9,11 @@ autoencoder makes the counter-examples, and no anomaly is known.
 r2ad2 (Schulze et al.; ECML-PKDD 2022): 0 to 3 normal, the others known; then only 4, 5 and 6.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): 0 to 4 normal, an expert for each; the others
-unknown, with 1 % of pollution, or known.
+unknown, with 1 % contamination, or known.
 
 best: our settings; the experiments of a3.
 
-Under a3 a seed takes 51 minutes on two busy cores, with --n_train_anomalies 100 alone 14. Expect,
+Under a3 a seed takes 51 minutes on two busy cores, or 14 with --n_train_anomalies 100. Expect,
 with 100 known anomalies (AUC / AP, means of two seeds): 0 to 5 normal, known .990 / .981, transfer
 .846 / .848, unknown .702 / .503; 4 to 9 normal, .999 / .998, .909 / .904 and .815 / .612.
 

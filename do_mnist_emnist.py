@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""A3 on a ready classifier of digits: digits are normal, letters are not.
+"""A3 on a pretrained digit classifier: digits are normal, letters anomalies.
 
-a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): five letters are known in training, five others
-are not, and the target is a digit classifier, for instance the one that keras_mnist.py trains. 60
-epochs of the alarm network at 1e-5.
+a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): five letters are known in training, five others are
+unknown, and the target is a digit classifier such as the one that keras_mnist.py trains. 60 epochs
+of the alarm network at 1e-5.
 
-best: our settings; the experiments of a3, without a ready target.
+best: our settings; the experiments of a3, without a pretrained target.
 
 With --n_train_anomalies 100 and A to E known the trainings of a seed take 18 minutes on two busy
 cores. Expect (AUC / AP, seed 706, re-split letters): known .995 / .990, transfer .984 / .975,

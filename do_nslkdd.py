@@ -3,10 +3,10 @@
 
 a3 (Sperl, Schulze, Böttinger; ECML-PKDD 2020): two families known in training, two never seen
 before. Dense autoencoder 200-100-50-25 as target, Gaussian noise as anomaly network, 60 epochs of
-the alarm network at 1e-5 with 5, 25, 50 and 100 known anomalies. On a sample of the files all
-networks train so many times longer that the alarm network gets 10,000 updates.
+the alarm network at 1e-5 with 5, 25, 50 and 100 known anomalies. On a sample all networks train
+longer, until the alarm network has made 10,000 updates.
 
-r2ad2 (Schulze et al.; ECML-PKDD 2022): all families known; DoS and Probe known; pollution.
+r2ad2 (Schulze et al.; ECML-PKDD 2022): all families known; DoS and Probe known; contamination.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each IP protocol of normal connections.
 
@@ -25,7 +25,7 @@ from libs.experiments.script import study_parser, study_script
 
 
 def a3(args):
-    """Both pairs of families, the one known and the other unknown."""
+    """Both pairs of families, one known and the other unknown."""
     from baselines import Autoencoder
     from libs.DataHandler import Experiment, SplitRules
     from libs.experiments.protocols.a3 import a3_cells, a3_methods
@@ -75,7 +75,7 @@ def argue(args):
 
 
 def best(args):
-    """Both pairs of families, the one known and the other unknown."""
+    """Both pairs of families, one known and the other unknown."""
     from libs.datasets.splits.experiment import Experiment
     from libs.experiments.protocols.best import best_study
 

@@ -4,7 +4,7 @@
 r2ad2 (Schulze et al.; ECML-PKDD 2022): all attacks known; then only defacement and malware.
 
 argue (Schulze, Sperl, Böttinger; IJCNN 2022): an expert for each value of ldl_domain among benign
-URLs; attacks unknown, with 1 % of pollution, or known.
+URLs; attacks unknown, with 1 % contamination, or known.
 
 best: our settings; two attacks known, two unknown.
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Score saved models again, without training, and leave all metrics of a seed in one file.
+"""Score saved models again, without training, and write all metrics of a seed to one file.
 
-Writes the metrics, ROC files and ROC pictures of every experiment of SEED that lies in the model
-folder, and all_results_SEED.csv: AUC, AP, prevalence, and F1, precision and recall at thresholds
-that let through at most 1e-2 ... 1e-6 of the normal validation rows (empty where there are too few
-such rows). The column largest_difference compares with the scores kept when the run was trained.
+Writes the metrics, ROC files and ROC pictures of every experiment of SEED in the model folder, and
+all_results_SEED.csv: AUC, AP, prevalence, and F1, precision and recall at thresholds with
+false-positive rates of at most 1e-2 ... 1e-6 on normal validation rows (empty if these are too
+few). The column largest_difference compares with the scores stored when the run was trained.
 
     python evaluate_models.py 706
     python evaluate_models.py 706 --use_vae 1       # only A3 with a VAE as anomaly network

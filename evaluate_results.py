@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""Aggregate result files over seeds, and tell whether methods differ.
+"""Aggregate result files over seeds, and test whether methods differ.
 
 Without options: mean, standard deviation and count of every run. Prints one table per experiment
 with the best of each column marked, and writes summary.csv, summary.md and summary.tex into the
-output folder. With --subfolder it reads the files that evaluate_models.py left there; summary.csv
-then holds F1, precision and recall too. --docs also writes a page per paper and an index into a
-folder. --report also writes report.html, one page that needs no web, and its pictures.
+output folder. With --subfolder it reads the files that evaluate_models.py wrote there; summary.csv
+then also has F1, precision and recall. --docs also writes a page per paper and an index into a
+folder. --report also writes report.html, a self-contained page, and its pictures.
 
-With one of the options from --protocol on: the methods against each other over data sets, as in
-the papers of R2-AD2 and ARGUE, into comparison.csv, .pairs.csv, .md and .tex.
+With any option from --protocol on: compare the methods over data sets, as in the papers of R2-AD2
+and ARGUE, and write comparison.csv, .pairs.csv, .md and .tex.
 
     python evaluate_results.py                 # all seeds
     python evaluate_results.py 706 3003 3103   # these only
@@ -40,7 +40,7 @@ SHOWING = ("metric_name", "is_transfer", "p_name", "show_stddev", "mean_only")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Collect; then the tables over seeds, or methods against each other."""
+    """Collect results; then summarise over seeds, or compare methods."""
     from libs.reporting import collection
     from libs.utils.errors import UserError
 
@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def results_folder(args: argparse.Namespace) -> Path:
-    """Where the result files lie: the papers' scripts leave them beside the models."""
+    """Folder of the result files; the papers' scripts wrote them beside the models."""
     from libs.reporting.collection import result_folders
     from libs.utils.errors import UserError
 
@@ -70,7 +70,7 @@ def results_folder(args: argparse.Namespace) -> Path:
         return args.in_path
     if next(result_folders(args.model_path, args.part), None):
         return args.model_path
-    if args.model_path == Path("models"):  # as printed in the papers; ours lie in --in_path
+    if args.model_path == Path("models"):  # as printed in the papers; ours are in --in_path
         print(f"no results in {args.model_path}; these are of {args.in_path}")
         return args.in_path
     raise UserError(
@@ -80,7 +80,7 @@ def results_folder(args: argparse.Namespace) -> Path:
 
 
 def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
-    """Tables over seeds: show, write."""
+    """Show and write the tables over seeds."""
     from libs.experiments import result_tables
     from libs.utils import storage
 
@@ -106,10 +106,9 @@ def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
 
 
 def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
-    """The papers' tables and their statistics: show, write."""
+    """Show and write the papers' tables and their statistics."""
     from libs import Metrics
-    from libs.reporting import comparison
-    from libs.reporting import comparison_tables as overview
+    from libs.reporting import comparison, rendering
     from libs.utils.errors import lookup
 
     if args.metric_name:
@@ -120,10 +119,10 @@ def compare(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
         kinds=("transfer",) if args.is_transfer else ("main",),
         metrics=(args.metric_name,) if args.metric_name else tuple(Metrics.COLUMNS),
     )
-    found, remarks = comparison.selected(rows, choice)
+    found, remarks = comparison.select_rows(rows, choice)
     print(*remarks, sep="\n", end="\n" if remarks else "")
-    overview.write(
-        list(comparison.comparisons(found, choice)),
+    rendering.write(
+        list(comparison.build_comparisons(found, choice)),
         args.out_path,
         test=args.p_name or "",
         with_std=args.show_stddev,

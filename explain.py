@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Say why a saved model gives its highest scores: what each feature contributes.
+"""Explain the highest scores of a saved model by the contribution of each feature.
 
-RUN is a folder below models/, such as models/digits/a3/706/<experiment>/A3. Of A3, R2AD2,
+RUN is a folder below models/, such as models/digits/a3/706/<experiment>/A3. For A3, R2AD2,
 R2AD2Sketch and ARGUE the contributions add up to the difference between the row's score and that of
-the nearest of 256 normal training rows (base); of autoencoders, whose score is a reconstruction
-error, to the score itself (base 0). Tables become a csv file with a line for each row and feature,
-images a picture with a heat map over each. Of A3 there is a second table: which layers of the
-target raised the alarm.
+the nearest of 256 normal training rows (base); for autoencoders, whose score is a reconstruction
+error, to the score itself (base 0). Writes a CSV file with a line per row and feature for tables,
+and a picture with heat maps for images. For A3 a second table shows which layers of the target
+raised the alarm.
 
     python explain.py models/digits/a3/706/4+5+6+7+8+9_known_0+1_unknown_2+3/A3
     python explain.py models/nslkdd/a3/706/normal_known_DoS+Probe_unknown_R2L+U2R/A3 --top 100

@@ -2,8 +2,8 @@
 """Train the digit classifier that do_mnist_emnist.py takes as its target.
 
 Keras' "simple MNIST convnet" (Conv 32, pool, Conv 64, pool, dropout .5, softmax) with its ReLUs as
-layers after the pooling, which computes the same: 13·13·32 + 5·5·64 = 7,008 activations. The paper
-took Keras' older mnist_cnn example, whose activations are 58,624.
+layers after pooling, which computes the same: 13·13·32 + 5·5·64 = 7,008 activations. The paper used
+Keras' older mnist_cnn example, which has 58,624 activations.
 
 15 epochs, 7,035 updates; expect a test accuracy of .992.
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """A3's settings on MNIST: a grid over four penalties and the weight of the counter-examples.
 
-As in Sperl, Schulze, Böttinger (ECML-PKDD 2020): digits 0-5 are normal, 6-9 are anomalies, none of
-them is known, and only validation rows are scored. Each of the four penalties (w1, w2: L1 and L2 on
+As in Sperl, Schulze, Böttinger (ECML-PKDD 2020): digits 0-5 are normal, 6-9 are unknown anomalies,
+and only validation rows are scored. Each of the four penalties (w1, w2: L1 and L2 on
 the first layer's weights; o1, o2: L1 and L2 on the distance of the output from 1) is 0 or .1, the
-loss weight is .1 or 1. So A3-w1+o2-0.1 has two penalties and the loss weight .1. Results lie under
-the protocol a3-parameters.
+loss weight is .1 or 1. A3-w1+o2-0.1, for example, has two penalties and the loss weight .1. The
+protocol of the results is a3-parameters.
 
     python parameter_mnist.py 706 val --n_epochs 5
 """
@@ -45,4 +45,4 @@ def parameters(args):
 PROTOCOLS = {"a3-parameters": parameters}
 
 if __name__ == "__main__":
-    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS, parts=("val",))))
+    raise SystemExit(study_script(study_parser(__doc__, PROTOCOLS, splits=("val",))))

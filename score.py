@@ -1,14 +1,14 @@
 #!/usr/bin/env python
 """Score files of any size with a saved model, in constant memory.
 
-MODEL is a folder below models/, such as models/csv-flows/a3/706/<experiment>/A3. Its columns are
-found by name; those that the training dropped, and the label, may be there or not, and others are
-ignored with a warning. A line for each row: its file, row and line there, the columns of --id, the
-score (higher is more anomalous; one column for each label budget) and, with --threshold, whether it
-is flagged; with --explain 5, also the five columns of the table that raised the score of a flagged
-row most, and by how much (see explain.py). At the end it tells how many rows are flagged, and which
-columns hold what the training rows did not have. Killed at any point, it goes on with the next
-block of rows when it is started again, to the same bytes.
+MODEL is a folder below models/, such as models/csv-flows/a3/706/<experiment>/A3. Columns are
+matched by name; the label and columns dropped in training are optional, unknown ones are ignored
+with a warning. Writes a line per row: its file, row and line there, the columns of --id, the score
+(higher is more anomalous; a column per label budget) and, with --threshold, whether it is flagged;
+with --explain 5, also the five columns that raised the score of a flagged row most, and by how much
+(see explain.py). Finally reports how many rows are flagged and which columns have values that the
+training rows did not have. A killed run, started again, resumes at the next block of rows and
+writes the same bytes.
 
     python score.py models/csv-flows/a3/706/*/A3 new.csv --out scores.csv --threshold fpr=.01
     zcat new.csv.gz | python score.py MODEL - --out - | head
@@ -21,15 +21,15 @@ from libs.utils.command_line import experiment_script, fraction, plain_parser, p
 
 
 def rate(text: str) -> float:
-    """The share in ``fpr=.01``."""
+    """The rate in ``fpr=.01``."""
     name, _, value = text.partition("=")
     if name != "fpr":
-        raise argparse.ArgumentTypeError(f"expected fpr=SHARE, such as fpr=.01; found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected fpr=RATE, such as fpr=.01; found {text!r}")
     return fraction(value)
 
 
 def check(args: argparse.Namespace) -> None:
-    """Look at the model's folder and at the beginning of each file."""
+    """Check the model's folder and the beginning of each file."""
     from libs.datasets.tabular.encoder import Encoder
     from libs.datasets.tabular.reading import STANDARD_INPUT, read
     from libs.experiments.model_folders import run_folder
@@ -62,8 +62,8 @@ if __name__ == "__main__":
     add(
         "--threshold",
         type=rate,
-        metavar="fpr=SHARE",
-        help="flag rows; so few of the normal validation rows would be",
+        metavar="fpr=RATE",
+        help="flag rows, with this false-positive rate on normal validation rows",
     )
     add(
         "--explain",

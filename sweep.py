@@ -1,20 +1,20 @@
 #!/usr/bin/env python
 """Run do_ scripts over data sets and seeds, several at a time, and list what failed.
 
-Each cell is one script with one seed, in a process of its own; its label budgets train together
-in it. Cells that ended well are skipped when the sweep is started again; a cell that was cut off
-goes on with its next training. Everything after -- is handed to every script.
+Each cell is one script with one seed in its own process; its label budgets train together. When a
+sweep is restarted, cells that succeeded are skipped, and an interrupted cell resumes with its next
+training. Everything after -- is passed to every script.
 
     python sweep.py --data_sets digits nslkdd --seeds 706 3003 -- --n_epochs 5
     python sweep.py --protocol r2ad2 --seeds 110 210 310 410 510       # all data sets of a paper
     python sweep.py --data_sets csv --seeds 1 2 3 -- FILE --label class --normal benign
     python sweep.py --toml sweep.toml      # data_sets, seeds, protocol, budgets, part, ...
 
-Several sweeps on one --log_path share the cells; what a dead one had begun, another runs. The
-cores of a machine, and its GPUs, are shared out among the cells that a sweep runs on it. On a
-cluster, where this folder, the data and the output folders are shared under the same paths:
+Sweeps with the same --log_path share the cells; those that a killed sweep had begun are run by
+another one. A sweep divides the cores and GPUs of a machine among its cells. On a cluster where
+this folder, the data and the output folders have the same paths on all machines:
 
-    dask scheduler                                # tells its ADDRESS
+    dask scheduler                                # prints its ADDRESS
     python -m dask worker ADDRESS --nthreads 2    # here, one on each machine; 2: cells at a time
     python sweep.py --backend dask --scheduler ADDRESS --data_sets digits --seeds 706 3003
 """
@@ -40,7 +40,7 @@ DEFAULTS = {
 
 
 def settings_of(args: argparse.Namespace) -> dict:
-    """Settings of the file, replaced by those of the command line, completed by the defaults."""
+    """Settings of the command line, else of the file, else the defaults."""
     import tomllib
 
     from libs.utils.errors import UserError
@@ -65,7 +65,7 @@ def settings_of(args: argparse.Namespace) -> dict:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Make the cells, run those that are missing, show the table."""
+    """Run the missing cells and show a table of all."""
     from libs.experiments import sweeps
 
     settings = settings_of(args)
@@ -88,7 +88,7 @@ def main(args: argparse.Namespace) -> int:
 if __name__ == "__main__":
     parser = plain_parser(__doc__)
     add = parser.add_argument
-    add("--toml", type=Path, metavar="FILE", help="settings; the command line comes before them")
+    add("--toml", type=Path, metavar="FILE", help="settings; the command line takes precedence")
     add(
         "--data_sets",
         nargs="+",
@@ -105,7 +105,7 @@ if __name__ == "__main__":
         metavar="N",
         help="cells at a time; they share the cores (default: 1)",
     )
-    add("--threads", type=count, metavar="N", help="of a cell (default: its share of cores)")
+    add("--threads", type=count, metavar="N", help="of a cell (default: its fraction of the cores)")
     add(
         "--backend",
         choices=("threading", "dask"),

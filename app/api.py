@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -50,38 +50,64 @@ def create_app(settings: Settings) -> Guard:
     source = RowSource(settings)
     scoring = Scoring(settings, source)
     app.add_exception_handler(UserError, _told)
+    app.include_router(_route_results(settings, catalog))
+    app.include_router(_route_rows(settings, catalog, source, scoring))
+    app.include_router(_route_models(settings, catalog, scoring))
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    return Guard(app, settings.hosts, settings.upload_bytes)  # around answers to errors, too
 
-    @app.get("/api/results")
+
+def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
+    """Result files: metrics, scores and thresholds."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/results")
     def results() -> Results:
         return Results(root=str(settings.results), listed=figures.listing(catalog))
 
-    @app.get("/api/metrics")
+    @router.get("/metrics")
     def metrics(query: Annotated[StudyQuery, Query()]) -> Metrics:
         return figures.metrics(catalog, query)
 
-    @app.get("/api/scores")
+    @router.get("/scores")
     def scores(query: Annotated[RunQuery, Query()]) -> Response:
         result = catalog.result(query.place)
         body, headers = figures.packed_scores(result, query.view, query.run, settings.scores)
         return Response(body, headers=headers, media_type="application/octet-stream")
 
-    @app.get("/api/thresholds")
+    @router.get("/thresholds")
     def thresholds(query: Annotated[RunQuery, Query()]) -> list[Threshold]:
         return figures.thresholds(catalog, catalog.result(query.place), query.view, query.run)
 
-    @app.get("/api/rows")
+    return router
+
+
+def _route_rows(
+    settings: Settings, catalog: Catalog, source: RowSource, scoring: Scoring
+) -> APIRouter:
+    """Rows behind the scores, and why they were scored so."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/rows")
     def rows(query: Annotated[RowsQuery, Query()]) -> TablePage:
         return source.page(catalog.result(query.place), query, settings.page)
 
-    @app.get("/api/row")
+    @router.get("/row")
     def row(query: Annotated[RowQuery, Query()]) -> RowDetail:
         return source.detail(catalog.result(query.place), query)
 
-    @app.get("/api/explanation")
+    @router.get("/explanation")
     def explanation(query: Annotated[RowQuery, Query()]) -> Explanation:
         return explain(catalog, source, scoring, catalog.result(query.place), query)
 
-    @app.get("/api/models")
+    return router
+
+
+def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> APIRouter:
+    """Models, and the rows that they score on request."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/models")
     def models() -> Models:
         return Models(
             root=str(settings.models),
@@ -90,17 +116,17 @@ def create_app(settings: Settings) -> Guard:
             names=list(catalog.models()),
         )
 
-    @app.get("/api/expected")
+    @router.get("/expected")
     def expected(query: Annotated[ModelQuery, Query()]) -> Expected:
         model = catalog.model(query.model)
         names = [column.name for column in scoring.encoder(model).schema.inputs]
         return Expected(names=names, threshold=threshold_of(model), rate=model.manifest["rate"])
 
-    @app.get("/api/example")
+    @router.get("/example")
     def example(query: Annotated[ModelQuery, Query()]) -> Response:
         return _file(scoring.example(catalog.model(query.model)), "example.csv")
 
-    @app.post("/api/score")
+    @router.post("/score")
     async def score(request: Request, query: Annotated[UploadQuery, Query()]) -> Scored:
         with NamedTemporaryFile() as file:
             async for chunk in request.stream():
@@ -109,16 +135,15 @@ def create_app(settings: Settings) -> Guard:
             model = catalog.model(query.model)
             return await run_in_threadpool(scoring.score_file, model, file.name, query.name)
 
-    @app.get("/api/scored")
+    @router.get("/scored")
     def scored(query: Annotated[ScoredQuery, Query()]) -> Response:
         return _file(scoring.kept(query.id), "scores.csv")
 
-    @app.post("/api/predict")
+    @router.post("/predict")
     def predicted(args: Annotated[Any, Body()]) -> Predicted:
         return predict(args, catalog, scoring)
 
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
-    return Guard(app, settings.hosts, settings.upload_bytes)  # around answers to errors, too
+    return router
 
 
 def _file(text: str, name: str) -> Response:

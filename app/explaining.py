@@ -36,12 +36,12 @@ def explain(
     about = model.manifest["run"]
     handler, experiment = source.handler(about), Experiment.of(about["experiment"])
     pollution = about["p_contamination"]
-    row = shown.raw.scaled(*handler.scaling(experiment, pollution))[np.array([query.row])]
+    row = shown.raw.scale(*handler.scaling(experiment, pollution))[np.array([query.row])]
     with scoring.working:
         detector = scoring.detector(model)
         if detector.lacks_reference:  # trained before models kept such rows, or without
-            split = handler.split(experiment, p_contamination=pollution)
-            detector.keep_reference(split.x_train[split.y_train == 0], handler.seed)
+            splits = handler.split(experiment, p_contamination=pollution)
+            detector.keep_reference(splits.x_train[splits.y_train == 0], handler.seed)
         found = detector.explain(row, model.budget)
         by_layer = detector.explain_parts(row, model.budget) if detector.parts else None
     return Explanation(

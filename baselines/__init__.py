@@ -1,6 +1,6 @@
 """Rival methods, one file each: ``from baselines import IsolationForest``.
 
-Classes are imported when first named, so that importing the package costs nothing.
+Classes are imported on first use, so that importing the package costs nothing.
 """
 
 from importlib import import_module

@@ -1,6 +1,7 @@
-"""Autoencoder: A3's usual target, and by its reconstruction error a baseline of its own."""
+"""Autoencoder: A3's usual target, and a baseline scored by reconstruction error."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -8,11 +9,12 @@ import tensorflow as tf
 from libs.architecture.target import LOSSES, autoencoder
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 
+@dataclass(eq=False, repr=False)
 class Autoencoder(Detector):
     """Autoencoder trained on normal rows; score: mean squared reconstruction error, in [0, inf).
 
@@ -25,7 +27,7 @@ class Autoencoder(Detector):
     dropout : float
     loss : {"binary_crossentropy", "mse"}
     epochs, batch_size, learning_rate
-        Adam; A3 takes 30 epochs of 256 rows at 1e-3, deepad 14 of 128 at .01.
+        Of Adam; A3 uses 30 epochs with batches of 256 rows at 1e-3, deepad 14 of 128 at .01.
     random_state : int
 
     Attributes
@@ -37,25 +39,14 @@ class Autoencoder(Detector):
     networks = ("model_",)
     explained_by = ERRORS
 
-    def __init__(
-        self,
-        network: str = "dense",
-        dims: Sequence[int] = (200, 100, 50, 25),
-        dropout: float = 0.1,
-        loss: str = "binary_crossentropy",
-        epochs: int = 30,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.dropout = dropout
-        self.loss = loss
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dense"
+    dims: Sequence[int] = (200, 100, 50, 25)
+    dropout: float = 0.1
+    loss: str = "binary_crossentropy"
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         error = lookup(LOSSES, "loss", self.loss)
@@ -68,10 +59,8 @@ class Autoencoder(Detector):
         return train(
             gradient_step(loss, self.model_.trainable_variables, self.learning_rate),
             (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="Autoencoder",
+            **schedule_of(self),
         )
 
     def _error(self, x: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import keras
@@ -10,22 +11,23 @@ import tensorflow as tf
 from keras import layers
 
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, seeded, train
+from libs.training.loop import Training, schedule_of, seeded, train
 from libs.training.optimisers import Adam
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 
+@dataclass(eq=False, repr=False)
 class BiGAN(Detector):
     """Encoder and generator against a discriminator of pairs (code, row), on normal rows.
 
-    Score: (1 - w)·‖x - G(E(x))‖₁ + w·term, in [0, inf); the term says how little the discriminator
-    takes the row for a real one.
+    Score: (1 - w)·‖x - G(E(x))‖₁ + w·term, in [0, inf); the term grows the less the discriminator
+    believes that the row is real.
 
-    Each update moves the discriminator first, then encoder and generator. deepad's published
+    Each step updates the discriminator, then encoder and generator. deepad's published
     figures come from other settings: ``epochs=15, batches=1, batch_size=256, learning_rate=.01,
     beta_1=.9, weight=0``, which is 15 updates of an untrained network. Its discriminator term was a
-    mean over the batch, so that it changed no ranking.
+    mean over the batch, which cannot change a ranking.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class BiGAN(Detector):
     epochs, batch_size, learning_rate, beta_1
         Adam (15 epochs of 128 rows at 1e-4 with β₁ = .5).
     batches : int, optional
-        Batches of an epoch, of random rows; default: as many as go through all rows.
+        Random batches per epoch; default: one pass over all rows.
     random_state : int
 
     Attributes
@@ -57,31 +59,17 @@ class BiGAN(Detector):
 
     networks = ("encoder_", "generator_", "discriminator_")
 
-    def __init__(
-        self,
-        code: int = 2,
-        dims: Sequence[int] = (128,),
-        dropout: float = 0.2,
-        weight: float = 0.1,
-        score: str = "cross-entropy",
-        epochs: int = 15,
-        batch_size: int = 128,
-        learning_rate: float = 1e-4,
-        beta_1: float = 0.5,
-        batches: int | None = None,
-        random_state: int = 0,
-    ):
-        self.code = code
-        self.dims = dims
-        self.dropout = dropout
-        self.weight = weight
-        self.score = score
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.beta_1 = beta_1
-        self.batches = batches
-        self.random_state = random_state
+    code: int = 2
+    dims: Sequence[int] = (128,)
+    dropout: float = 0.2
+    weight: float = 0.1
+    score: str = "cross-entropy"
+    epochs: int = 15
+    batch_size: int = 128
+    learning_rate: float = 1e-4
+    beta_1: float = 0.5
+    batches: int | None = None
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         lookup(TERMS, "score", self.score)
@@ -103,20 +91,18 @@ class BiGAN(Detector):
                     tf.nn.softplus(-made)
                 )
             maker.minimise(turned, tape)
-            return loss  # the discriminator's: 2·log 2 where it can tell nothing
+            return loss  # the discriminator's: 2·log 2 if it cannot tell them apart
 
         return train(
             step,
             (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="BiGAN",
             order=partial(self._random_batches, len(x)) if self.batches else None,
+            **schedule_of(self),
         )
 
     def _build(self, shape: tuple[int, ...]) -> None:
-        """Make the three networks."""
+        """Build the three networks."""
         features = math.prod(shape)
 
         def hidden(widths: Sequence[int], slope: float) -> list[layers.Layer]:
@@ -137,12 +123,12 @@ class BiGAN(Detector):
         self.discriminator_ = keras.Model(inputs, outputs, name="discriminator")
 
     def _logits(self, rows: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the discriminator says of (E(x), x) and of (z, G(z)) in training."""
-        real = self._judged(self.encoder_(rows, training=True), rows, training=True)
-        made = self._judged(z, self.generator_(z, training=True), training=True)
+        """Logits of the discriminator for (E(x), x) and (z, G(z)), in training."""
+        real = self._discriminate(self.encoder_(rows, training=True), rows, training=True)
+        made = self._discriminate(z, self.generator_(z, training=True), training=True)
         return real[1], made[1]
 
-    def _judged(
+    def _discriminate(
         self, code: tf.Tensor, rows: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The discriminator's last hidden layer (n, width) and its logits (n, 1)."""
@@ -150,7 +136,7 @@ class BiGAN(Detector):
         return self.discriminator_([code, flat], training=training)
 
     def _random_batches(self, n: int, epoch: int) -> np.ndarray:
-        """Rows of an epoch of ``batches`` batches, drawn with replacement."""
+        """Draw the rows of an epoch of ``batches`` batches, with replacement."""
         rng = np.random.default_rng(derive_seed(self.random_state, "BiGAN", "rows", epoch))
         return rng.integers(n, size=self.batches * self.batch_size)
 
@@ -162,10 +148,10 @@ class BiGAN(Detector):
         return (1.0 - self.weight) * distance + self.weight * term
 
     def _cross_entropy(self, code: tf.Tensor, x: tf.Tensor, restored: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softplus(-self._judged(code, x)[1][:, 0])
+        return tf.nn.softplus(-self._discriminate(code, x)[1][:, 0])
 
     def _feature_distance(self, code: tf.Tensor, x: tf.Tensor, restored: tf.Tensor) -> tf.Tensor:
-        difference = self._judged(code, x)[0] - self._judged(code, restored)[0]
+        difference = self._discriminate(code, x)[0] - self._discriminate(code, restored)[0]
         return tf.reduce_sum(tf.abs(difference), axis=1)
 
 

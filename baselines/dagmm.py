@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -11,17 +12,17 @@ import tensorflow as tf
 from keras import layers
 from sklearn.preprocessing import StandardScaler
 
-from libs.datasets.splits.rows import blocks
+from libs.datasets.splits.rows import iterate_blocks
 from libs.detectors.detector import Detector
-from libs.training.loop import CHUNK, Training, gradient_step, row_graph, seeded, train
+from libs.training.loop import CHUNK, Training, gradient_step, row_graph, schedule_of, seeded, train
 from libs.utils.seeds import derive_seed
 
 log = logging.getLogger("a3")
 
 JITTERS = 10.0 ** np.arange(-6.0, 71.0)
-"""What may be added to the diagonal of a covariance; enough for the largest float32 features."""
+"""Values to add to the diagonal of a covariance; enough for the largest float32 features."""
 SMALLEST = 1e-12
-"""Lower bound of squared norms and of a component's share of the rows, against 0 / 0."""
+"""Lower bound of squared norms and of a component's responsibilities, against 0 / 0."""
 
 Sums = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """Σ γ (k,), Σ γ z (k, d), Σ γ z zᵀ (k, d, d) over rows; those of two sets of rows add up."""
@@ -29,6 +30,7 @@ Mixture = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """Weights φ (k,), means μ (k, d) and covariances Σ (k, d, d), float64."""
 
 
+@dataclass(eq=False, repr=False)
 class DAGMM(Detector):
     """Gaussian mixture on an autoencoder's code and errors, trained together on normal rows.
 
@@ -37,9 +39,9 @@ class DAGMM(Detector):
     Loss: mean over rows of ‖x - x'‖², a sum over features, + .1 times the mean energy + 1e-4 times
     Σ 1 / diag(Σ_k) (paper, equation 7).
 
-    Differences from the paper: the covariance penalty weighs 1e-4 instead of .005, the cosine
-    similarity enters as (1 - cosine) / 2, inputs are standardised, and an epoch leaves out the
-    random rows that fill no batch, for a mixture of a few rows is singular.
+    Differences from the paper: the weight of the covariance penalty is 1e-4 instead of .005, the
+    cosine similarity enters as (1 - cosine) / 2, inputs are standardised, and an epoch skips the
+    last incomplete batch, as a mixture of a few rows is singular.
 
     Parameters
     ----------
@@ -51,13 +53,13 @@ class DAGMM(Detector):
     components : int
         Gaussians of the mixture (4).
     dropout : float
-        Before the output of the estimation network (.5).
+        Rate before the output of the estimation network (.5).
     energy_weight : float
         λ₁ (.1).
     covariance_weight : float
         λ₂ (1e-4).
     epochs, batch_size, learning_rate
-        Adam; A3 takes 200 epochs of 1024 rows at 1e-4.
+        Of Adam; A3 uses 200 epochs with batches of 1024 rows at 1e-4.
     random_state : int
 
     Attributes
@@ -71,38 +73,25 @@ class DAGMM(Detector):
     mixture_ : tuple of float64 arrays
         See `Mixture`; of all training rows, jitter included.
     jitter_ : float
-        The largest value that was added to the diagonal of a covariance, in training or after it.
+        Largest value added to the diagonal of a covariance, during training or after.
     """
 
     networks = ("encoder_", "decoder_", "estimation_")
 
-    def __init__(
-        self,
-        dims: Sequence[int] = (60, 30, 10),
-        estimation_dims: Sequence[int] = (10,),
-        components: int = 4,
-        dropout: float = 0.5,
-        energy_weight: float = 0.1,
-        covariance_weight: float = 1e-4,
-        epochs: int = 200,
-        batch_size: int = 1024,
-        learning_rate: float = 1e-4,
-        random_state: int = 0,
-    ):
-        self.dims = dims
-        self.estimation_dims = estimation_dims
-        self.components = components
-        self.dropout = dropout
-        self.energy_weight = energy_weight
-        self.covariance_weight = covariance_weight
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    dims: Sequence[int] = (60, 30, 10)
+    estimation_dims: Sequence[int] = (10,)
+    components: int = 4
+    dropout: float = 0.5
+    energy_weight: float = 0.1
+    covariance_weight: float = 1e-4
+    epochs: int = 200
+    batch_size: int = 1024
+    learning_rate: float = 1e-4
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         scaler = StandardScaler()
-        for block in blocks(x):
+        for block in iterate_blocks(x):
             scaler.partial_fit(block.reshape(len(block), -1))
         self.mean_, self.scale_ = (v.astype(np.float32) for v in (scaler.mean_, scaler.scale_))
         with seeded(derive_seed(self.random_state, "DAGMM", "weights")):
@@ -110,8 +99,8 @@ class DAGMM(Detector):
         largest = tf.Variable(JITTERS[0])
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            flat, restored, z = self._compressed(rows, training=True)
-            mixture, jitter = mixture_of(sums(z, self._shares(z, training=True)))
+            flat, restored, z = self._compress(rows, training=True)
+            mixture, jitter = mixture_of(sums(z, self._responsibilities(z, training=True)))
             largest.assign(tf.maximum(largest, jitter))
             error = tf.reduce_mean(tf.reduce_sum(tf.square(flat - restored), axis=1))
             penalty = tf.reduce_sum(1.0 / tf.linalg.diag_part(mixture[2]))
@@ -122,17 +111,15 @@ class DAGMM(Detector):
         training = train(
             gradient_step(loss, variables, self.learning_rate),
             (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="DAGMM",
             order=self._whole_batches(len(x)),
+            **schedule_of(self),
         )
         self._fit_mixture(x, float(largest))
         return training
 
     def _build(self, features: int) -> None:
-        """Make the three networks."""
+        """Build the three networks."""
         *hidden, code = self.dims
 
         def tanh(widths: Sequence[int]) -> list[layers.Layer]:
@@ -147,7 +134,7 @@ class DAGMM(Detector):
         self.estimation_ = keras.Sequential(estimation, name="estimation")
 
     def _whole_batches(self, n: int) -> Callable[[int], np.ndarray]:
-        """Random orders of the rows, without those that would fill no batch."""
+        """Make random orders of the rows without the last incomplete batch."""
         used = max(n - n % self.batch_size, min(n, self.batch_size))
 
         def order(epoch: int) -> np.ndarray:
@@ -156,23 +143,23 @@ class DAGMM(Detector):
 
         return order
 
-    def _compressed(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _compress(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Rows standardised and flat, their reconstructions, and their `features`."""
         flat = (tf.reshape(x, (-1, len(self.mean_))) - self.mean_) / self.scale_
         code = self.encoder_(flat, training=training)
         restored = self.decoder_(code, training=training)
         return flat, restored, features(flat, restored, code)
 
-    def _shares(self, z: tf.Tensor, training: bool) -> tf.Tensor:
-        """γ: how much of a row belongs to each component, float64 (n, components)."""
+    def _responsibilities(self, z: tf.Tensor, training: bool) -> tf.Tensor:
+        """Responsibilities γ of the components for each row, float64 (n, components)."""
         return tf.nn.softmax(tf.cast(self.estimation_(z, training=training), tf.float64))
 
     def _fit_mixture(self, x: np.ndarray, jitter: float) -> None:
-        """Estimate the mixture of all training rows; ``jitter`` is the largest of the training."""
+        """Estimate the mixture of all training rows; ``jitter`` is the largest used in training."""
 
         def chunk_sums(rows: tf.Tensor) -> Sums:
-            z = self._compressed(rows, training=False)[2]
-            return sums(z, self._shares(z, training=False))
+            z = self._compress(rows, training=False)[2]
+            return sums(z, self._responsibilities(z, training=False))
 
         graph = row_graph(chunk_sums, x.shape[1:])
         parts = [graph(tf.constant(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)]
@@ -210,13 +197,13 @@ class DAGMM(Detector):
             self.jitter_ = float(arrays["jitter"])
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        return energy(self._compressed(x, training=False)[2], *self.mixture_)
+        return energy(self._compress(x, training=False)[2], *self.mixture_)
 
 
 def features(x: tf.Tensor, restored: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
-    """What the mixture sees of a row: its code and two errors of its reconstruction.
+    """Input of the mixture: the code of a row and two reconstruction errors.
 
-    They are the relative Euclidean distance ‖x - x'‖ / ‖x‖ and (1 - cos(x, x')) / 2, in [0, 1]
+    These are the relative Euclidean distance ‖x - x'‖ / ‖x‖ and (1 - cos(x, x')) / 2, in [0, 1]
     (paper, section 3.2, which takes the cosine itself).
 
     Parameters
@@ -230,7 +217,7 @@ def features(x: tf.Tensor, restored: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
     """
 
     def norm(v: tf.Tensor) -> tf.Tensor:
-        # bounded within the root, whose gradient at 0 is infinite
+        # bounded inside the root, whose gradient at 0 is infinite
         return tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(v), axis=1), SMALLEST))
 
     distance = norm(x - restored) / norm(x)
@@ -238,33 +225,34 @@ def features(x: tf.Tensor, restored: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
     return tf.concat([code, distance[:, None], 0.5 * (1.0 - cosine)[:, None]], axis=1)
 
 
-def sums(z: tf.Tensor, shares: tf.Tensor) -> Sums:
+def sums(z: tf.Tensor, responsibilities: tf.Tensor) -> Sums:
     """Sums over rows that determine a mixture, float64.
 
     Parameters
     ----------
     z : (n, d) float
-    shares : (n, k) float64
+    responsibilities : (n, k) float64
         γ; each row adds up to 1.
     """
     z = tf.cast(z, tf.float64)
-    second = tf.einsum("nk,ni,nj->kij", shares, z, z)
-    return tf.reduce_sum(shares, axis=0), tf.matmul(shares, z, transpose_a=True), second
+    second = tf.einsum("nk,ni,nj->kij", responsibilities, z, z)
+    first = tf.matmul(responsibilities, z, transpose_a=True)
+    return tf.reduce_sum(responsibilities, axis=0), first, second
 
 
 def mixture_of(sums: Sums) -> tuple[Mixture, tf.Tensor]:
     """Mixture with the given sums (paper, equation 5), and the largest jitter, float64 ().
 
-    1e-6 is added to the diagonal of every covariance; where Cholesky's decomposition would still
-    fail, the first of 1e-5, 1e-4, ... with which it works. The eigenvalues tell: the least must
-    exceed the rounding errors of the largest.
+    1e-6 is added to the diagonal of every covariance or, if Cholesky's decomposition would still
+    fail, the first of 1e-5, 1e-4, ... with which it works: the smallest eigenvalue must exceed the
+    rounding error of the largest.
     """
     total, first, second = sums
     total = tf.maximum(total, SMALLEST)
     means = first / total[:, None]
     covariances = second / total[:, None, None] - means[:, :, None] * means[:, None, :]
     d = covariances.shape[-1]
-    # a diverged training has no eigenvalues; its loss is not finite, and train() says so
+    # a diverged training has no eigenvalues; its loss is not finite, which train() reports
     finite = tf.where(tf.math.is_finite(covariances), covariances, 0.0)
     eigenvalues = tf.linalg.eigvalsh(tf.stop_gradient(finite))
     needed = d * np.finfo(np.float64).eps * eigenvalues[:, -1] - eigenvalues[:, 0]

@@ -1,6 +1,7 @@
-"""Deep SVDD (Ruff et al., ICML 2018) and Deep SAD (Ruff et al., ICLR 2020): one training."""
+"""Deep SVDD (Ruff et al., ICML 2018) and Deep SAD (Ruff et al., ICLR 2020)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -9,16 +10,17 @@ import tensorflow as tf
 
 from libs.architecture.alarm import side_by_side
 from libs.architecture.bias_free import BIAS_FREE
-from libs.datasets.splits.rows import mean_of
+from libs.datasets.splits.rows import feature_means
 from libs.detectors.detector import Detector
 from libs.training.loop import (
     CHUNK,
     Training,
     gradient_step,
     known_ranks,
-    order_of,
     predict_in_batches,
+    random_orders,
     row_graph,
+    schedule_of,
     seeded,
     train,
 )
@@ -26,26 +28,26 @@ from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 LEAST = 0.1
-"""Entries of the centre lie at least so far from 0 (authors' code): 0 is too easily reached."""
+"""Lower bound on the magnitude of the centre's entries (authors' code): 0 is easily reached."""
 SMALLEST = 1e-6
 """Added to squared distances before they are inverted (Deep SAD, authors' code)."""
 
 
+@dataclass(eq=False, repr=False)
 class DeepSVDD(Detector):
     """Encoder that maps normal rows close to a centre; score: squared distance to it, in [0, inf).
 
-    An autoencoder without biases is trained on the normal rows first. The centre is the mean of
-    their codes; it stays as it is, and is saved. Then the encoder learns to bring the codes to it:
-    mean ‖f(x) - c‖².
+    An autoencoder without biases is trained on the normal rows first. The fixed centre is
+    the mean of their codes. Then the encoder minimises the distance to it: mean ‖f(x) - c‖².
 
-    Differences from R2-AD2's authors' code: the centre is not computed again from the trained
-    encoder; both trainings obey the learning rate (there 1e-4 and 1e-3 whatever is asked for);
-    encoders see rows minus the mean of the normal ones; there is no dropout, as in Ruff's code
-    (there .4: on NSL-KDD's validation rows it takes Deep SAD's AUC from .99 to .79); batch
-    normalisation of convolutions, without scale and shift, does take part.
+    Differences from R2-AD2's authors' code: the centre is not recomputed from the trained encoder;
+    both trainings use the given learning rate (there always 1e-4 and 1e-3); encoders read rows
+    minus the mean of the normal ones; there is no dropout, as in Ruff's code (there .4, which
+    lowers Deep SAD's AUC on NSL-KDD's validation rows from .99 to .79); batch normalisation of
+    convolutions, without scale and shift, is used.
 
-    Why the mean: without biases an encoder answers k times as much to k times a row, so that the
-    distance of rows that all lie near 0 tells their length. On Mammography's validation rows the
+    Why the mean: without biases an encoder is homogeneous, so that the distance of rows near 0
+    measures their norm. On Mammography's validation rows the
     AUC of Deep SAD is .45, .30 and .26 without and .78, .91 and .88 with it (seeds 1, 2, 3).
 
     Parameters
@@ -55,10 +57,10 @@ class DeepSVDD(Detector):
     dims : sequence of int
         Widths from the input to the code (40-20-10), or the code's alone (conv: 32).
     dropout : float
-        After every hidden layer, in both trainings.
+        Rate after every hidden layer, in both trainings.
     epochs, batch_size, learning_rate
-        Of each of the two trainings, Adam; R2-AD2's experiments take 100 epochs at 1e-3 and a batch
-        size for each data set.
+        Of Adam, in each of the two trainings; R2-AD2 uses 100 epochs at 1e-3 and a batch size per
+        data set.
     random_state : int
 
     Attributes
@@ -72,42 +74,32 @@ class DeepSVDD(Detector):
 
     networks = ("encoder_",)
 
-    def __init__(
-        self,
-        network: str = "dense",
-        dims: Sequence[int] = (40, 20, 10),
-        dropout: float = 0.0,
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dense"
+    dims: Sequence[int] = (40, 20, 10)
+    dropout: float = 0.0
+    epochs: int = 100
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
-        start, first = self._pretrained(x)
-        self.encoder_, second = self._trained("encoder", start, x, y, y == 0)
+        start, first = self._pretrain(x)
+        self.encoder_, second = self._train("encoder", start, x, y, y == 0)
         return Training.of_stages([first, second])
 
     def _networks(self, shape: Sequence[int]) -> tuple[keras.Model, keras.Model]:
-        """Encoder and decoder, the same first weights whenever they are made."""
+        """Build encoder and decoder, always with the same initial weights."""
         with seeded(derive_seed(self.random_state, "DeepSVDD", "weights")):
             return lookup(BIAS_FREE, "network", self.network)(shape, tuple(self.dims), self.dropout)
 
     def _codes(self, encoder: keras.Model, rows: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """What an encoder makes of rows minus their mean."""
+        """Codes of rows minus their mean."""
         return encoder(rows - self.mean_, training=training)
 
-    def _pretrained(self, x: np.ndarray) -> tuple[list[np.ndarray], Training]:
-        """Train the autoencoder on normal rows; the encoder's weights. Sets mean and centre."""
+    def _pretrain(self, x: np.ndarray) -> tuple[list[np.ndarray], Training]:
+        """Train the autoencoder, set mean and centre, and return the encoder's weights."""
         encoder, decoder = self._networks(x.shape[1:])
-        self.mean_ = mean_of(x)
+        self.mean_ = feature_means(x)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             restored = decoder(self._codes(encoder, rows, True), training=True)
@@ -117,10 +109,8 @@ class DeepSVDD(Detector):
         training = train(
             gradient_step(loss, variables, self.learning_rate),
             (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="DeepSVDD autoencoder",
+            **schedule_of(self),
         )
         codes = predict_in_batches(
             row_graph(lambda rows: self._codes(encoder, rows), x.shape[1:]), x, CHUNK
@@ -128,7 +118,7 @@ class DeepSVDD(Detector):
         self.centre_ = centre_of(codes)
         return encoder.get_weights(), training
 
-    def _trained(
+    def _train(
         self, name: str, start: list[np.ndarray], x: np.ndarray, y: np.ndarray, keep: np.ndarray
     ) -> tuple[keras.Model, Training]:
         """Train an encoder, from the weights ``start``, on the rows that ``keep`` marks."""
@@ -144,11 +134,9 @@ class DeepSVDD(Detector):
         training = train(
             gradient_step(loss, encoder.trainable_variables, self.learning_rate),
             (x, sign),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name=type(self).__name__,
-            order=order_of(keep, self.random_state, type(self).__name__),
+            order=random_orders(keep, self.random_state, type(self).__name__),
+            **schedule_of(self),
         )
         return encoder, training
 
@@ -165,17 +153,18 @@ class DeepSVDD(Detector):
         return squared_distance(self._codes(self.encoder_, x), self.centre_)
 
 
+@dataclass(eq=False, repr=False)
 class DeepSAD(DeepSVDD):
     """Deep SVDD that pushes known anomalies away: mean (‖f(x) - c‖² + 1e-6)^s, s = ±1 (η = 1).
 
-    Score: squared distance to the centre, in [0, inf). Every label budget has an encoder of its
-    own; they start from the same pre-training and have the same centre.
+    Score: squared distance to the centre, in [0, inf). Every label budget has its own
+    encoder; all start from the same pre-training and share the centre.
 
     Parameters
     ----------
     budgets : sequence of int, optional
-        Known anomalies for each encoder: the first ones in the order of the rows. Default: one
-        encoder with all of them.
+        Known anomalies of each encoder, taken in the order of the rows. Default: one encoder with
+        all of them.
     network, dims, dropout, epochs, batch_size, learning_rate, random_state
         See `DeepSVDD`.
 
@@ -189,27 +178,15 @@ class DeepSAD(DeepSVDD):
 
     uses_labels = True
 
-    def __init__(
-        self,
-        budgets: Sequence[int] | None = None,
-        network: str = "dense",
-        dims: Sequence[int] = (40, 20, 10),
-        dropout: float = 0.0,
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        super().__init__(network, dims, dropout, epochs, batch_size, learning_rate, random_state)
-        self.budgets = budgets
+    budgets: Sequence[int] | None = None
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         self.budgets_ = self._checked_budgets(int(y.sum()))
         rank = known_ranks(y)
-        start, first = self._pretrained(x[y == 0])
+        start, first = self._pretrain(x[y == 0])
         encoders, trainings = [], []
         for budget in self.budgets_:
-            encoder, training = self._trained(f"encoder_{budget}", start, x, y, rank < budget)
+            encoder, training = self._train(f"encoder_{budget}", start, x, y, rank < budget)
             encoders.append(encoder)
             trainings.append(training)
         self.encoder_ = side_by_side(encoders, "encoder")
@@ -217,7 +194,7 @@ class DeepSAD(DeepSVDD):
 
 
 def centre_of(codes: np.ndarray) -> np.ndarray:
-    """Mean of codes (n, d), no entry nearer to 0 than `LEAST`, float32 (d,)."""
+    """Mean of codes (n, d), with entries at least `LEAST` from 0, float32 (d,)."""
     mean = codes.mean(axis=0)
     pushed = np.where(mean > 0, LEAST, -LEAST)
     return np.where(np.abs(mean) < LEAST, pushed, mean).astype(np.float32)

@@ -1,6 +1,7 @@
 """DevNet: deviation networks (Pang, Shen, van den Hengel; KDD 2019)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import keras
@@ -10,7 +11,7 @@ from keras import layers
 
 from libs.architecture.alarm import side_by_side
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
 from libs.training.optimisers import rmsprop
 from libs.utils.seeds import derive_seed
 
@@ -20,11 +21,12 @@ MARGIN = 5.0
 """Deviation that a known anomaly should have at least: five standard deviations (paper: a = 5)."""
 
 
+@dataclass(eq=False, repr=False)
 class DevNet(Detector):
     """Scoring network whose scores of known anomalies deviate from a Gaussian reference.
 
     Score: the output of the linear unit, in (-inf, inf); normal rows lie around 0, known anomalies
-    at 5 and above. Every label budget has a network of its own, trained by itself.
+    at 5 and above. Every label budget trains its own network.
 
     Differences from the paper: the reference scores are drawn once per training, not for every
     batch, and normal rows are drawn with replacement, as known anomalies are.
@@ -32,8 +34,8 @@ class DevNet(Detector):
     Parameters
     ----------
     budgets : sequence of int, optional
-        Known anomalies for each network, at least 1: the first ones in the order of the rows.
-        Default: one network with all of them.
+        Known anomalies of each network, at least 1, taken in the order of the rows. Default: one
+        network with all of them.
     width : int
         Units of the hidden layer, ReLU (20).
     l2 : float
@@ -41,7 +43,7 @@ class DevNet(Detector):
     batches : int
         Updates in an epoch (20).
     epochs, batch_size, learning_rate
-        RMSprop, gradients clipped to norm 1 per variable; the paper takes 50 epochs of 512 rows.
+        Of RMSprop, gradients clipped to norm 1 per variable; the paper uses 50 epochs of 512 rows.
         Its learning rate is Keras' default, 1e-3.
     random_state : int
 
@@ -55,25 +57,14 @@ class DevNet(Detector):
     uses_labels = True
     fewest_known = 1
 
-    def __init__(
-        self,
-        budgets: Sequence[int] | None = None,
-        width: int = 20,
-        l2: float = 0.01,
-        batches: int = 20,
-        epochs: int = 50,
-        batch_size: int = 512,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        self.budgets = budgets
-        self.width = width
-        self.l2 = l2
-        self.batches = batches
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    budgets: Sequence[int] | None = None
+    width: int = 20
+    l2: float = 0.01
+    batches: int = 20
+    epochs: int = 50
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         known = np.flatnonzero(y)
@@ -87,7 +78,7 @@ class DevNet(Detector):
         return Training.of_each(trainings)
 
     def _network(self, shape: Sequence[int], name: str) -> keras.Model:
-        """Rows to scores (n, 1); the networks of all budgets start alike."""
+        """Build the network, rows to scores (n, 1), with equal initial weights for all budgets."""
         penalty = keras.regularizers.L2(self.l2)
         with seeded(derive_seed(self.random_state, "DevNet", "weights")):
             hidden = layers.Dense(self.width, activation="relu", kernel_regularizer=penalty)
@@ -97,7 +88,7 @@ class DevNet(Detector):
     def _train(
         self, network: keras.Model, x: np.ndarray, y: np.ndarray, known: np.ndarray
     ) -> Training:
-        """Train one network; ``known`` are the numbers of the rows that its budget allows."""
+        """Train one network; ``known`` are the row numbers of its budget."""
         rng = np.random.default_rng(derive_seed(self.random_state, "DevNet", "reference"))
         reference = rng.standard_normal(REFERENCES)
         mean, std = float(reference.mean()), float(reference.std())
@@ -115,17 +106,15 @@ class DevNet(Detector):
                 partial(rmsprop, clip_norm=1.0),
             ),
             (x, y.astype(np.float32)),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="DevNet",
             order=self._half_and_half(np.flatnonzero(y == 0), known),
+            **schedule_of(self),
         )
 
     def _half_and_half(self, normal: np.ndarray, known: np.ndarray) -> Callable[[int], np.ndarray]:
-        """Row numbers of an epoch: in each batch as many known anomalies as normal rows.
+        """Make row numbers of an epoch, half known anomalies and half normal rows per batch.
 
-        Both are drawn with replacement; normal rows are the same whatever the budget.
+        Both are drawn with replacement; normal rows do not depend on the budget.
         """
         half = self.batch_size // 2
 
@@ -147,8 +136,8 @@ def deviation_loss(score: tf.Tensor, label: tf.Tensor, mean: float, std: float) 
     Parameters
     ----------
     score, label : (n,) float
-        Their shapes must be the same: (n, 1) against (n,) would broadcast to every pair of rows and
-        make the loss blind to labels.
+        Their shapes must be equal: (n, 1) against (n,) would broadcast to all pairs of rows and
+        make the loss independent of labels.
     mean, std : float
         Of the reference scores; std without Bessel's correction.
     """

@@ -1,14 +1,16 @@
 """Extremely randomised trees (Geurts, Ernst, Wehenkel; 2006): scikit-learn's."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sklearn.ensemble import ExtraTreesClassifier
 
 from libs.detectors.classifiers import ClassifierDetector
 
 
+@dataclass(eq=False, repr=False)
 class ExtraTrees(ClassifierDetector):
-    """Known anomalies against normal rows, by trees of random cuts; see `ClassifierDetector`.
+    """Known anomalies against normal rows, by trees with random splits; see `ClassifierDetector`.
 
     Parameters
     ----------
@@ -21,15 +23,9 @@ class ExtraTrees(ClassifierDetector):
 
     trusted = frozenset({"sklearn.tree._tree.Tree"})
 
-    def __init__(
-        self,
-        budgets: Sequence[int] | None = None,
-        n_estimators: int = 500,
-        random_state: int = 0,
-    ):
-        self.budgets = budgets
-        self.n_estimators = n_estimators
-        self.random_state = random_state
+    budgets: Sequence[int] | None = None
+    n_estimators: int = 500
+    random_state: int = 0
 
     def _classifier(self) -> ExtraTreesClassifier:
         return ExtraTreesClassifier(self.n_estimators, random_state=self.random_state)

@@ -1,6 +1,7 @@
 """f-AnoGAN: fast anomaly detection by a generative adversarial network (Schlegl et al., 2019)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ from keras import layers
 
 from libs.architecture.adversarial import (
     Layers,
-    chained,
+    chain_layers,
     conv_decoder,
     conv_trunk,
     dense_decoder,
@@ -18,7 +19,7 @@ from libs.architecture.adversarial import (
 from libs.architecture.parts import check_image
 from libs.architecture.target import row_error
 from libs.detectors.detector import Detector
-from libs.training.loop import Step, Training, gradient_step, seeded, train
+from libs.training.loop import Step, Training, gradient_step, schedule_of, seeded, train
 from libs.training.optimisers import Adam
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
@@ -29,15 +30,16 @@ KAPPA = 1.0
 """κ, weight of the feature error (paper, equation 4)."""
 
 
+@dataclass(eq=False, repr=False)
 class FAnoGAN(Detector):
     """A Wasserstein GAN of normal rows, then an encoder into its latent space.
 
-    First generator and critic train against each other, one step each, with a gradient penalty.
-    Then both are frozen and the encoder learns to minimise the score of normal rows: the mean
-    squared error of G(E(x)) plus κ times that of the critic's features, in [0, inf).
+    First, generator and critic train against each other, one step each, with a gradient penalty.
+    Then both are frozen and the encoder minimises the score of normal rows: the mean squared error
+    of G(E(x)) plus κ times that of the critic's features, in [0, inf).
 
-    Differences from ARGUE's authors' code, which has no penalty: that, a linear critic instead of
-    one that ends in a sigmoid, and no batch normalisation in the critic, which would make a row's
+    Differences from ARGUE's authors' code: the gradient penalty, a linear critic instead of one
+    that ends in a sigmoid, and no batch normalisation in the critic, which would make a row's
     gradient depend on other rows.
 
     Parameters
@@ -49,7 +51,7 @@ class FAnoGAN(Detector):
     latent : int
         Width of the latent space (8).
     epochs, batch_size, learning_rate
-        Adam, for each of the two trainings; ARGUE takes 500 epochs at 1e-4.
+        Of Adam, in each of the two trainings; ARGUE uses 500 epochs at 1e-4.
     random_state : int
 
     Attributes
@@ -64,23 +66,13 @@ class FAnoGAN(Detector):
 
     networks = ("generator_", "critic_", "encoder_")
 
-    def __init__(
-        self,
-        network: str = "dense",
-        dims: Sequence[int] = (200, 100, 50, 25),
-        latent: int = 8,
-        epochs: int = 500,
-        batch_size: int = 256,
-        learning_rate: float = 1e-4,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.latent = latent
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dense"
+    dims: Sequence[int] = (200, 100, 50, 25)
+    latent: int = 8
+    epochs: int = 500
+    batch_size: int = 256
+    learning_rate: float = 1e-4
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         with seeded(derive_seed(self.random_state, "FAnoGAN", "weights")):
@@ -92,48 +84,38 @@ class FAnoGAN(Detector):
         adversarial = self._adversarial_step()
         encoding = gradient_step(loss, self.encoder_.trainable_variables, self.learning_rate)
         steps = (("FAnoGAN", adversarial), ("FAnoGAN encoder", encoding))
-        trainings = [
-            train(
-                step,
-                (x,),
-                batch_size=self.batch_size,
-                epochs=self.epochs,
-                seed=self.random_state,
-                name=name,
-            )
-            for name, step in steps
-        ]
+        trainings = [train(step, (x,), name=name, **schedule_of(self)) for name, step in steps]
         updates, seconds = (sum(getattr(t, k) for t in trainings) for k in ("updates", "seconds"))
         return Training(len(x), self.epochs, updates, seconds, trainings[1].losses)
 
     def _build(self, shape: Sequence[int]) -> None:
-        """Make the three networks."""
+        """Build the three networks."""
         trunk, code, decoder = lookup(SHAPES, "network", self.network)(shape, tuple(self.dims))
         start = [keras.Input((self.latent,)), layers.Dense(int(np.prod(code)))]
         stack = [*start, layers.Reshape(code), *decoder]
         self.generator_ = keras.Sequential(stack, name="generator")
         rows = keras.Input(tuple(shape))
-        features = chained(rows, [*trunk(batch_norm=False), layers.Flatten()])
+        features = chain_layers(rows, [*trunk(batch_norm=False), layers.Flatten()])
         scores = layers.Dense(1, use_bias=False)(features)
         self.critic_ = keras.Model(rows, [features, scores], name="critic")
         stack = [*trunk(batch_norm=True), layers.Flatten(), layers.Dense(self.latent)]
         self.encoder_ = keras.Sequential([keras.Input(tuple(shape)), *stack], name="encoder")
 
     def _adversarial_step(self) -> Step:
-        """One update of critic and generator, each against the other's old weights."""
+        """Update critic and generator, each against the other's old weights."""
         critic = Adam(self.critic_.trainable_variables, self.learning_rate)
         generator = Adam(self.generator_.trainable_variables, self.learning_rate)
 
         def step(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             n = tf.shape(rows)[0]
-            latent_seed, share_seed = tf.unstack(tf.random.split(seed, 2))
+            latent_seed, mix_seed = tf.unstack(tf.random.split(seed, 2))
             latent = tf.random.stateless_normal((n, self.latent), latent_seed)
-            share = tf.random.stateless_uniform((n, *[1] * (len(rows.shape) - 1)), share_seed)
+            mix = tf.random.stateless_uniform((n, *[1] * (len(rows.shape) - 1)), mix_seed)
             with tf.GradientTape(persistent=True) as tape:
                 fake = tf.sigmoid(self.generator_(latent, training=True))
                 fooled = tf.reduce_mean(self.critic_(fake)[1])
                 distance = tf.reduce_mean(self.critic_(rows)[1]) - fooled
-                penalty = self._penalty(rows + share * (tf.stop_gradient(fake) - rows))
+                penalty = self._penalty(rows + mix * (tf.stop_gradient(fake) - rows))
                 wrong, displeasure = PENALTY * penalty - distance, -fooled
             critic.minimise(wrong, tape)
             generator.minimise(displeasure, tape)
@@ -142,7 +124,7 @@ class FAnoGAN(Detector):
         return step
 
     def _penalty(self, between: tf.Tensor) -> tf.Tensor:
-        """How far the norm of the critic's gradient is from 1, between real and generated rows."""
+        """Penalty on critic gradients between real and generated rows whose norm is not 1."""
         with tf.GradientTape() as tape:
             tape.watch(between)
             scores = self.critic_(between)[1]
@@ -151,7 +133,7 @@ class FAnoGAN(Detector):
         return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1.0))
 
     def _errors(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """Score of each row; ``training`` concerns the encoder, the others are frozen."""
+        """Score of each row; ``training`` applies to the encoder only, as the others are frozen."""
         latent = self.encoder_(x, training=training)
         restored = tf.sigmoid(self.generator_(latent, training=False))
         features = self.critic_(x)[0] - self.critic_(restored)[0]

@@ -1,16 +1,17 @@
 """GANomaly (Akcay, Atapour-Abarghouei, Breckon; ACCV 2018)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.architecture.adversarial import chained
+from libs.architecture.adversarial import chain_layers
 from libs.architecture.parts import check_image
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, seeded, train
+from libs.training.loop import Training, schedule_of, seeded, train
 from libs.training.optimisers import Adam
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
@@ -23,6 +24,7 @@ SIDE = 32
 """Images are resized to this side (authors' code)."""
 
 
+@dataclass(eq=False, repr=False)
 class GANomaly(Detector):
     """Encoder, decoder, encoder, and a discriminator, trained on normal rows.
 
@@ -30,8 +32,8 @@ class GANomaly(Detector):
     reconstructions, 50 times the mean absolute error, and the distance of the codes of rows and
     reconstructions. Score: mean squared difference of these two codes, in [0, inf).
 
-    Difference from the code that ARGUE's authors call: the output is a sigmoid, as inputs lie in
-    [0, 1], and epochs, batch size and learning rate are obeyed.
+    Differences from the code that ARGUE's authors use: the output is a sigmoid, as inputs lie in
+    [0, 1], and the given epochs, batch size and learning rate are used.
 
     Parameters
     ----------
@@ -42,9 +44,9 @@ class GANomaly(Detector):
     code : int
         Width of the codes (100).
     dropout : float
-        After every hidden layer of a dense network (.2).
+        Rate after every hidden layer of a dense network (.2).
     epochs, batch_size, learning_rate
-        Adam with β₁ = .5; the authors take 15 epochs of 300 rows at 2e-4.
+        Of Adam with β₁ = .5; the authors use 15 epochs with batches of 300 rows at 2e-4.
     random_state : int
 
     Attributes
@@ -57,25 +59,14 @@ class GANomaly(Detector):
 
     networks = ("encoder_", "decoder_", "second_encoder_", "discriminator_")
 
-    def __init__(
-        self,
-        network: str = "dense",
-        dims: Sequence[int] = (200, 100, 50, 25),
-        code: int = 100,
-        dropout: float = 0.2,
-        epochs: int = 500,
-        batch_size: int = 256,
-        learning_rate: float = 2e-4,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.code = code
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dense"
+    dims: Sequence[int] = (200, 100, 50, 25)
+    code: int = 100
+    dropout: float = 0.2
+    epochs: int = 500
+    batch_size: int = 256
+    learning_rate: float = 2e-4
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         with seeded(derive_seed(self.random_state, "GANomaly", "weights")):
@@ -92,17 +83,10 @@ class GANomaly(Detector):
             judge.minimise(losses[1], tape)
             return losses[0]
 
-        return train(
-            step,
-            (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
-            name="GANomaly",
-        )
+        return train(step, (x,), name="GANomaly", **schedule_of(self))
 
     def _build(self, shape: Sequence[int]) -> None:
-        """Make the four networks."""
+        """Build the four networks."""
         shape = tuple(shape) if self.network == "dense" else (SIDE, SIDE, shape[-1])
         trunk, head, decoder = lookup(NETWORKS, "network", self.network)(
             shape, tuple(self.dims), self.dropout
@@ -116,13 +100,13 @@ class GANomaly(Detector):
         stack = [keras.Input((self.code,)), *decoder]
         self.decoder_ = keras.Sequential(stack, name="decoder")
         rows = keras.Input(shape)
-        hidden = chained(rows, trunk())
+        hidden = chain_layers(rows, trunk())
         outputs = [layers.Flatten()(hidden), layers.Flatten()(head(1)(hidden))]
         self.discriminator_ = keras.Model(rows, outputs, name="discriminator")
 
     def _losses(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Losses of generator and discriminator."""
-        rows = self._resized(rows)
+        rows = self._resize(rows)
         code = self.encoder_(rows, training=True)
         restored = tf.sigmoid(self.decoder_(code, training=True))
         second = self.second_encoder_(restored, training=True)
@@ -135,11 +119,11 @@ class GANomaly(Detector):
         judged = tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits)
         return generator, tf.reduce_mean(judged)
 
-    def _resized(self, rows: tf.Tensor) -> tf.Tensor:
+    def _resize(self, rows: tf.Tensor) -> tf.Tensor:
         return rows if self.network == "dense" else tf.image.resize(rows, (SIDE, SIDE))
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
-        code = self.encoder_(self._resized(x), training=False)
+        code = self.encoder_(self._resize(x), training=False)
         restored = tf.sigmoid(self.decoder_(code, training=False))
         difference = code - self.second_encoder_(restored, training=False)
         return tf.reduce_mean(tf.square(difference), axis=1)
@@ -180,4 +164,4 @@ def _conv(shape: Sequence[int], dims: Sequence[int], dropout: float) -> tuple:
 
 
 NETWORKS = {"dense": _dense, "conv": _conv}
-"""Makers of (layers up to the last hidden one, the head of so many units, decoder)."""
+"""Builders of the trunk, of a head with a number of units, and of the decoder."""

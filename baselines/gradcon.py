@@ -1,6 +1,7 @@
 """GradCon: backpropagated gradients constrained to one direction (Kwon et al., ECCV 2020)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -10,7 +11,7 @@ import tensorflow as tf
 from libs.architecture.gradients import layer_gradients, squared_error
 from libs.architecture.target import autoencoder, row_error
 from libs.detectors.detector import Detector
-from libs.training.loop import Step, Training, seeded, train
+from libs.training.loop import Step, Training, schedule_of, seeded, train
 from libs.training.optimisers import Adam
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
@@ -19,16 +20,17 @@ SCORED_ROWS = 1024
 """Rows scored at a time: the gradients of one kernel take 20 MB on NSL-KDD."""
 
 
+@dataclass(eq=False, repr=False)
 class GradCon(Detector):
-    """Autoencoder whose decoder gradients point where they have always pointed on normal rows.
+    """Autoencoder whose decoder gradients on normal rows are aligned with those of the past.
 
     Loss: squared error + α times the mean over decoder kernels of -cos(gradient of the batch's
-    squared error, mean gradient of the batches before). The mean is of the gradients of the whole
-    loss (paper, equation 4). Score: squared error + β times the mean over decoder kernels of
+    squared error, mean gradient of the batches before). The mean is that of the gradients of the
+    whole loss (paper, equation 4). Score: squared error + β times the mean over decoder kernels of
     -cos(gradient of the row's own squared error, mean gradient).
 
-    The cosine is one number for each kernel, of flattened gradients, and differentiable. In the
-    R2-AD2 authors' code it is taken over an axis of length 1, where it is a sign without gradient.
+    The cosine is a differentiable number per kernel, of flattened gradients. R2-AD2's authors
+    compute it over an axis of length 1, where it is a sign without gradient.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class GradCon(Detector):
     score_weight : float
         β (.12).
     epochs, batch_size, learning_rate
-        Adam; R2-AD2's experiments take 100 epochs at 1e-3 and a batch size for each data set.
+        Of Adam; R2-AD2 uses 100 epochs at 1e-3 and a batch size per data set.
     random_state : int
 
     Attributes
@@ -55,27 +57,15 @@ class GradCon(Detector):
 
     networks = ("model_",)
 
-    def __init__(
-        self,
-        network: str = "dropout_dense",
-        dims: Sequence[int] = (40, 20, 10),
-        dropout: float = 0.4,
-        loss_weight: float = 0.03,
-        score_weight: float = 0.12,
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.dropout = dropout
-        self.loss_weight = loss_weight
-        self.score_weight = score_weight
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dropout_dense"
+    dims: Sequence[int] = (40, 20, 10)
+    dropout: float = 0.4
+    loss_weight: float = 0.03
+    score_weight: float = 0.12
+    epochs: int = 100
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         with seeded(derive_seed(self.random_state, "GradCon", "weights")):
@@ -86,19 +76,12 @@ class GradCon(Detector):
                 "expected dropout_dense or dropout_conv"
             )
         means = [tf.Variable(tf.zeros_like(k.value)) for k in decoder_kernels(self.model_)]
-        training = train(
-            self._step(means),
-            (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
-            name="GradCon",
-        )
+        training = train(self._step(means), (x,), name="GradCon", **schedule_of(self))
         self.directions_ = [mean.numpy().reshape(-1) for mean in means]
         return training
 
     def _step(self, means: Sequence[tf.Variable]) -> Step:
-        """One update of the autoencoder, then of the mean gradients."""
+        """Update the autoencoder, then the mean gradients."""
         adam = Adam(self.model_.trainable_variables, self.learning_rate)
         kernels = [kernel.value for kernel in decoder_kernels(self.model_)]
         places = [next(i for i, v in enumerate(adam.variables) if v is k) for k in kernels]

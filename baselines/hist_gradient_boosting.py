@@ -1,12 +1,14 @@
 """Gradient boosting on histograms (Ke et al., 2017): scikit-learn's, with its defaults."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from libs.detectors.classifiers import ClassifierDetector
 
 
+@dataclass(eq=False, repr=False)
 class HistGradientBoosting(ClassifierDetector):
     """Known anomalies against normal rows, by boosted trees; see `ClassifierDetector`.
 
@@ -26,8 +28,7 @@ class HistGradientBoosting(ClassifierDetector):
         }
     )
 
-    def __init__(self, budgets: Sequence[int] | None = None):
-        self.budgets = budgets
+    budgets: Sequence[int] | None = None
 
     def _classifier(self) -> HistGradientBoostingClassifier:
         return HistGradientBoostingClassifier(random_state=0)

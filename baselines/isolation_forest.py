@@ -1,25 +1,27 @@
 """Isolation Forest (Liu, Ting, Zhou; ICDM 2008): scikit-learn's, with its defaults."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sklearn import ensemble
 
-from libs.datasets.splits.rows import sampled
+from libs.datasets.splits.rows import sample_rows
 from libs.detectors import estimators
 from libs.detectors.detector import Detector
 from libs.training.loop import Training
 
 TRUSTED = {"sklearn.tree._tree.Tree"}
-"""What a forest is made of beyond the types that skops trusts by itself: plain arrays of nodes."""
+"""Types in a forest beyond those that skops trusts: plain arrays of nodes."""
 
 
+@dataclass(eq=False, repr=False)
 class IsolationForest(Detector):
     """scikit-learn's forest on flattened normal rows; score: -decision_function, about [-.5, .5].
 
-    Each tree is grown on 256 rows. They are drawn from all rows or, where these take more than
-    `libs.datasets.splits.rows.HELD_BYTES`, from as many random ones as that holds.
+    Each tree is grown on 256 rows, drawn from all rows or, if these take more memory than
+    `libs.datasets.splits.rows.HELD_BYTES`, from a random sample of that size.
 
     Parameters
     ----------
@@ -28,13 +30,12 @@ class IsolationForest(Detector):
     random_state : int
     """
 
-    def __init__(self, n_estimators: int = 100, random_state: int = 0):
-        self.n_estimators = n_estimators
-        self.random_state = random_state
+    n_estimators: int = 100
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         start = time.perf_counter()
-        x = sampled(x, self.random_state)
+        x = sample_rows(x, self.random_state)
         self.forest_ = ensemble.IsolationForest(
             n_estimators=self.n_estimators, random_state=self.random_state
         ).fit(x.reshape(len(x), -1))

@@ -1,28 +1,29 @@
 """k nearest neighbours (Ramaswamy, Rastogi, Shim; SIGMOD 2000): scikit-learn's search."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from libs.datasets.splits.rows import Rows, sampled
+from libs.datasets.splits.rows import Rows, sample_rows
 from libs.detectors.attribution import SWAPS
 from libs.detectors.detector import Detector
 from libs.training.loop import Training
 
 
+@dataclass(eq=False, repr=False)
 class KNN(Detector):
     """Mean Euclidean distance to the nearest normal training rows, in [0, inf).
 
-    Where they take more than `libs.datasets.splits.rows.HELD_BYTES`, random ones are searched.
-
-    The mean of k distances (Angiulli and Pizzuti, 2002) rather than the k-th alone.
+    The mean of k distances (Angiulli and Pizzuti, 2002) rather than only the k-th. Training rows
+    that exceed `libs.datasets.splits.rows.HELD_BYTES` are sampled.
 
     Parameters
     ----------
     n_neighbors : int
-        Neighbours, fewer where there are fewer rows (5, as in ADBench and PyOD).
+        Number of neighbours (5, as in ADBench and PyOD), fewer if there are fewer rows.
 
     Attributes
     ----------
@@ -31,12 +32,11 @@ class KNN(Detector):
 
     explained_by = SWAPS
 
-    def __init__(self, n_neighbors: int = 5):
-        self.n_neighbors = n_neighbors
+    n_neighbors: int = 5
 
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
-        self.rows_ = sampled(x, 0).reshape(-1, int(np.prod(x.shape[1:])))
+        self.rows_ = sample_rows(x, 0).reshape(-1, int(np.prod(x.shape[1:])))
         self._index()
         return Training(len(self.rows_), 1, 1, time.perf_counter() - start)
 

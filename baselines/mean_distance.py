@@ -1,11 +1,11 @@
-"""Distance to the mean of the training rows: what every other method must beat."""
+"""Distance to the mean of the training rows, which every other method should beat."""
 
 import time
 from pathlib import Path
 
 import numpy as np
 
-from libs.datasets.splits.rows import Rows, mean_of
+from libs.datasets.splits.rows import Rows, feature_means
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
 from libs.training.loop import Training
@@ -23,7 +23,7 @@ class MeanDistance(Detector):
 
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
-        self.mean_ = mean_of(x).reshape(-1)
+        self.mean_ = feature_means(x).reshape(-1)
         return Training(len(x), 1, 1, time.perf_counter() - start)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:

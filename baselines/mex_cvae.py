@@ -1,6 +1,7 @@
 """MEx-CVAE(C): a mixture of experts with (convolutional) variational autoencoders (Yu et al.)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import keras
@@ -11,29 +12,30 @@ from keras import layers
 from libs.architecture.parts import check_image
 from libs.architecture.target import row_error
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
 from libs.training.optimisers import rmsprop
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 PRIOR_MEAN = 0.5
-"""The codes of normal rows shall be like draws from N(.5, 1) (ARGUE's authors' code)."""
+"""Mean of the prior N(.5, 1) of the codes of normal rows (ARGUE's authors' code)."""
 GATE_CODE = 4
-"""Width of the gate's code: how much of each of four codes the two towers see."""
+"""Width of the gate's code: weights of the four codes that the two towers read."""
 
 
+@dataclass(eq=False, repr=False)
 class MExCVAE(Detector):
-    """Two variational experts, a gate, and two towers that say 0 for normal rows.
+    """Two variational experts, a gate, and two towers that learn to output 0 for normal rows.
 
-    An expert encodes a row, decodes the code and encodes the reconstruction again. The gate is an
+    An expert encodes a row, decodes the code, and encodes the reconstruction. The gate is an
     autoencoder whose code weighs the experts' codes z₁ (of the row) and z₂ (of the reconstruction)
     for the towers t₁ and t₂. Score: .4 (S₁ + S₂) + .1 (t₁² + t₂²) with S = .6 times the mean
     squared error of the row + .4 times that of the features beside the code, in [0, inf).
 
-    Mistakes of ARGUE's authors' code that are absent here: the second expert's divergence takes its
-    own code, not the first one's; the divergence is that of the code's distribution from N(.5, 1),
-    with a mean and a variance for each row, not of unnormalised codes; and training takes place in
-    training mode, with dropout and batch statistics.
+    Errors of ARGUE's authors' code corrected here: the second expert's divergence uses its own
+    code, not that of the first; the divergence is between the code's distribution, with a mean and
+    variance per row, and N(.5, 1), not that of unnormalised codes; and training runs in training
+    mode, with dropout and batch statistics.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class MExCVAE(Detector):
     dropout : float
         After every hidden layer (.1).
     epochs, batch_size, learning_rate
-        RMSprop; ARGUE takes 500 epochs at 1e-4.
+        Of RMSprop; ARGUE uses 500 epochs at 1e-4.
     random_state : int
 
     Attributes
@@ -59,23 +61,13 @@ class MExCVAE(Detector):
 
     networks = ("expert_1_", "expert_2_", "gate_", "towers_")
 
-    def __init__(
-        self,
-        network: str = "dense",
-        dims: Sequence[int] = (200, 100, 50, 25),
-        dropout: float = 0.1,
-        epochs: int = 500,
-        batch_size: int = 256,
-        learning_rate: float = 1e-4,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dense"
+    dims: Sequence[int] = (200, 100, 50, 25)
+    dropout: float = 0.1
+    epochs: int = 500
+    batch_size: int = 256
+    learning_rate: float = 1e-4
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         with seeded(derive_seed(self.random_state, "MExCVAE", "weights")):
@@ -84,14 +76,12 @@ class MExCVAE(Detector):
         return train(
             gradient_step(self._loss, variables, self.learning_rate, rmsprop),
             (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="MExCVAE",
+            **schedule_of(self),
         )
 
     def _build(self, shape: Sequence[int]) -> None:
-        """Make the four networks."""
+        """Build the four networks."""
         encode, decode, width = lookup(SHAPES, "network", self.network)(
             shape, tuple(self.dims), self.dropout
         )
@@ -118,16 +108,16 @@ class MExCVAE(Detector):
         return self.expert_1_, self.expert_2_
 
     def _width(self) -> int:
-        """Of the experts' codes."""
+        """Width of the experts' codes."""
         return self.expert_1_.input_shape[1][1]
 
     def _towers(self, gate: tf.Tensor, experts: list, training: bool) -> list[tf.Tensor]:
-        """Verdicts t₁ on the codes of the row and t₂ on those of the reconstruction, (n,) each."""
-        share = tf.sigmoid(gate)
+        """Outputs t₁ for the codes of the row and t₂ for those of its reconstruction, (n,) each."""
+        weights = tf.sigmoid(gate)
         (_, first, *_, first_again), (_, second, *_, second_again) = experts
         mixed = [
-            share[:, 0:1] * first + share[:, 1:2] * second,
-            share[:, 2:3] * first_again + share[:, 3:4] * second_again,
+            weights[:, 0:1] * first + weights[:, 1:2] * second,
+            weights[:, 2:3] * first_again + weights[:, 3:4] * second_again,
         ]
         return [tf.squeeze(t, axis=1) for t in self.towers_(mixed, training=training)]
 
@@ -242,4 +232,4 @@ def _conv(shape: Sequence[int], dims: Sequence[int], dropout: float) -> tuple:
 
 
 SHAPES = {"dense": _dense, "conv": _conv}
-"""Makers of (encode, decode, width of the code)."""
+"""Builders of (encode, decode, width of the code)."""

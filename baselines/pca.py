@@ -1,12 +1,13 @@
 """Principal component analysis (Pearson, 1901): scikit-learn's, scored by reconstruction."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sklearn import decomposition
 
-from libs.datasets.splits.rows import sampled
+from libs.datasets.splits.rows import sample_rows
 from libs.detectors import estimators
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
@@ -14,34 +15,32 @@ from libs.training.loop import Training
 from libs.utils.errors import UserError, lookup
 
 
+@dataclass(eq=False, repr=False)
 class PCA(Detector):
     """scikit-learn's PCA on flattened normal rows.
 
-    Where these are many, on those that `libs.datasets.splits.rows.sampled` draws.
+    Many rows are sampled; see `libs.datasets.splits.rows.sample_rows`.
 
     Parameters
     ----------
     components : int
-        Dimensions that are kept (deepad: 2).
+        Number of components kept (deepad: 2).
     score : {"reconstruction", "directions"}
         ``reconstruction``: mean squared error of the row's projection, in [0, inf).
         ``directions``: deepad's, the sum of the distances between a row and the unit vectors of the
-        components as if they were points. It measures no distance to the subspace and changes with
-        the arbitrary signs of these vectors; it is here for deepad's published figures only.
+        components as if they were points. It is no distance to the subspace and depends on the
+        arbitrary signs of these vectors; it exists for deepad's published figures only.
     flipped : sequence of int
-        Components, from 0, whose sign is turned round for ``directions``.
+        Components, from 0, whose sign is flipped for ``directions``.
     """
 
-    def __init__(
-        self, components: int = 2, score: str = "reconstruction", flipped: tuple[int, ...] = ()
-    ):
-        self.components = components
-        self.score = score
-        self.flipped = flipped
+    components: int = 2
+    score: str = "reconstruction"
+    flipped: tuple[int, ...] = ()
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         lookup(SCORES, "score", self.score)
-        x = sampled(x, 0)
+        x = sample_rows(x, 0)
         x = x.reshape(len(x), -1)
         if not 0 < self.components <= min(x.shape):
             raise UserError(
@@ -57,7 +56,7 @@ class PCA(Detector):
 
     @property
     def explained_by(self) -> str | None:
-        """Errors, where these are the score."""
+        """How to explain the score, if it is the reconstruction error."""
         return ERRORS if self.score == "reconstruction" else None
 
     def _errors(self, x: np.ndarray) -> np.ndarray:

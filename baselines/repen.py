@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -25,18 +26,19 @@ from libs.utils.seeds import derive_seed
 SUBSAMPLES, SUBSAMPLE_ROWS = 50, 8
 """Of LeSiNN (paper, section 5.1)."""
 MARGIN = 1000.0
-"""How much farther an outlier shall be than an inlier, squared distance (paper, section 5.1)."""
+"""Margin between squared distances of outliers and inliers (paper, section 5.1)."""
 CUTOFF = math.sqrt(3)
-"""Standard deviations above the mean score that make an outlier candidate (paper, section 4.2)."""
+"""Standard deviations above the mean score from which rows are candidates (paper, section 4.2)."""
 
 
+@dataclass(eq=False, repr=False)
 class REPEN(Detector):
     """An embedding in which the nearest neighbours of likely outliers are far away.
 
     LeSiNN, the mean distance to the nearest row of 50 random sub-samples of 8, scores the normal
     rows. Those above the cut-off are outlier candidates. Triplets of two likely inliers and a
     candidate, drawn by their scores, train the embedding with a hinge loss. Score: LeSiNN in the
-    embedding, in [0, inf). Its sub-samples are training rows: nothing is learned from test rows.
+    embedding, in [0, inf). Its sub-samples are training rows; nothing is learned from test rows.
 
     Parameters
     ----------
@@ -45,8 +47,8 @@ class REPEN(Detector):
     batches : int
         Updates in an epoch (50).
     epochs, batch_size, learning_rate
-        Adadelta; the paper takes 30 epochs of 256 triplets. Zeiler's method has no learning rate,
-        that is 1.
+        Of Adadelta; the paper uses 30 epochs with batches of 256 triplets. In Zeiler's method the
+        learning rate is 1.
     random_state : int
 
     Attributes
@@ -59,21 +61,12 @@ class REPEN(Detector):
 
     networks = ("model_",)
 
-    def __init__(
-        self,
-        width: int = 20,
-        batches: int = 50,
-        epochs: int = 30,
-        batch_size: int = 256,
-        learning_rate: float = 1.0,
-        random_state: int = 0,
-    ):
-        self.width = width
-        self.batches = batches
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    width: int = 20
+    batches: int = 50
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1.0
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         rng = np.random.default_rng(derive_seed(self.random_state, "REPEN", "references"))
@@ -105,13 +98,13 @@ class REPEN(Detector):
         )
 
     def _triplets(self, scores: np.ndarray) -> Callable[[int], np.ndarray]:
-        """Row numbers of an epoch: in each batch anchors, then inliers, then outlier candidates.
+        """Make row numbers of an epoch: per batch anchors, inliers, and outlier candidates.
 
-        Candidates are drawn in proportion to their scores, the others to how far they are below the
-        highest.
+        Candidates are drawn in proportion to their scores, the others in proportion to the distance
+        of their scores from the highest.
         """
         scores = scores.astype(np.float64)
-        # equal scores exceed no cut-off: the highest is a candidate always
+        # equal scores exceed no cut-off, so the highest is always a candidate
         cutoff = min(scores.mean() + CUTOFF * scores.std(), scores.max())
         outliers, inliers = np.flatnonzero(scores >= cutoff), np.flatnonzero(scores < cutoff)
         if not len(inliers):
@@ -123,8 +116,8 @@ class REPEN(Detector):
             rng = np.random.default_rng(derive_seed(self.random_state, "REPEN", epoch))
 
             def draw(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-                share = weights / weights.sum() if weights.any() else None
-                return rng.choice(rows, shape, p=share)
+                probabilities = weights / weights.sum() if weights.any() else None
+                return rng.choice(rows, shape, p=probabilities)
 
             parts = [draw(inliers, near), draw(inliers, near), draw(outliers, far)]
             return np.concatenate(parts, axis=1).reshape(-1)

@@ -1,6 +1,7 @@
 """Sequence-to-sequence autoencoder (Sutskever et al., 2014) on a row's features, one by one."""
 
 import math
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -9,34 +10,35 @@ from keras import layers
 
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
 from libs.utils.seeds import derive_seed
 
 UNROLLED = 64
-"""Sequences up to that length are written out in the graph, which trains faster than a loop."""
+"""Sequences up to this length are unrolled, which trains faster than a loop."""
 
 
+@dataclass(eq=False, repr=False)
 class Seq2Seq(Detector):
     """LSTM encoder and decoder of the features as a sequence of numbers, on normal rows.
 
-    The encoder reads a row forwards and backwards; from its state the decoder says the row again.
-    In training it is given the true number before each one it says (teacher forcing), in scoring
-    its own. Score: mean squared error of what it says, in [0, 1] for rows in [0, 1].
+    The encoder reads a row in both directions; from its state the decoder predicts the row. Before
+    each number the decoder is given the true previous one in training (teacher forcing) and its own
+    in scoring. Score: mean squared error of the prediction, in [0, 1] for rows in [0, 1].
 
-    The order of the features matters, and is arbitrary in tables.
+    The order of the features matters, but is arbitrary in tables.
 
     Parameters
     ----------
     units : int
-        Of the encoder in each direction (10); the decoder has twice as many.
+        Units of the encoder in each direction (10); the decoder has twice as many.
     dropout : float
-        Of the inputs of both (.2).
+        Rate on the inputs of both (.2).
     given_first : bool
-        deepad's way, which its published figures depend on: the decoder starts from the row's true
-        first number, which so counts as restored without error, and learns to say the first
-        number again after the last. Otherwise it starts from 0 and says all of them.
+        As in deepad, whose published figures depend on it: the decoder starts from the true first
+        number, which thus counts as restored without error, and learns to predict it again after
+        the last. Otherwise it starts from 0 and predicts all numbers.
     epochs, batch_size, learning_rate
-        Adam on the squared error; deepad takes 40 epochs of 256 rows at .01.
+        Of Adam on the squared error; deepad uses 40 epochs with batches of 256 rows at .01.
     random_state : int
 
     Attributes
@@ -50,23 +52,13 @@ class Seq2Seq(Detector):
     networks = ("encoder_", "decoder_")
     explained_by = ERRORS
 
-    def __init__(
-        self,
-        units: int = 10,
-        dropout: float = 0.2,
-        given_first: bool = False,
-        epochs: int = 40,
-        batch_size: int = 256,
-        learning_rate: float = 1e-2,
-        random_state: int = 0,
-    ):
-        self.units = units
-        self.dropout = dropout
-        self.given_first = given_first
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    units: int = 10
+    dropout: float = 0.2
+    given_first: bool = False
+    epochs: int = 40
+    batch_size: int = 256
+    learning_rate: float = 1e-2
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         with seeded(derive_seed(self.random_state, "Seq2Seq", "weights")):
@@ -85,14 +77,12 @@ class Seq2Seq(Detector):
         return train(
             gradient_step(loss, variables, self.learning_rate),
             (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="Seq2Seq",
+            **schedule_of(self),
         )
 
     def _build(self, length: int) -> None:
-        """Make the two networks."""
+        """Build the two networks."""
         options = {"dropout": self.dropout, "unroll": length <= UNROLLED}
         sequence = keras.Input((length, 1))
         both_ways = layers.Bidirectional(layers.LSTM(self.units, return_state=True, **options))
@@ -111,10 +101,10 @@ class Seq2Seq(Detector):
 
     def _error(self, x: tf.Tensor) -> tf.Tensor:
         true = self._sequences(x)
-        return tf.reshape(tf.square(true - self._said(true)), tf.shape(x))
+        return tf.reshape(tf.square(true - self._predict_steps(true)), tf.shape(x))
 
-    def _said(self, true: tf.Tensor) -> tf.Tensor:
-        """What the decoder says by itself, (n, features, 1), of all rows at once."""
+    def _predict_steps(self, true: tf.Tensor) -> tf.Tensor:
+        """Predictions of the decoder from its own outputs, (n, features, 1)."""
         cell, number = self.decoder_.get_layer("lstm").cell, self.decoder_.get_layer("number")
         h, c = self.encoder_(true, training=False)
         last = true[:, 0] if self.given_first else tf.zeros_like(true[:, 0])

@@ -1,7 +1,8 @@
-"""Variational autoencoder: A3's trained anomaly network, and a baseline of its own."""
+"""Variational autoencoder: A3's trained anomaly network, and a baseline."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -10,17 +11,18 @@ from libs.architecture.anomaly import vae
 from libs.architecture.target import LOSSES
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 
+@dataclass(eq=False, repr=False)
 class VAE(Detector):
     """Variational autoencoder trained on normal rows (Kingma and Welling, 2014).
 
     Score: mean squared error of the reconstruction from the code's mean, in [0, inf).
     Loss: the error as a sum over features, and the Kullback-Leibler divergence.
-    As an anomaly network it decodes codes far from a normal row's mean: decode(μ(x) + std·ε).
+    As an anomaly network it decodes codes far from the mean of a normal row: decode(μ(x) + std·ε).
 
     Parameters
     ----------
@@ -29,20 +31,20 @@ class VAE(Detector):
     code : int
         Width of the code (25).
     dropout : float
-        Before the decoder's output (.1).
+        Rate before the decoder's output (.1).
     anomaly_std : float
         Standard deviation of ε when generating (5).
     loss : {"binary_crossentropy", "mse"}
     divergence_weight : float
         Of the divergence (1; less than 1 is the β of Higgins et al., 2017).
     warm_up : float
-        Share of the updates over which that weight grows from 0, against codes that say nothing
+        Fraction of the updates over which that weight grows from 0, against uninformative codes
         (Bowman et al., 2016). 0: none.
     draws : int
-        Score the mean error over that many random codes instead of the mean code's; all rows share
-        the draws, so that no score depends on another row. 0: the mean code.
+        Number of random codes over which the error is averaged; all rows share the draws, so
+        that no score depends on another row. 0: the error of the mean code.
     epochs, batch_size, learning_rate
-        Adam; A3 takes 30 epochs of 256 rows at 1e-3, deepad 8 of 128 at .01.
+        Of Adam; A3 uses 30 epochs with batches of 256 rows at 1e-3, deepad 8 of 128 at .01.
     random_state : int
 
     Attributes
@@ -55,33 +57,18 @@ class VAE(Detector):
     explained_by = ERRORS
     depends_on_rows = True
 
-    def __init__(
-        self,
-        dims: Sequence[int] = (800, 400, 100),
-        code: int = 25,
-        dropout: float = 0.1,
-        anomaly_std: float = 5.0,
-        loss: str = "binary_crossentropy",
-        divergence_weight: float = 1.0,
-        warm_up: float = 0.0,
-        draws: int = 0,
-        epochs: int = 30,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        self.dims = dims
-        self.code = code
-        self.dropout = dropout
-        self.anomaly_std = anomaly_std
-        self.loss = loss
-        self.divergence_weight = divergence_weight
-        self.warm_up = warm_up
-        self.draws = draws
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    dims: Sequence[int] = (800, 400, 100)
+    code: int = 25
+    dropout: float = 0.1
+    anomaly_std: float = 5.0
+    loss: str = "binary_crossentropy"
+    divergence_weight: float = 1.0
+    warm_up: float = 0.0
+    draws: int = 0
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         with seeded(derive_seed(self.random_state, "VAE", "weights")):
@@ -107,10 +94,8 @@ class VAE(Detector):
         return train(
             gradient_step(loss, variables, self.learning_rate),
             (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="VAE",
+            **schedule_of(self),
         )
 
     def _code(self, x: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,10 +1,9 @@
-"""One training step of ARGUE against the same step written plainly; prints a markdown table.
+"""One training step of ARGUE against a plain implementation of it; prints a Markdown table.
 
-Plainly means with Keras' own parts, as the authors' code does it: every expert by itself, the alarm
-on joined activations, six passes through the encoder (activations and decoders' input, for rows and
-for noise, and the gate on both), Keras' losses and Keras' Adam; compiled too. Before the clock
-starts both steps must give the same losses. They are then timed in turn, and the ratio is the
-median over the pairs.
+The plain one uses Keras' own parts, as the authors' code does: each expert separately, the alarm on
+joined activations, six passes through the encoder (activations and decoder input, for rows and for
+noise, and the gate on both), Keras' losses and Adam; it is compiled as well. Both steps must first
+give equal losses. They are then timed in turn; the ratio is the median over the pairs.
 
     python benchmarks/argue_step.py [--pairs 9] [--cases MNIST CovType] [--experts 5 13]
 """
@@ -60,7 +59,7 @@ def ours(case: str, experts: int, dropout: float, precision: str = "float32") ->
 
 
 def plain(case: str, experts: int, dropout: float) -> Step:
-    """The same step, with the same first weights, written plainly."""
+    """The plain step, with the same initial weights."""
     model = argue(case, experts, dropout)
     encoder = model.encoder_
     relus = [la.output for la in model.decoders_.layers if isinstance(la, keras.layers.ReLU)]
@@ -148,7 +147,7 @@ def batch(case: str, experts: int) -> tuple[tf.Tensor, tf.Tensor]:
     return rows, tf.constant(rng.integers(0, experts, size), tf.int32)
 
 
-def timed(step: Step, *arguments: tf.Tensor) -> float:
+def time_step(step: Step, *arguments: tf.Tensor) -> float:
     """Seconds of one step."""
     start = time.perf_counter()
     float(step(*arguments))
@@ -167,7 +166,7 @@ def compare(case: str, experts: int, pairs: int, precision: str) -> str:
     seconds = []
     for i in range(pairs + 1):
         seed = tf.constant([2, i])
-        seconds.append([timed(step, seed, *arguments) for step in steps])
+        seconds.append([time_step(step, seed, *arguments) for step in steps])
     seconds = np.array(seconds[1:])
     fast, slow = np.median(seconds, axis=0)
     ratio = np.median(seconds[:, 1] / seconds[:, 0])

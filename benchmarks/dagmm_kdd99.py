@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """DAGMM on KDD Cup 1999 as in its own paper (Zong et al., ICLR 2018, section 4).
 
-Rows of the 10-percent file, all features. Its attacks are four fifths of it, so the paper takes
-them for normal and finds the "normal" connections as anomalies. A random half of the rows trains,
-attacks only; of the other half, the fifth with the highest energy is called anomalous. That share
-is the paper's and does not come from labels. Published: precision .9297, recall .9442, F1 .9369
+Rows of the 10-percent file, all features. Four fifths of them are attacks, so the paper treats
+attacks as normal and "normal" connections as anomalies. The attacks of a random half of the rows
+train; of the other half, the fifth with the highest energy is called anomalous. That fraction is
+the paper's, not derived from labels. Published: precision .9297, recall .9442, F1 .9369
 (mean of 20 runs). About two minutes a seed on two cores.
 
     A3_DATA=/where/the/data/is python -m benchmarks.dagmm_kdd99 706 3003 3103
@@ -15,7 +15,7 @@ import numpy as np
 from libs.utils.command_line import plain_parser, run
 
 TOP = 0.2
-"""Share of the test rows that is called anomalous."""
+"""Fraction of the test rows that is called anomalous."""
 
 
 def columns(x: np.ndarray, features: tuple[str, ...]) -> np.ndarray:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Gradients of single rows in closed form against the plain ways; R2-AD2's alarm step likewise.
+"""Gradients of single rows in closed form against plain ways, and R2-AD2's alarm step.
 
 Shapes of NSL-KDD: autoencoder 122-40-20-10-20-40-122 (12,012 weights), 512 rows at a time, three
-checkpoints in the alarm step. The ways take turns, so that what else the machine does meets all;
-medians of the repetitions, and ratios within each repetition. Every way is a compiled graph.
+checkpoints in the alarm step. The ways run in turn, so that other load affects all of them. Prints
+medians over the repetitions, and ratios within each repetition. Every way is a compiled graph.
 
     python benchmarks/gradients.py
 """

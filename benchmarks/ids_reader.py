@@ -1,8 +1,8 @@
 """CSE-CIC-IDS2018 read by our loader, against pandas' default reader with the same cleaning.
 
-Writes a synthetic file of 700 MB in the published layout, and one of 70 MB with the four columns
-that one day has in front, into a temporary folder. Both ways read them in turn, each time in a
-process of its own, for the first time and, ours, from the cache. The files' pages are in memory.
+Writes a synthetic file of 700 MB in the published layout, and one of 70 MB with the four leading
+columns of one day, into a temporary folder. Both ways read them in turn, each in a new process: the
+first time from the raw files and, for ours, again from the cache. The files are in the page cache.
 
     python -m benchmarks.ids_reader [--megabytes 700] [--repetitions 3]
 """
@@ -25,7 +25,7 @@ TIMES = ("seconds", "CPU seconds")
 
 
 def plain(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and classes as pandas gives them by its defaults, cleaned as ours are."""
+    """Rows and classes by pandas with its defaults, cleaned like ours."""
     rows, classes = [], []
     for path in sorted((folder / "IDS").glob("*.csv")):
         with warnings.catch_warnings(action="ignore"):  # columns of mixed types: repeated headers
@@ -47,7 +47,7 @@ def ours(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compare(folder: Path) -> None:
-    """Fail unless both ways give the same rows up to one rounding."""
+    """Fail unless both ways give equal rows, up to rounding."""
     (x, classes), (x_ours, classes_ours) = plain(folder), ours(folder)
     np.testing.assert_array_equal(classes, classes_ours)
     np.testing.assert_allclose(x, x_ours, rtol=2e-7)

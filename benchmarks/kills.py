@@ -1,9 +1,9 @@
-"""Replaces a folder while it is killed at every file operation: ``python -m benchmarks.kills``.
+"""Kills processes that replace a folder at every file operation: ``python -m benchmarks.kills``.
 
-A process that replaces a folder is killed at its first file operation, another one at its second,
-and so on; what clears up after it is killed likewise. After that, the folder must be whole, old or
-new, with no leftovers; once a new folder was complete, the old one must not come back. Then
-processes that replace it without end are killed at random times.
+A process that replaces a folder is killed at its first file operation, the next one at its second,
+and so on; so is the cleaning up. Afterwards the folder must be complete, old or new, without
+leftovers; once a new folder was complete, the old one must not return. Then processes that keep
+replacing it are killed at random times.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from pathlib import Path
 from libs.utils import storage
 
 
-def killed(work: Callable[[], None], at: int = 0, after: float = 0.0) -> bool:
-    """Whether a process that works is killed at a file operation or after some seconds."""
+def kill_during(work: Callable[[], None], at: int = 0, after: float = 0.0) -> bool:
+    """Run ``work`` in a process that may be killed at a file operation or time; tell if it was."""
     child = os.fork()
     if not child:
         done = 0
@@ -52,19 +52,19 @@ def replace(folder: Path, generation: int) -> None:
 
 
 def replace_without_end(folder: Path) -> None:
-    """One generation after the other."""
+    """Write one generation after another."""
     while True:
         replace(folder, found(folder) + 1)
 
 
 def clear(folder: Path) -> None:
-    """What the next owner of the lock does."""
+    """Clean up, as the next owner of the lock does."""
     with storage.locked(folder):
         pass
 
 
 def found(folder: Path) -> int:
-    """The generation that lies there, whole; a UserError if it does not."""
+    """The generation of the complete folder; a UserError if it is incomplete."""
     generation = storage.read_manifest(folder / "run")["generation"]
     for name in ("weights", "part/weights"):
         assert (folder / "run" / name).read_text() == str(generation) * 1000
@@ -72,16 +72,16 @@ def found(folder: Path) -> int:
 
 
 def campaign(folder: Path, seconds: float, twice: bool = True) -> dict[str, int]:
-    """Kill at every operation, then at random for so long; count which generation was there.
+    """Kill at every operation, then at random times; count the generations found.
 
-    ``twice``: kill what clears up, too.
+    ``twice``: also kill the cleaning up.
     """
     counts = {"kills": 0, "old": 0, "new": 0, "at random": 0}
     replace(folder, 0)
     generation, at, again = 0, 1, 1
-    while killed(partial(replace, folder, generation + 1), at):
+    while kill_during(partial(replace, folder, generation + 1), at):
         complete = (folder / ".new-run").exists()
-        cleared = not (twice and killed(partial(clear, folder), again))
+        cleared = not (twice and kill_during(partial(clear, folder), again))
         counts["kills"] += 2 - cleared
         clear(folder)
         kept = found(folder)
@@ -93,7 +93,7 @@ def campaign(folder: Path, seconds: float, twice: bool = True) -> dict[str, int]
     rng, end = random.Random(1), time.monotonic() + seconds
     while time.monotonic() < end:
         before = found(folder)
-        killed(partial(replace_without_end, folder), after=rng.uniform(0.001, 0.05))
+        kill_during(partial(replace_without_end, folder), after=rng.uniform(0.001, 0.05))
         clear(folder)
         assert found(folder) >= before
         counts["kills"] += 1

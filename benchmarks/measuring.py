@@ -1,4 +1,4 @@
-"""What the benchmarks share: phases with their seconds and peak memory, each task in a process."""
+"""Shared by the benchmarks: phases with seconds and peak memory, tasks in separate processes."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def memory(field: str) -> int:
-    """MiB of this process; ``field`` is VmRSS (all) or RssAnon (without the pages of files)."""
+    """Memory of this process in MiB: VmRSS (all) or RssAnon (without pages of files)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) // 1024
@@ -22,7 +22,7 @@ def memory(field: str) -> int:
 
 @contextmanager
 def phase(name: str, **about) -> Iterator[None]:
-    """Print a JSON line with the seconds and the peak memory of what happens inside."""
+    """Print a JSON line with the seconds and peak memory of the enclosed code."""
     peaks = {"VmRSS": 0, "RssAnon": 0}
     done = threading.Event()
 
@@ -57,7 +57,7 @@ def in_own_process(module: str, *arguments: object) -> list[dict]:
 
 
 def table(rows: list[dict]) -> str:
-    """Rows of equal keys as a table in Markdown."""
+    """Format rows with equal keys as a Markdown table."""
     head = list(rows[0])
     lines = [head, ["---"] * len(head), *([row[key] for key in head] for row in rows)]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -1,9 +1,9 @@
-"""A data set that is not held in memory: trained and scored with bounded memory, in linear time.
+"""Training and scoring on a data set that is not held in memory: bounded memory, linear time.
 
-Writes a synthetic set in the shape of CSE-CIC-IDS2018 (80 features, 2 % of the rows attacks) to a
-temporary folder, trains the target of do_ids.py for one epoch and A3 on it for one, and scores all
-rows. Every size has a process of its own. Prints seconds and peak memory (MiB) of each phase:
-RssAnon is what the process holds itself, VmRSS counts the pages of files that it looks at too.
+Writes synthetic data in the shape of CSE-CIC-IDS2018 (80 features, 2 % attacks) to a temporary
+folder, trains the target of do_ids.py and A3 on it for one epoch each, and scores all rows. Every
+size runs in a new process. Prints seconds and peak memory (MiB) of each phase: RssAnon is the
+memory of the process itself, VmRSS also counts the pages of files that it reads.
 
     python -m benchmarks.memory [--rows 1000000 2500000 5000000] [--budgets 100]
 """
@@ -21,7 +21,7 @@ FEATURES = 80
 BLOCK = 100_000
 CLASSES = np.array(["Benign", "DoS", "Bot"])
 PARTS = 16
-"""Blocks of rows are drawn from so many mixtures, so that there is something to learn."""
+"""Number of mixtures from which blocks are drawn, so that there is something to learn."""
 
 
 def write_rows(path: Path, rows: int) -> np.ndarray:
@@ -40,7 +40,7 @@ def write_rows(path: Path, rows: int) -> np.ndarray:
 
 
 def measure(rows: int, budgets: Sequence[int]) -> None:
-    """All phases for one size."""
+    """Run all phases for one size."""
     from libs.utils.runtime import start_tensorflow
 
     start_tensorflow()
@@ -59,22 +59,22 @@ def measure(rows: int, budgets: Sequence[int]) -> None:
         with phase("split", **about):
             names = tuple(map(str, range(FEATURES)))
             handler = DataHandler(
-                DataSet("ids", x, classes, None, None, names, "0"), SplitRules(), 706
+                DataSet("ids", x, classes, "0", features=names), SplitRules(), 706
             )
-            split = handler.split(Experiment(("Benign",), ("DoS",), ("Bot",)), max(budgets))
+            splits = handler.split(Experiment(("Benign",), ("DoS",), ("Bot",)), max(budgets))
         target = Autoencoder(dims=(150, 80, 40, 20), epochs=1, batch_size=2048)
         with phase("target", **about):
-            target.fit(split.x_train, split.y_train)
+            target.fit(splits.x_train, splits.y_train)
         a3 = A3(target=target, budgets=budgets, epochs=1, batch_size=2048, **ALARM)
         with phase("alarm", **about):
-            a3.fit(split.x_train, split.y_train)
+            a3.fit(splits.x_train, splits.y_train)
         with phase("score", **about):
             scores = a3.decision_matrix(x)
         assert scores.shape == (rows, len(budgets))
 
 
 def main(sizes: Sequence[int], budgets: Sequence[int]) -> None:
-    """Measure every size in a process of its own."""
+    """Measure every size in a new process."""
     lines = []
     for rows in sizes:
         lines += in_own_process("memory", "--own", "--rows", rows, "--budgets", *budgets)

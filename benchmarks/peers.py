@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""PyOD's detectors and CatBoost on the splits of protocol best, beside our own results.
+"""PyOD's detectors and CatBoost on the splits of protocol best, to compare with our results.
 
 For each experiment of a do_ script it trains ECOD, KNN, IForest and AutoEncoder of PyOD (defaults)
 on the normal training rows, and CatBoost (defaults, 300 trees) on these and the known anomalies of
@@ -26,7 +26,7 @@ from libs.utils.command_line import plain_parser, run
 
 
 def pyod(module: str, name: str, **settings):
-    """A function that fits one of PyOD's detectors and gives its scores."""
+    """Make a function that fits one of PyOD's detectors and returns its scores."""
 
     def scores(normal, known, x, seed):
         detector = getattr(importlib.import_module(f"pyod.models.{module}"), name)(**settings)
@@ -56,20 +56,20 @@ UNSUPERVISED = {
 SUPERVISED = {"CatBoost": catboost}
 
 
-def measured(study, seed: int, part: str, methods, data_path) -> list[dict]:
+def measure_study(study, seed: int, split: str, methods, data_path) -> list[dict]:
     """A row for each cell, view and run of a study."""
     from libs.DataHandler import DataHandler
     from libs.experiments.settings import Selection
-    from libs.experiments.study import chosen_cells
+    from libs.experiments.study import select_cells
 
     handler, rows = DataHandler(study.load(data_path, seed), study.rules, seed), []
-    for cell in chosen_cells(study.cells, Selection()):
-        split = handler.split(
+    for cell in select_cells(study.cells, Selection()):
+        splits = handler.split(
             cell.experiment, max(cell.budgets), cell.schedule, cell.p_contamination
         )
-        train = np.asarray(split.x_train).reshape(len(split.x_train), -1)
-        normal, known = train[split.y_train == 0], train[split.y_train == 1]
-        x, classes = split.rows(part)
+        train = np.asarray(splits.x_train).reshape(len(splits.x_train), -1)
+        normal, known = train[splits.y_train == 0], train[splits.y_train == 1]
+        x, classes = splits.rows(split)
         x = np.asarray(x).reshape(len(x), -1)
         runs = [(name, fit, 0) for name, fit in UNSUPERVISED.items()]
         runs += [(n, fit, b) for n, fit in SUPERVISED.items() for b in cell.budgets if b]
@@ -109,7 +109,7 @@ def main(args: argparse.Namespace) -> None:
     studies = importlib.import_module(args.script.removesuffix(".py")).PROTOCOLS["best"](options)
     rows: list[dict] = []
     for study in studies if isinstance(studies, list) else [studies]:
-        rows += measured(study, args.seed, args.part, args.methods, args.data_path)
+        rows += measure_study(study, args.seed, args.part, args.methods, args.data_path)
         pd.DataFrame(rows).to_csv(args.out, index=False, float_format="%.6g")
     table = pd.DataFrame(rows).groupby(["view", "run"])[["AUC", "AP", "seconds"]].mean()
     print(table.round(3).to_string(), f"\n{args.out}")

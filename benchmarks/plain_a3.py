@@ -1,8 +1,8 @@
-"""A3 as a reader would first write it from the paper: the other side of the benchmarks.
+"""A plain A3, as a reader would first write it from the paper: the baseline of the benchmarks.
 
 Keras' layers, Keras' Adam, ``fit`` and ``predict`` at their defaults, float32; the target's
-activations are computed inside the step, for real and generated rows by themselves; one label
-budget at a time.
+activations are computed inside the step, separately for real and generated rows; one label budget
+at a time.
 """
 
 import keras

@@ -1,9 +1,9 @@
 """score.py on files of any size: constant memory, and the same bytes after a kill.
 
 Writes tables of 30 columns (28 numbers, two texts; CSV), trains A3 on one by do_csv.py for an
-epoch, scores files of 1 and 5 million rows in a process of their own, then the larger one again:
-killed (SIGKILL) when half of it is done, and resumed. Prints seconds and peak memory (MiB); RssAnon
-is what the process holds itself.
+epoch, scores files of 1 and 5 million rows in new processes, and the larger one again, killed
+(SIGKILL) half-way and resumed. Prints seconds and peak memory (MiB); RssAnon is the memory of the
+process itself.
 
     python -m benchmarks.scoring_files [--rows 1000000 5000000]
 """
@@ -68,7 +68,7 @@ def measure(model: str, file: str, out: str) -> None:
 
 
 def kill_half_way(model: Path, file: Path, out: Path, rows: int) -> None:
-    """Start score.py and kill it when half of the rows lie in parts."""
+    """Start score.py and kill it when half of the rows are in parts."""
     words = [model, file, "--out", out, "--threshold", "fpr=.01"]
     command = [sys.executable, ROOT / "score.py", *words]
     process = subprocess.Popen(list(map(str, command)))

@@ -16,7 +16,7 @@ GOAL = 0.55
 
 
 def seconds(jobs: int, seeds: list[int], epochs: int) -> float:
-    """Wall seconds of a sweep into a folder of its own."""
+    """Wall seconds of a sweep into a new folder."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "sweep.py", "--data_sets", "digits", "--jobs", str(jobs)]
         command += ["--threads", "1", "--log_path", f"{folder}/logs", "--seeds", *map(str, seeds)]

@@ -55,8 +55,8 @@ def trainers(name: str, side: str, precision: str, seed: int):
     from libs.A3 import A3
     from libs.architecture.target import AUTOENCODERS
 
-    split = load_split(name, seed)
-    x, y = split.x_train, split.y_train
+    splits = load_split(name, seed)
+    x, y = splits.x_train, splits.y_train
     normal, kind = x[y == 0], TARGETS[name]
     keras.utils.set_random_seed(seed)
     made = {}
@@ -76,7 +76,7 @@ def trainers(name: str, side: str, precision: str, seed: int):
     def plain_alarm(epochs: int):
         return plain_a3(made["target"], x, y, epochs)
 
-    return split, *((plain, plain_alarm) if side == "plain" else (ours, alarm))
+    return splits, *((plain, plain_alarm) if side == "plain" else (ours, alarm))
 
 
 def measure(args: argparse.Namespace) -> dict:
@@ -127,18 +127,18 @@ def score(args: argparse.Namespace) -> None:
 
     for seed in args.scores:
         for side in (args.side,) if args.side else ("plain", "ours"):
-            split, target, alarm = trainers(args.data_set, side, args.precision, seed)
+            splits, target, alarm = trainers(args.data_set, side, args.precision, seed)
             target(TARGET_EPOCHS)
             start = time.perf_counter()
             model = alarm(ALARM_EPOCHS)
             seconds = time.perf_counter() - start
             if side == "plain":
-                scores = model.predict(split.x_test, verbose=0)[:, 0]
+                scores = model.predict(splits.x_test, verbose=0)[:, 0]
             else:
-                scores = model.decision_function(split.x_test)
+                scores = model.decision_function(splits.x_test)
             views = []
-            for view in split.experiment.views:
-                mask, y = view_labels(split.experiment, view, split.classes_test)
+            for view in splits.experiment.views:
+                mask, y = view_labels(splits.experiment, view, splits.classes_test)
                 values = ranking(y, scores[mask])
                 views.append(f"{view} {values['AUC']:.4f} / {values['AP']:.4f}")
             print(f"seed {seed}, {side}, alarm {seconds:.0f} s: {', '.join(views)}", flush=True)

@@ -1,7 +1,7 @@
 """A3: Activation Anomaly Analysis (Sperl, Schulze, Böttinger; ECML-PKDD 2020)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,44 +22,46 @@ from libs.training.loop import (
     known_ranks,
     predict_in_batches,
     row_graph,
+    schedule_of,
     seeded,
     train,
 )
 from libs.utils.seeds import derive_seed
 
 
+@dataclass(eq=False, repr=False)
 class A3(Detector):
     """Alarm network on the hidden activations of a frozen target network.
 
     The alarm learns to tell normal rows (0) from known anomalies (1) and from rows made by an
     anomaly network (1). Score: its output, in [0, 1].
 
-    Several label budgets are trained at once: each has an alarm network of its own and averages
-    over its own rows, while rows, activations and generated rows are shared.
+    Label budgets train together: each has its own alarm network and averages over its own rows,
+    while rows, activations and generated rows are shared.
 
     Parameters
     ----------
     target : Detector with ``model_``, or keras.Model
-        Fitted, or a Keras model: used as it is. Unfitted: trained on the normal rows first.
+        Used as it is if fitted or a Keras model, else trained on the normal rows first.
         Default: `Autoencoder` with its defaults.
     anomaly : GaussianNoise or VAE
-        Maker of counter-examples; trained on the normal rows first if it is an unfitted Detector.
+        Makes counter-examples; an unfitted Detector is trained on the normal rows first.
     budgets : sequence of int, optional
-        Known anomalies for each alarm network: the first ones in the order of the rows. Default:
-        one network with all of them.
+        Known anomalies of each alarm network, taken in the order of the rows. Default: one network
+        with all of them.
     alarm_dims : sequence of int
         Hidden widths of the alarm network (authors' code: 1000-500-200-75).
     dropout : float, or one float for each of ``alarm_dims``
-        After its last hidden layer (.1), or after each (.2 in the experiments of R2-AD2's paper).
+        Rate after its last hidden layer (.1), or after each (.2 in R2-AD2's experiments).
     loss_weight : float
-        λ, weight of the generated rows' loss (1).
+        λ, weight of the loss on generated rows (1).
     weights_l1, weights_l2, output_l1, output_l2 : float
         Penalties of the authors' code, none by default: on the sum of absolute (squared) weights of
         the alarm's first layer, and on the mean absolute (squared) distance of its output from 1.
     epochs, batch_size, learning_rate
-        Adam; the paper's experiments take 60 epochs of 256 rows at 1e-5.
+        Of Adam; the paper uses 60 epochs with batches of 256 rows at 1e-5.
     precision : {"float32", "bfloat16"}
-        Of the products of the alarm's training; weights, losses and scores are always float32.
+        Of the matrix products in training; weights, losses and scores are always float32.
     random_state : int
 
     Attributes
@@ -74,39 +76,21 @@ class A3(Detector):
     explained_by = GRADIENTS
     parts = "layers"
 
-    def __init__(
-        self,
-        target: Detector | keras.Model | None = None,
-        anomaly: GaussianNoise | Detector | None = None,
-        budgets: Sequence[int] | None = None,
-        alarm_dims: Sequence[int] = (1000, 500, 200, 75),
-        dropout: float | Sequence[float] = 0.1,
-        loss_weight: float = 1.0,
-        weights_l1: float = 0.0,
-        weights_l2: float = 0.0,
-        output_l1: float = 0.0,
-        output_l2: float = 0.0,
-        epochs: int = 60,
-        batch_size: int = 256,
-        learning_rate: float = 1e-5,
-        precision: str = "float32",
-        random_state: int = 0,
-    ):
-        self.target = target
-        self.anomaly = anomaly
-        self.budgets = budgets
-        self.alarm_dims = alarm_dims
-        self.dropout = dropout
-        self.loss_weight = loss_weight
-        self.weights_l1 = weights_l1
-        self.weights_l2 = weights_l2
-        self.output_l1 = output_l1
-        self.output_l2 = output_l2
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.precision = precision
-        self.random_state = random_state
+    target: Detector | keras.Model | None = None
+    anomaly: GaussianNoise | Detector | None = None
+    budgets: Sequence[int] | None = None
+    alarm_dims: Sequence[int] = (1000, 500, 200, 75)
+    dropout: float | Sequence[float] = 0.1
+    loss_weight: float = 1.0
+    weights_l1: float = 0.0
+    weights_l2: float = 0.0
+    output_l1: float = 0.0
+    output_l2: float = 0.0
+    epochs: int = 60
+    batch_size: int = 256
+    learning_rate: float = 1e-5
+    precision: str = "float32"
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         self.budgets_ = self._checked_budgets(int(y.sum()))
@@ -127,17 +111,15 @@ class A3(Detector):
         training = train(
             gradient_step(loss, alarm.trainable_variables, self.learning_rate),
             (x, known_ranks(y)),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
             name="A3",
+            **schedule_of(self),
         )
         self.alarm_ = self._new_alarm("float32")
         self.alarm_.set_weights(alarm.get_weights())
         return training
 
     def _new_alarm(self, precision: str) -> keras.Model:
-        """An untrained alarm network with a copy for every label budget."""
+        """Build the untrained alarm network, with a copy for every label budget."""
         seed = derive_seed(self.random_state, "A3", "alarm")
         width, copies = self._activations.width, len(self.budgets_)
         with seeded(seed):
@@ -148,8 +130,8 @@ class A3(Detector):
     ) -> tf.Tensor:
         """Sum over the label budgets of ``mean BCE(y, real) + λ · mean BCE(1, generated)``.
 
-        Each budget averages over its own rows; over its own generated rows too, where these are
-        ``paired`` with real ones. Logits (n, budgets); ``rank`` (n,).
+        Each budget averages over its own rows and, where generated rows are ``paired`` with real
+        ones, over its own generated rows. Logits (n, budgets); ``rank`` (n,).
         """
         own = tf.cast(rank[:, None] < tf.constant(self.budgets_)[None, :], tf.float32)
         label = tf.cast(rank >= 0, tf.float32)[:, None] * tf.ones_like(own)
@@ -165,7 +147,7 @@ class A3(Detector):
 
     def _weight_penalty(self, kernel: tf.Tensor) -> tf.Tensor | float:
         if not (self.weights_l1 or self.weights_l2):
-            return 0.0  # spares a pass over up to 30 million weights
+            return 0.0  # saves a pass over up to 30 million weights
         absolute, square = tf.reduce_sum(tf.abs(kernel)), tf.reduce_sum(tf.square(kernel))
         return self.weights_l1 * absolute + self.weights_l2 * square
 
@@ -177,7 +159,7 @@ class A3(Detector):
         return self._verdict(self._activations(x))
 
     def _verdict(self, activations: tf.Tensor) -> tf.Tensor:
-        """What the alarm networks say of activations (n, width), (n, budgets)."""
+        """Scores of the alarm networks for activations (n, width), shape (n, budgets)."""
         return tf.sigmoid(self.alarm_(activations, training=False))
 
     def explain_parts(self, x: np.ndarray, budget: int | None = None) -> Explanation:
@@ -222,5 +204,5 @@ class A3(Detector):
 
 
 def _mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Weighted mean of each column; 0 where a batch holds rows of larger budgets only."""
+    """Weighted mean of each column; 0 if a batch holds rows of larger budgets only."""
     return tf.math.divide_no_nan(tf.reduce_sum(weights * values, 0), tf.reduce_sum(weights, 0))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,66 +13,67 @@ from libs.architecture.experts import expert_activations, expert_alarm, gate
 from libs.detectors.attribution import GRADIENTS
 from libs.detectors.detector import Detector
 from libs.targets.multi_head_autoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
-from libs.training.early_stopping import Patience, held_out
+from libs.training.early_stopping import Patience, choose_held_out
 from libs.training.loop import (
     Step,
     Training,
     known_ranks,
     predict_in_batches,
     row_graph,
+    schedule_of,
     seeded,
     train,
 )
-from libs.training.optimisers import Adam, added
+from libs.training.optimisers import Adam, add_gradients
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 GATE_FACTOR = 0.5
-"""Learning rate of the gate as a share of the alarm's (authors' code)."""
+"""Learning rate of the gate as a fraction of the alarm's (authors' code)."""
 BLOCK = 256
-"""Rows, and as many generated ones, whose gradients are computed at a time: what the experts'
-networks remember of more does not fit into a processor's cache."""
+"""Real rows, and as many generated ones, per gradient computation: the activations of more rows
+than these exceed a processor's cache."""
 
 
+@dataclass(eq=False, repr=False)
 class ARGUE(Detector):
-    """Experts for the kinds of normal rows, an alarm network on their activations, and a gate.
+    """Experts for groups of normal rows, an alarm network on their activations, and a gate.
 
     Target: a frozen `MultiHeadAutoencoder`. One alarm network, shared by all experts, reads the
-    activations of the encoder and of one expert's decoder, and gives that expert's verdict a_i. The
-    gate reads those of the encoder and says how responsible each expert is, g_i; its last output
-    stands for "anomaly". Score: Σ g_i·a_i + g_anomaly, in [0, 1].
+    activations of the encoder and of one expert's decoder, and returns that expert's score a_i. The
+    gate reads those of the encoder and weighs the experts by g_i; its last output stands for
+    "anomaly". Score: Σ g_i·a_i + g_anomaly, in [0, 1].
 
     The alarm learns that score: 0 for normal rows, 1 for known anomalies and for generated rows.
-    The gate learns which expert a normal row belongs to, and the last output for all others. Both
-    losses are cross-entropies; the alarm's gradient ends at the gate. Label budgets train together
-    as in `libs.A3`: each has an alarm and a gate of its own and averages over its own rows.
+    The gate learns which expert a normal row belongs to, and the last output for all other rows.
+    Both losses are cross-entropies; the alarm's gradient stops at the gate. Label budgets train
+    together as in `libs.A3`: each has its own alarm and gate and averages over its own rows.
 
-    A4RGUE is ``ARGUE(target=MultiHeadAutoencoder(clustering=AdversarialClustering()))``. Difference
-    from the authors' code: its gate, too, learns the last output for known anomalies, not a
+    A4RGUE is ``ARGUE(target=MultiHeadAutoencoder(clustering=AdversarialClustering()))``. Unlike
+    in the authors' code, its gate also learns the last output for known anomalies rather than a
     cluster of normal rows.
 
     Parameters
     ----------
     target : MultiHeadAutoencoder
-        Fitted: used as it is. Unfitted: trained on the normal rows first. Default: with its
+        Used as it is if fitted, else trained on the normal rows first. Default: the class's own
         defaults.
     anomaly : GaussianNoise
-        Maker of counter-examples, as many as there are rows (N(.5, 1)).
+        Makes a counter-example for each row (N(.5, 1)).
     budgets : sequence of int, optional
-        Known anomalies for each alarm and gate: the first ones in the order of the rows. Default:
-        one of each with all of them.
+        Known anomalies of each alarm and gate, taken in the order of the rows. Default: one of each
+        with all of them.
     alarm_dims : sequence of int
         Hidden widths of alarm and gate (authors' code: 1000-500-200-75).
     dropout : float
-        After each of their hidden layers (.1).
+        Rate after each of their hidden layers (.1).
     patience : int, optional
-        Epochs without improvement after which the training ends; see
+        Epochs without improvement after which training stops; see
         `libs.training.early_stopping`.
     epochs, batch_size, learning_rate
-        Adam; the paper takes 500 epochs at 1e-4. The gate's learning rate is half of it.
+        Of Adam; the paper uses 500 epochs at 1e-4. The gate's learning rate is half of it.
     precision : {"float32", "bfloat16"}
-        Of the products of alarm and gate in training; weights, losses and scores are always
-        float32.
+        Of the matrix products in training; weights, losses and scores are always float32.
     random_state : int
 
     Attributes
@@ -92,31 +94,17 @@ class ARGUE(Detector):
     explained_by = GRADIENTS
     gated = True
 
-    def __init__(
-        self,
-        target: MultiHeadAutoencoder | None = None,
-        anomaly: GaussianNoise | None = None,
-        budgets: Sequence[int] | None = None,
-        alarm_dims: Sequence[int] = (1000, 500, 200, 75),
-        dropout: float = 0.1,
-        patience: int | None = None,
-        epochs: int = 500,
-        batch_size: int = 256,
-        learning_rate: float = 1e-4,
-        precision: str = "float32",
-        random_state: int = 0,
-    ):
-        self.target = target
-        self.anomaly = anomaly
-        self.budgets = budgets
-        self.alarm_dims = alarm_dims
-        self.dropout = dropout
-        self.patience = patience
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.precision = precision
-        self.random_state = random_state
+    target: MultiHeadAutoencoder | None = None
+    anomaly: GaussianNoise | None = None
+    budgets: Sequence[int] | None = None
+    alarm_dims: Sequence[int] = (1000, 500, 200, 75)
+    dropout: float = 0.1
+    patience: int | None = None
+    epochs: int = 500
+    batch_size: int = 256
+    learning_rate: float = 1e-4
+    precision: str = "float32"
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> Training:
         self.budgets_ = self._checked_budgets(int(y.sum()))
@@ -131,18 +119,10 @@ class ARGUE(Detector):
         rows, patience = (x, known_ranks(y), group), None
         if self.patience is not None:
             out = np.zeros(len(x), bool)
-            out[y == 0] = held_out(group[y == 0], self.random_state)
+            out[y == 0] = choose_held_out(group[y == 0], self.random_state)
             patience = self._patience([values[out] for values in rows])
             rows = [values[~out] for values in rows]
-        training = train(
-            self._step(),
-            rows,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
-            name="ARGUE",
-            patience=patience,
-        )
+        training = train(self._step(), rows, name="ARGUE", patience=patience, **schedule_of(self))
         learned = self.alarm_.get_weights(), self.gate_.get_weights()
         self._build("float32")
         self.alarm_.set_weights(learned[0])
@@ -150,7 +130,7 @@ class ARGUE(Detector):
         return training
 
     def _build(self, precision: str) -> None:
-        """Make alarm and gate."""
+        """Build alarm and gate."""
         width, own_shape = self.encoder_.output_shape[1][1], self.decoders_.output_shape[1][1:]
         dims, copies = tuple(self.alarm_dims), len(self.budgets_)
         seed = derive_seed(self.random_state, "ARGUE", "alarm")
@@ -164,7 +144,7 @@ class ARGUE(Detector):
             self.gate_ = gate(width, outputs, dims, self.dropout, copies, seed, precision)
 
     def _step(self) -> Step:
-        """One update of the alarm and one of the gate; the alarm saw the gate before its update."""
+        """Update the alarm and then the gate; the alarm's loss uses the gate before its update."""
         alarm = Adam(self.alarm_.trainable_variables, self.learning_rate)
         gate = Adam(self.gate_.trainable_variables, GATE_FACTOR * self.learning_rate)
         anomaly = self.anomaly or GaussianNoise()
@@ -176,8 +156,8 @@ class ARGUE(Detector):
                 with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                     tape.watch([*alarm.variables, *gate.variables])
                     losses = self._losses(*(part[first : first + BLOCK] for part in batch))
-                of_alarm = added(of_alarm, tape.gradient(losses[0], alarm.variables))
-                of_gate = added(of_gate, tape.gradient(losses[1], gate.variables))
+                of_alarm = add_gradients(of_alarm, tape.gradient(losses[0], alarm.variables))
+                of_gate = add_gradients(of_gate, tape.gradient(losses[1], gate.variables))
                 # as a pair: TensorFlow 2.21 breaks a sum of three scalars in a loop on images
                 total += tf.stack(losses)
             alarm.apply(of_alarm)
@@ -189,13 +169,13 @@ class ARGUE(Detector):
     def _weights(self, rank: tf.Tensor) -> tf.Tensor:
         """Weight of each row of a batch in the losses, (b, 2 * budgets) float32.
 
-        First as a real row, with which a budget averages over its own rows, of which a batch may
-        hold none; then as the generated row beside it.
+        The first half weighs real rows (a batch may hold none of a budget's own), the second half
+        the generated rows paired with them.
         """
         own = tf.cast(rank[:, None] < tf.constant(self.budgets_)[None, :], tf.float32)
-        share = tf.math.divide_no_nan(own, tf.reduce_sum(own, axis=0))
+        own_mean = tf.math.divide_no_nan(own, tf.reduce_sum(own, axis=0))
         each = tf.ones_like(own) / tf.cast(tf.shape(own)[0], tf.float32)
-        return tf.concat([share, each], axis=1)
+        return tf.concat([own_mean, each], axis=1)
 
     def _losses(
         self,
@@ -205,7 +185,7 @@ class ARGUE(Detector):
         group: tf.Tensor,
         weights: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What a block adds to the losses of alarm and gate, summed over budgets.
+        """Contribution of a block to the losses of alarm and gate, summed over budgets.
 
         Parameters
         ----------
@@ -226,13 +206,13 @@ class ARGUE(Detector):
         return -tf.reduce_sum(weights * right), -tf.reduce_sum(weights * believed)
 
     def _verdict(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Logarithms of gate weights, of 1 - score and of score: exact where those are near 0.
+        """Logarithms of the gate weights, of 1 - score and of the score, exact near 0.
 
         Returns
         -------
         log_gate : (n, budgets, experts + 1) float32
         log_zero, log_one : (n, budgets) float32
-            In training their gradient ends at the gate; an explanation takes it as a whole.
+            In training their gradient stops at the gate; explanations use all of it.
         """
         shared, own = expert_activations(self.encoder_, self.decoders_, x)
         log_gate = tf.nn.log_softmax(tf.cast(self.gate_(shared, training=training), tf.float32))
@@ -244,7 +224,7 @@ class ARGUE(Detector):
         return log_gate, tf.reduce_logsumexp(zero, axis=-1), tf.reduce_logsumexp(one, axis=-1)
 
     def _patience(self, rows: Sequence[np.ndarray]) -> Patience | None:
-        """Both losses on normal rows that were held out, as a mean over budgets."""
+        """Early stopping on both losses of held-out normal rows, as a mean over budgets."""
 
         def loss(rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
             log_gate, log_zero, _ = self._verdict(rows, training=False)
@@ -255,13 +235,13 @@ class ARGUE(Detector):
         return Patience(self.patience, loss, rows, self.batch_size, variables)
 
     def gate(self, x: np.ndarray, budget: int | None = None) -> np.ndarray:
-        """How responsible each expert is for each row.
+        """Weight of each expert for each row.
 
         Parameters
         ----------
         x : (n, ...) float
         budget : int, optional
-            The label budget whose gate answers; default: the largest.
+            The label budget whose gate is asked; default: the largest.
 
         Returns
         -------

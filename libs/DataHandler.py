@@ -1,4 +1,4 @@
-"""Splits, classes, label budgets, pollution and scaling. Knows nothing of networks."""
+"""Splits, classes, label budgets, contamination and scaling. Knows nothing of networks."""
 
 import logging
 import math
@@ -9,14 +9,14 @@ import numpy as np
 
 from libs.datasets.dataset import DataSet
 from libs.datasets.splits.experiment import NATURAL, Experiment, view_labels
-from libs.datasets.splits.rows import Rows, cut, extent, held
+from libs.datasets.splits.rows import Rows, cut_rows, feature_ranges, hold_in_memory
 from libs.datasets.tabular.encoder import Encoder
 from libs.datasets.tabular.schema import Schema
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 SAMPLE_UPDATES = 10_000
-"""At a learning rate of 1e-5, the few updates that a sample gives teach an alarm nothing."""
+"""Updates to train for on a sample: at a learning rate of 1e-5, fewer teach an alarm nothing."""
 
 log = logging.getLogger("a3")
 
@@ -28,17 +28,17 @@ class SplitRules:
     Attributes
     ----------
     test : float
-        Share of the rows that become test rows where no official test split exists.
+        Fraction of the rows that become test rows where no official test split exists.
     validation : float
-        Share of the other rows that become validation rows, drawn by the run's seed, where the
-        data set has no validation rows of its own.
+        Fraction of the remaining rows that become validation rows, drawn with the run's seed, if
+        the data set has no validation rows of its own.
     test_seed : int, optional
         Seed of the test split and of ``test_rows``; default: the run's seed.
     scale_on : {"all", "normal"}
-        Fit the scaling on all rows that are not test rows, before classes are selected, or on
-        the normal training rows of the experiment alone.
+        Fit the scaling on all rows but the test rows, before classes are selected, or only on the
+        normal training rows of the experiment.
     test_rows : (int, int), optional
-        How many normal and how many anomalous rows are drawn from the test rows; default: all.
+        Numbers of normal and anomalous rows drawn from the test rows; default: all.
     """
 
     test: float = 0.2
@@ -53,17 +53,17 @@ class SplitRules:
 
 
 @dataclass(frozen=True)
-class Split:
-    """Rows of one experiment, scaled to [0, 1] by the data's range, not clipped.
+class Splits:
+    """The splits of one experiment, scaled to [0, 1] by the data's range, not clipped.
 
-    A part of more than `libs.datasets.splits.rows.HELD_BYTES` is a view, which scales rows when
+    A split of more than `libs.datasets.splits.rows.HELD_BYTES` is a view, which scales rows when
     they are read.
 
     Attributes
     ----------
     x_train, y_train : (n, ...) float32 array or Rows, (n,) int32
         Normal rows (0, polluted ones included), then known anomalies (1) in the order in which
-        label budgets take them: a budget of b means the first b.
+        label budgets use them: a budget of b takes the first b.
     classes_train : (n,) str
         The class of each training row; a polluted row has a random normal one.
     x_val, x_test : (m, ...) float32 array or Rows
@@ -84,9 +84,9 @@ class Split:
     low: np.ndarray
     span: np.ndarray
 
-    def rows(self, part: str) -> tuple[np.ndarray | Rows, np.ndarray]:
-        """Rows and classes of ``part``, "val" or "test"."""
-        return getattr(self, f"x_{part}"), getattr(self, f"classes_{part}")
+    def rows(self, split: str) -> tuple[np.ndarray | Rows, np.ndarray]:
+        """Rows and classes of a ``split``, "val" or "test"."""
+        return getattr(self, f"x_{split}"), getattr(self, f"classes_{split}")
 
     @property
     def x_val_normal(self) -> np.ndarray | Rows:
@@ -107,7 +107,7 @@ class DataHandler:
     Raises
     ------
     UserError
-        If a part of the split is empty.
+        If a split is empty.
     """
 
     def __init__(self, data: DataSet, rules: SplitRules, seed: int):
@@ -116,13 +116,13 @@ class DataHandler:
         self.seed = int(seed)
         if data.x_test is None:
             test_seed = rules.seed_of_test(self.seed)
-            rest, self._test = cut(np.arange(len(data.x)), rules.test, test_seed, "test")
+            rest, self._test = cut_rows(np.arange(len(data.x)), rules.test, test_seed, "test")
             self._x_test, self._classes_test = data.x, data.classes[self._test]
         else:
             rest, self._test = np.arange(len(data.x)), np.arange(len(data.x_test))
             self._x_test, self._classes_test = data.x_test, data.classes_test
         if data.x_val is None:
-            self._train, self._val = cut(rest, rules.validation, self.seed, "validation")
+            self._train, self._val = cut_rows(rest, rules.validation, self.seed, "validation")
             self._x_val, self._classes_val = data.x, data.classes[self._val]
         else:
             self._train, self._val = rest, np.arange(len(data.x_val))
@@ -135,7 +135,7 @@ class DataHandler:
         return len(self._train)
 
     def describe(self) -> dict:
-        """What decides the rows of every split, for manifests."""
+        """Everything that determines the rows of the splits, for manifests."""
         about = {
             "data_set": self.data.name,
             "fingerprint": self.data.fingerprint,
@@ -145,24 +145,24 @@ class DataHandler:
         }
         return about | ({"table": self.data.table} if self.data.table else {})
 
-    def encoder(self, split: Split) -> Encoder | None:
-        """What makes inputs of raw rows as in a split; None where features have no names."""
+    def encoder(self, splits: Splits) -> Encoder | None:
+        """The encoder of raw rows as in ``splits``; None if features have no names."""
         if not self.data.features:
             return None
         schema = self.data.schema or Schema.of_numbers(self.data.features)
-        return Encoder(schema, split.low, split.span)
+        return Encoder(schema, splits.low, splits.span)
 
     def epoch_factor(self, normal: Sequence[str], epochs: int, batch_size: int) -> int:
-        """How many times longer to train on a sample of a data set, or on a table of one's own.
+        """Factor by which to train longer on a sample of a data set, or on a table of one's own.
 
-        On a complete data set of a paper it is 1.
+        It is 1 on the complete data set of a paper.
 
         Parameters
         ----------
         normal : sequence of str
-            The normal classes, which make up nearly all training rows.
+            The normal classes, to which nearly all training rows belong.
         epochs, batch_size : int
-            The paper's, for the complete files.
+            Of the paper, for the complete files.
         """
         if not self.data.is_sample and not self.data.table:
             return 1
@@ -175,17 +175,17 @@ class DataHandler:
         known: int = 0,
         schedule: int = 0,
         p_contamination: float = 0.0,
-    ) -> Split:
+    ) -> Splits:
         """Select and scale the rows of an experiment.
 
         Parameters
         ----------
         experiment : Experiment
         known : int
-            Known anomalies that must be among the training rows.
+            Known anomalies that the training rows must have.
         schedule : int
-            Known anomalies that shall be among them as far as there are so many: a protocol's
-            largest label budget, so that the order of rows is the same for every budget.
+            Known anomalies that they should have if there are so many: a protocol's largest label
+            budget, so that the order of rows is the same for every budget.
         p_contamination : float
             Fraction p of anomalies among the normal training rows: N·p/(1-p) anomalous training
             rows of any class of the experiment are labelled normal. `NATURAL`: all but the known
@@ -194,47 +194,38 @@ class DataHandler:
         Raises
         ------
         UserError
-            If a class is not in the data, more known anomalies are wanted than there are, or a
-            part is left without normal rows or without anomalies.
+            If a class is not in the data, there are too few known anomalies, or a split has no
+            normal rows or no anomalies.
         """
         self._check_classes(experiment)
-        train, classes = self._train, self.data.classes[self._train]
         presumed = self._presumed_normal(experiment, p_contamination)
-        pool = train[np.isin(classes, experiment.known)]
+        pool = self._train[np.isin(self.data.classes[self._train], experiment.known)]
         if p_contamination != NATURAL:
             pool = np.setdiff1d(pool, presumed)
-        rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "known anomalies"))
-        pool = rng.permutation(pool)
-        if known > len(pool):
-            raise UserError(
-                f"{known} known anomalies wanted, but the training rows of {self.data.name} hold "
-                f"{len(pool)} of {', '.join(experiment.known) or 'no known class'}; "
-                "lower --n_train_anomalies"
-            )
-        pool = pool[: max(known, schedule)]
+        pool = self._draw_known(experiment, pool, known, schedule)
         normal = np.setdiff1d(presumed, pool)
         assigned = self._assigned_classes(experiment, normal, p_contamination)
         low, span = self._scaling(presumed)
         val, classes_val = self.raw_rows(experiment, "val")
         test, classes_test = self.raw_rows(experiment, "test")
-        split = Split(
+        splits = Splits(
             experiment=experiment,
-            x_train=held(Rows(self.data.x, np.concatenate([normal, pool]), low, span)),
+            x_train=hold_in_memory(Rows(self.data.x, np.concatenate([normal, pool]), low, span)),
             y_train=np.repeat([0, 1], [len(normal), len(pool)]).astype(np.int32),
             classes_train=np.concatenate([assigned, self.data.classes[pool]]),
-            x_val=held(val.scaled(low, span)),
+            x_val=hold_in_memory(val.scale(low, span)),
             classes_val=classes_val,
-            x_test=held(test.scaled(low, span)),
+            x_test=hold_in_memory(test.scale(low, span)),
             classes_test=classes_test,
             low=low,
             span=span,
         )
-        self._check_parts(split)
-        return split
+        self._check_splits(splits)
+        return splits
 
-    def raw_rows(self, experiment: Experiment, part: str) -> tuple[Rows, np.ndarray]:
-        """Rows and classes of ``part``, "val" or "test", as the file has them: not scaled."""
-        if part == "test":
+    def raw_rows(self, experiment: Experiment, split: str) -> tuple[Rows, np.ndarray]:
+        """Unscaled rows and classes of a ``split``, "val" or "test"."""
+        if split == "test":
             chosen = self._test_rows(experiment)
             return Rows(self._x_test, self._test[chosen]), self._classes_test[chosen]
         chosen = np.flatnonzero(np.isin(self._classes_val, self._named(experiment)))
@@ -267,7 +258,7 @@ class DataHandler:
         return experiment.normal + experiment.known + experiment.unknown
 
     def _check_classes(self, experiment: Experiment) -> None:
-        """Every class is in the data; those that no list names are counted in the log."""
+        """Check that every class is in the data; log the classes that no list names."""
         found, counts = np.unique(self.data.classes, return_counts=True)
         here = set(found) | set(np.unique(self._classes_test))
         missing = [c for c in self._named(experiment) if c not in here]
@@ -284,13 +275,27 @@ class DataHandler:
         if left:
             log.info("%s: classes left out (rows): %s", experiment.name, left)
 
-    def _presumed_normal(self, experiment: Experiment, p: float) -> np.ndarray:
-        """Training rows that pass for normal, polluted ones included."""
-        normal = self._train[np.isin(self.data.classes[self._train], experiment.normal)]
-        return np.sort(np.concatenate([normal, self._polluted(experiment, len(normal), p)]))
+    def _draw_known(
+        self, experiment: Experiment, pool: np.ndarray, known: int, schedule: int
+    ) -> np.ndarray:
+        """Draw known anomalies, in the order in which label budgets use them."""
+        rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "known anomalies"))
+        pool = rng.permutation(pool)
+        if known > len(pool):
+            raise UserError(
+                f"{known} known anomalies wanted, but the training rows of {self.data.name} hold "
+                f"{len(pool)} of {', '.join(experiment.known) or 'no known class'}; "
+                "lower --n_train_anomalies"
+            )
+        return pool[: max(known, schedule)]
 
-    def _polluted(self, experiment: Experiment, normal: int, p: float) -> np.ndarray:
-        """Anomalous training rows that are going to be labelled normal."""
+    def _presumed_normal(self, experiment: Experiment, p: float) -> np.ndarray:
+        """Training rows that are labelled normal, polluted ones included."""
+        normal = self._train[np.isin(self.data.classes[self._train], experiment.normal)]
+        return np.sort(np.concatenate([normal, self._draw_polluted(experiment, len(normal), p)]))
+
+    def _draw_polluted(self, experiment: Experiment, normal: int, p: float) -> np.ndarray:
+        """Draw the anomalous training rows that are labelled normal."""
         anomalous = experiment.known + experiment.unknown
         pool = self._train[np.isin(self.data.classes[self._train], anomalous)]
         if p == NATURAL:
@@ -306,28 +311,28 @@ class DataHandler:
         return rng.choice(pool, n, replace=False)
 
     def _assigned_classes(self, experiment: Experiment, rows: np.ndarray, p: float) -> np.ndarray:
-        """Classes of rows that pass for normal; a polluted one gets any normal class."""
+        """Classes of rows labelled normal; a polluted row gets a random normal class."""
         classes = self.data.classes[rows]
         rng = np.random.default_rng(derive_seed(self.seed, experiment.name, "classes", str(p)))
         random = rng.choice(experiment.normal, len(rows))
         return np.where(np.isin(classes, experiment.normal), classes, random)
 
     def _scaling(self, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower end and span of every feature; never looks at a test row."""
+        """Lower end and span of every feature, without looking at test rows."""
         if self.data.maximum is not None:
             return np.float32(0), np.float32(self.data.maximum)
         rows = {"all": self._scaling_rows, "normal": normal}[self.rules.scale_on]
-        low, high = extent(Rows(self.data.x, rows))
+        low, high = feature_ranges(Rows(self.data.x, rows))
         return low, np.where(high > low, high - low, np.float32(1))
 
-    def _check_parts(self, split: Split) -> None:
-        experiment = split.experiment
-        for part in ("val", "test"):
+    def _check_splits(self, splits: Splits) -> None:
+        experiment = splits.experiment
+        for split in ("val", "test"):
             for view in experiment.views:
-                y = view_labels(experiment, view, split.rows(part)[1])[1]
-                if not len(y) or y.all() or (part == "test" and not y.any()):
+                y = view_labels(experiment, view, splits.rows(split)[1])[1]
+                if not len(y) or y.all() or (split == "test" and not y.any()):
                     raise UserError(
-                        f"empty split: the {part} rows of {self.data.name}, view {view}, hold "
+                        f"empty split: the {split} rows of {self.data.name}, view {view}, hold "
                         f"{int((y == 0).sum())} normal rows and {int(y.sum())} anomalies; expected "
                         "at least one of each"
                     )

@@ -1,4 +1,4 @@
-"""Ensemble: several readers of a row, calibrated on normal rows, their evidence added up."""
+"""Ensemble: the summed evidence of several readers, each calibrated on normal rows."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from libs.datasets.splits.rows import Rows, sampled
+from libs.datasets.splits.rows import Rows, sample_rows
 from libs.detectors import estimators
 from libs.detectors.attribution import PARTS, SWAPS, Explanation
 from libs.detectors.detector import Detector
@@ -19,28 +19,28 @@ from libs.training.loop import Training
 from libs.utils.seeds import derive_seed
 
 TREES = {"sklearn.tree._tree.Tree"}
-"""What a forest is made of beyond the types that skops trusts by itself: plain arrays of nodes."""
+"""Types in a forest beyond those that skops trusts: plain arrays of nodes."""
 NOISE = "noise"
-"""The reader that is a forest against counter-examples."""
+"""Name of the reader that is a forest trained against counter-examples."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which readers one kind of rows has.
+    """The readers of one kind of rows.
 
     Attributes
     ----------
     votes : dict
-        Readers of normal rows, and what each counts for where no anomaly is known. But for `NOISE`
-        they are neighbours, under the encoding of that name.
+        Readers of normal rows and their weights where no anomaly is known. All but `NOISE` are
+        nearest neighbours under the encoding of that name.
     references : int
-        Normal rows among which neighbours are searched, at most.
+        Upper bound on the normal rows searched for neighbours.
     known : (str, str)
         Encodings of the two forests of known anomalies: a plain one, and a balanced one whose
         leaves hold two rows.
     trust : float, optional
-        What the readers of normal rows count beside these forests, whatever they see; None: as far
-        as they see the known anomalies.
+        Weight of the readers of normal rows beside these forests; None: learned from how well they
+        rank the known anomalies.
     """
 
     votes: dict[str, float]
@@ -52,43 +52,44 @@ class Plan:
 TABLES = Plan({"robust": 4.0, "ranks": 2.0, NOISE: 1.0}, 2500, ("plain", "ranks"))
 IMAGES = Plan({"strokes": 1.0}, 8000, ("strokes", "strokes"), trust=0.75)
 CLEAR = -np.log(0.01)
-"""Evidence beyond which a known anomaly is clearly told: one false alarm in a hundred."""
+"""Evidence above which a known anomaly is clearly detected: one false alarm in a hundred."""
 
 
+@dataclass(eq=False, repr=False)
 class Ensemble(Detector):
     """Neighbours, a forest against counter-examples, and forests of the known anomalies.
 
-    Each reader's score becomes evidence: -log p under normal rows that it has not learned from
-    (neighbours leave the row itself out, forests vote out of bag), so that no row has to be spared
-    for it. Score: the sum of the evidence (Fisher), weighted, in [0, inf).
+    Each reader's score becomes evidence: -log p under normal rows that it has not learned from.
+    Neighbours leave the row itself out and forests vote out of bag, so no rows need to be held out
+    for calibration. Score: the weighted sum of the evidence (Fisher), in [0, inf).
 
     The readers of normal rows are fitted once for all label budgets. They see a table in two
-    encodings, for no single one is the better one everywhere, and an image by the directions of its
-    edges; see `Plan`. A label budget adds two forests of its own. Beside them a reader of normal
-    rows counts as far as it ranks the known anomalies, of which it has never heard, above normal
-    rows, and the less the more of them there are. Where the forests' evidence is below that of the
-    known anomalies themselves, they have nothing to say, and the readers of normal rows decide: so
-    that anomalies of unknown classes are not ranked by how little they resemble known ones.
+    encodings, as neither is better everywhere, and an image by the directions of its edges; see
+    `Plan`. Each label budget adds two forests. The weight of a reader of normal rows beside them
+    grows with how well it ranks the known anomalies, which it has not seen, above normal rows, and
+    shrinks with their number. Where the forests' evidence is below that of the known anomalies
+    themselves it is ignored and the readers of normal rows decide; otherwise anomalies of unknown
+    classes would be ranked by how little they resemble known ones.
 
     How readers, encodings and constants were chosen, and what each is worth: docs/ensemble.md.
 
     Parameters
     ----------
     budgets : sequence of int, optional
-        Known anomalies for each score: the first ones in the order of the rows; 0 is allowed.
-        Default: one score with all of them.
+        Known anomalies of each score, taken in the order of the rows; 0 is allowed. Default: one
+        score with all of them.
     noise_rows : int
-        Normal rows, and as many counter-examples, of the forest against these, at most.
+        Upper bound on the normal rows, and on the counter-examples, of the noise forest.
     forest_rows : int
-        Normal rows of the forests of known anomalies, and of all encodings, at most.
+        Upper bound on the normal rows of the forests of known anomalies and of all encodings.
     noise_trees : int
     known_trees : (int, int)
-        Fewest and most trees of each forest of known anomalies; the fewer the more rows.
+        Fewest and most trees per forest of known anomalies; more rows mean fewer trees.
     pseudo, prior : float
-        Trust in a reader starts as if it had ranked ``pseudo`` known anomalies above the fraction
-        ``prior`` of the normal rows.
+        Prior of the trust in a reader: as if it had ranked ``pseudo`` known anomalies above the
+        fraction ``prior`` of the normal rows.
     gate, fade : float
-        Power of trust, and number of known anomalies that leave half of it.
+        Exponent of the trust, and number of known anomalies that halve it.
     random_state : int
 
     Attributes
@@ -97,36 +98,23 @@ class Ensemble(Detector):
         Readers and their calibration by name; those of label budgets are called ``known-n5``.
     weights_ : (budgets, readers of normal rows) float32
     floors_ : (budgets,) float32
-        Least evidence of the forests of known anomalies that counts.
+        Evidence of the forests of known anomalies below which it is ignored.
     """
 
     uses_labels = True
     explained_by = SWAPS
     parts = "readers"
 
-    def __init__(
-        self,
-        budgets: Sequence[int] | None = None,
-        noise_rows: int = 8000,
-        forest_rows: int = 50_000,
-        noise_trees: int = 100,
-        known_trees: tuple[int, int] = (100, 300),
-        pseudo: float = 5.0,
-        prior: float = 0.8,
-        gate: float = 2.0,
-        fade: float = 10.0,
-        random_state: int = 0,
-    ):
-        self.budgets = budgets
-        self.noise_rows = noise_rows
-        self.forest_rows = forest_rows
-        self.noise_trees = noise_trees
-        self.known_trees = known_trees
-        self.pseudo = pseudo
-        self.prior = prior
-        self.gate = gate
-        self.fade = fade
-        self.random_state = random_state
+    budgets: Sequence[int] | None = None
+    noise_rows: int = 8000
+    forest_rows: int = 50_000
+    noise_trees: int = 100
+    known_trees: tuple[int, int] = (100, 300)
+    pseudo: float = 5.0
+    prior: float = 0.8
+    gate: float = 2.0
+    fade: float = 10.0
+    random_state: int = 0
 
     @property
     def _plan(self) -> Plan:
@@ -136,7 +124,7 @@ class Ensemble(Detector):
         start = time.perf_counter()
         self.budgets_ = self._checked_budgets(int(y.sum()))
         rng = np.random.default_rng(derive_seed(self.random_state, "Ensemble"))
-        normal = sampled(x[y == 0], self.random_state)
+        normal = sample_rows(x[y == 0], self.random_state)
         normal = _flat(normal[rng.permutation(len(normal))[: self.forest_rows]])
         known = _flat(x[np.flatnonzero(y == 1)])
         self._fit_encodings(normal)
@@ -177,7 +165,7 @@ class Ensemble(Detector):
         return Forests([ranks], forest.models), scores[: len(z)]
 
     def _add_budget(self, budget: int, normal: np.ndarray, known: np.ndarray) -> float:
-        """The forests of a label budget; gives the least of their evidence that counts."""
+        """Add the forests of a label budget; return the evidence below which to ignore them."""
         if not budget:
             return 0.0
         fewest, most = self.known_trees
@@ -191,22 +179,22 @@ class Ensemble(Detector):
         return float(own.mean() / 2 if np.quantile(own, 0.1) > CLEAR else own.min())
 
     def _weights(self, known: np.ndarray) -> np.ndarray:
-        """What each reader of normal rows counts beside the forests of these known anomalies."""
+        """Weight of each reader of normal rows beside the forests of these known anomalies."""
         names, votes = zip(*self._plan.votes.items(), strict=True)
         if not len(known):
             return np.array(votes, np.float32) / np.float32(sum(votes))
         if self._plan.trust is not None:
             return np.full(len(names), self._plan.trust / len(names), np.float32)
-        seen = [self.evidence_[n].share(self.readers_[n](known)).sum() for n in names]
-        share = (np.array(seen) + self.pseudo * self.prior) / (len(known) + self.pseudo)
-        trust = np.maximum(2 * share - 1, 0) ** self.gate * self.fade / (self.fade + len(known))
+        seen = [self.evidence_[n].fraction(self.readers_[n](known)).sum() for n in names]
+        fraction = (np.array(seen) + self.pseudo * self.prior) / (len(known) + self.pseudo)
+        trust = np.maximum(2 * fraction - 1, 0) ** self.gate * self.fade / (self.fade + len(known))
         return (trust / len(names)).astype(np.float32)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
         return sum(self._evidence(x).values())
 
     def _evidence(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """What each reader adds to the score of each label budget, (n, budgets) by its name."""
+        """Contribution of each reader, by name, to the score of each label budget, (n, budgets)."""
         x, cores = _flat(x), cpu_count() or 1
         step = max(256, -(-len(x) // cores))
         blocks = [x[i : i + step] for i in range(0, len(x), step)]
@@ -228,7 +216,7 @@ class Ensemble(Detector):
         return found | {"known anomalies": known}
 
     def explain_parts(self, x: np.ndarray, budget: int | None = None) -> Explanation:
-        """Which readers raised the alarm: their evidence, which adds up to the score.
+        """Evidence of each reader, which adds up to the score.
 
         Parameters
         ----------

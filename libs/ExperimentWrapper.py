@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from libs.DataHandler import DataHandler, Split
+from libs.DataHandler import DataHandler, Splits
 from libs.detectors.components import keys_of
 from libs.detectors.detector import Detector
 from libs.experiments.migration import shorten_names
@@ -15,7 +15,7 @@ from libs.experiments.result_files import write_results
 from libs.experiments.result_tables import show_experiment, show_operating_points
 from libs.experiments.settings import Conditions, RunSettings, Selection
 from libs.experiments.stored_runs import Row, result_rows
-from libs.experiments.study import Cell, Study, chosen_cells
+from libs.experiments.study import Cell, Study, select_cells
 from libs.experiments.thresholds import ThresholdRule, write_operating_points
 from libs.experiments.trainer import SettingsError, Trainer
 from libs.plotting.tables import TextTable
@@ -29,22 +29,22 @@ def run_study(
     study: Study,
     protocol: str,
     seed: int,
-    part: str,
+    split: str,
     *,
     selection: Selection | None = None,
     settings: RunSettings | None = None,
     data_path: str | Path | None = None,
 ) -> int:
-    """Load the data, split them, run every cell of a study.
+    """Load and split the data, and run every cell of a study.
 
     Parameters
     ----------
     study : Study
-    protocol, part : str
+    protocol, split : str
         See `ExperimentWrapper`.
     seed : int
     selection : Selection, optional
-        Default: all that the study has.
+        Default: the whole study.
     settings : RunSettings, optional
     data_path : path, optional
         Folder of the raw files.
@@ -55,16 +55,16 @@ def run_study(
         Exit code: 1 if a method failed.
     """
     selection = selection or Selection()
-    cells = chosen_cells(study.cells, selection)
+    cells = select_cells(study.cells, selection)
     data = study.load(data_path, seed)
     if data.schema:
-        TextTable.of(data.schema.shown(), f"{data.name}: what the training rows show").show()
+        TextTable.of(data.schema.summarise(), f"{data.name}: what the training rows show").show()
     rules, name = study.rules, f"{protocol}{study.variant}"
     if selection.scale_on not in (None, rules.scale_on):
         rules = replace(rules, scale_on=selection.scale_on)
         name += f"-scale_{selection.scale_on}"
     handler = DataHandler(data, rules, seed)
-    wrapper = ExperimentWrapper(handler, name, part, settings, study.threshold)
+    wrapper = ExperimentWrapper(handler, name, split, settings, study.threshold)
     methods = study.methods(handler)
     for cell in cells:
         only = selection.methods
@@ -78,34 +78,34 @@ def run_study(
 class ExperimentWrapper:
     """Runs methods on the experiments of one data set, protocol and seed.
 
-    Trained detectors lie in ``<model_path>/<data set>/<protocol>/<seed>/<experiment>/<method>``,
-    results in ``<result_path>/<data set>/<protocol>/<seed>/<experiment>/<part>``.
+    Trained detectors are in ``<model_path>/<data set>/<protocol>/<seed>/<experiment>/<method>``,
+    results in ``<result_path>/<data set>/<protocol>/<seed>/<experiment>/<split>``.
 
     Parameters
     ----------
     handler : DataHandler
     protocol : str
-        Whose settings these are; ``-e<N>`` is appended where ``n_epochs`` replaces its lengths,
-        ``-lr<X>`` where ``learning_rate`` replaces its rates, ``-patience<N>`` with early stopping.
-    part : {"val", "test"}
+        Name of the settings; ``-e<N>`` is appended if ``n_epochs`` replaces its numbers of epochs,
+        ``-lr<X>`` if ``learning_rate`` replaces its rates, ``-patience<N>`` with early stopping.
+    split : {"val", "test"}
         Which rows are scored.
     settings : RunSettings, optional
     threshold : ThresholdRule, optional
-        Evaluate thresholds too. All runs then score the validation rows as well.
+        Also evaluate thresholds. All runs then score the validation rows as well.
     """
 
     def __init__(
         self,
         handler: DataHandler,
         protocol: str,
-        part: str,
+        split: str,
         settings: RunSettings | None = None,
         threshold: ThresholdRule | None = None,
     ):
         self.handler = handler
         self.settings = settings or RunSettings()
         self.protocol = protocol + self.settings.suffix
-        self.part = part
+        self.split = split
         self.threshold = threshold
         place = Path(handler.data.name) / self.protocol / str(handler.seed)
         self.models = Path(self.settings.model_path) / place
@@ -123,22 +123,22 @@ class ExperimentWrapper:
         only: Sequence[str] | None = None,
         optional: Sequence[str] = (),
     ) -> None:
-        """Train what is missing, score it, write and show the results of one experiment.
+        """Train and score what is missing; write and show the results of one experiment.
 
         Parameters
         ----------
         cell : Cell
-            The experiment, its label budgets and its pollution.
+            The experiment, its label budgets and its contamination.
         methods : mapping of name to unfitted Detector
-            One that stands among another one's settings is trained first, once, as a method of its
+            A method that is a setting of another one is trained first, once, as a method of its
             own.
         only : sequence of str, optional
-            The methods to train and score; default: all that the largest budget is enough for.
+            The methods to train and score; default: all for which the largest budget suffices.
         optional : sequence of str
-            Methods that are not among that default.
+            Methods left out of that default.
         """
-        wanted = self._wanted(methods, max(cell.budgets, default=0), only, optional)
-        split = self.handler.split(
+        wanted = self._select_methods(methods, max(cell.budgets, default=0), only, optional)
+        splits = self.handler.split(
             cell.experiment, max(cell.budgets, default=0), cell.schedule, cell.p_contamination
         )
         folder = cell.folder
@@ -147,40 +147,40 @@ class ExperimentWrapper:
         )
         trainer = Trainer(
             self.models / folder,
-            split,
+            splits,
             methods,
             budgets=cell.budgets,
             conditions=conditions,
             settings=self.settings,
-            encoder=self.handler.encoder(split),
-            scored=("val", self.part) if self.threshold else (self.part,),
+            encoder=self.handler.encoder(splits),
+            scored=("val", self.split) if self.threshold else (self.split,),
         )
         for name in wanted:
             try:
                 trainer.train(name)
             except (storage.WriteError, SettingsError):
-                raise  # nothing could be kept, or it is for the user to decide what is
+                raise  # nothing can be saved, or the user must decide what is kept
             except Exception as error:  # noqa: BLE001  (a failing method must not stop the others)
                 self.failures.append(trainer.record_failure(name, error))
-        target = self.results / folder / self.part
+        target = self.results / folder / self.split
         with storage.locked(target):
             rows = result_rows(
-                self.models / folder, conditions, self.part, differences=trainer.differences
+                self.models / folder, conditions, self.split, differences=trainer.differences
             )
-            tables = write_results(target, split, self.part, rows, conditions)
-            points = self._operating_points(target, split, rows, conditions)
+            tables = write_results(target, splits, self.split, rows, conditions)
+            points = self._operating_points(target, splits, rows, conditions)
         show_experiment(tables, conditions, target)
         for view, table in points.items():
             show_operating_points(view, table, self.threshold)
 
-    def _wanted(
+    def _select_methods(
         self,
         methods: Mapping[str, Detector],
         largest: int,
         only: Sequence[str] | None,
         optional: Sequence[str],
     ) -> Sequence[str]:
-        """Names of the methods to train: those asked for, else all that have enough labels."""
+        """Names of the methods to train: those asked for, or all that have enough labels."""
         strange = sorted(set(only or ()) - set(methods))
         if strange:
             names = ", ".join(methods)
@@ -192,9 +192,9 @@ class ExperimentWrapper:
         return wanted
 
     def _operating_points(
-        self, target: Path, split: Split, rows: list[Row], conditions: Conditions
+        self, target: Path, splits: Splits, rows: list[Row], conditions: Conditions
     ) -> dict[str, pd.DataFrame]:
-        """Thresholds from validation rows, and what each run does at them."""
+        """Thresholds from validation rows, and each run's metrics at them."""
         if self.threshold is None:
             return {}
         folder = self.models / target.parent.name
@@ -202,11 +202,11 @@ class ExperimentWrapper:
         scores = {row.name: row.scores for row in validation if row.scores is not None}
         rows = [row for row in rows if row.name in scores]
         return write_operating_points(
-            target, split, self.part, rows, scores, conditions, self.threshold
+            target, splits, self.split, rows, scores, conditions, self.threshold
         )
 
     def finish(self) -> int:
-        """Exit code: 1 if a method failed, after naming each; else 0."""
+        """Log each failed method and return the exit code: 1 if any failed, else 0."""
         for failure in self.failures:
             log.error("failed: %s", failure)
         return 1 if self.failures else 0

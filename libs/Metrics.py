@@ -1,6 +1,6 @@
-"""Scores to numbers and curves. Higher scores are more anomalous; y is 1 for an anomaly.
+"""Metrics and curves of scores. Higher scores are more anomalous; y is 1 for an anomaly.
 
-scikit-learn takes a second to import, so it is where it is needed: thresholds do without.
+scikit-learn takes a second to import, so it is imported only where needed.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Column:
 
 
 COLUMNS = {"AUC": Column(area_under_roc), "AP": Column(average_precision)}
-"""By name. An entry is all that another column of the result tables takes."""
+"""Metrics by name. To add a column to the result tables, add an entry."""
 
 
 def ranking(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
@@ -75,7 +75,7 @@ def threshold_at(normal_scores: np.ndarray, rate: float) -> float:
     Returns
     -------
     float
-        NaN if ``rate`` is below 1/m: so few rows say nothing about so small a rate.
+        NaN if ``rate`` is below 1/m, too small to estimate from m rows.
     """
     m = len(normal_scores)
     allowed = int(np.floor(rate * m + 1e-9))
@@ -97,7 +97,7 @@ def best_threshold(y: np.ndarray, scores: np.ndarray, metric: str) -> float:
     Returns
     -------
     float
-        One of the scores, not rounded, or -inf; of equally good ones the highest.
+        One of the scores, unrounded, or -inf; the highest of equally good ones.
     """
     order = np.argsort(-scores, kind="stable")
     scores, y = scores[order], y[order]

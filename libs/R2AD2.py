@@ -1,6 +1,7 @@
 """R2-AD2: detecting anomalies by the raw gradient (Schulze et al.; ECML-PKDD 2022)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -13,7 +14,15 @@ from libs.architecture.gradients import RawGradients
 from libs.detectors.attribution import GRADIENTS
 from libs.detectors.detector import Detector
 from libs.targets.checkpoints import Checkpoints, first_copies
-from libs.training.loop import Step, Training, known_ranks, order_of, seeded, train
+from libs.training.loop import (
+    Step,
+    Training,
+    known_ranks,
+    random_orders,
+    schedule_of,
+    seeded,
+    train,
+)
 from libs.training.optimisers import Adam
 from libs.utils.seeds import derive_seed
 
@@ -21,40 +30,41 @@ SCORED_ROWS = 1024
 """Rows scored at a time: their gradients take 150 MB on NSL-KDD."""
 
 
+@dataclass(eq=False, repr=False)
 class R2AD2(Detector):
     """Recurrent alarm network on the loss gradients of a frozen autoencoder at several checkpoints.
 
-    For each row by itself, the gradient of its reconstruction loss with respect to all weights is
-    taken at every checkpoint. The alarm learns to tell the sequences of normal rows (0) from those
-    of known anomalies (1) and of rows made by an anomaly network (1). Score: its output, in [0, 1].
+    At every checkpoint, the gradient of each single row's reconstruction loss with respect to all
+    weights is computed. The alarm learns to tell the sequences of normal rows (0) from those of
+    known anomalies (1) and of rows made by an anomaly network (1). Score: its output, in [0, 1].
 
-    Every label budget has an alarm network of its own, trained by itself: it has millions of
-    weights, beside which the gradients that budgets could share cost little.
+    Every label budget trains its own alarm network separately: next to its millions of weights, the
+    gradients that budgets could share cost little.
 
-    Differences from the authors' code: the gradients of a batch are computed once for the two
-    updates that it makes, not for each; the loss is computed from logits, so that badly wrong
-    saturated outputs keep their gradient; all checkpoints are trained on the same rows.
+    Differences from the authors' code: the gradients of a batch are computed once for both of its
+    updates; the loss is computed from logits, so that saturated outputs that are badly wrong keep
+    their gradient; all checkpoints are trained on the same rows.
 
     Parameters
     ----------
     target : Checkpoints
-        Unfitted: trained on the normal rows first. Default: `Checkpoints` with its defaults.
+        Trained on the normal rows first if unfitted. Default: `Checkpoints` with its defaults.
     anomaly : GaussianNoise
-        Maker of counter-examples (N(.5, 1)).
+        Makes counter-examples (N(.5, 1)).
     steps : int
-        Checkpoints that are read, the first ones (3; R2-AD2-1 to -4 in the paper's ablation).
+        Number of checkpoints read, from the first (3; R2-AD2-1 to -4 in the paper's ablation).
     budgets : sequence of int, optional
-        Known anomalies for each alarm network: the first ones in the order of the rows. Default:
-        one network with all of them.
+        Known anomalies of each alarm network, taken in the order of the rows. Default: one network
+        with all of them.
     alarm_dims : sequence of int
         See `libs.architecture.alarm.sequence_alarm` (1000-500-200-75; Mammography 100-50-25-10).
     dropout : float
         Of the alarm network (.4).
     epochs, batch_size, learning_rate
-        Adam; the experiments take 100 epochs at 1e-3 and a batch size for each data set.
+        Of Adam; the paper uses 100 epochs at 1e-3 and a batch size per data set.
     precision : {"float32", "bfloat16"}
-        Of the products of the alarm's head in training; gradients of rows, weights, losses and
-        scores are always float32.
+        Of the matrix products of the alarm's head in training; the rows' gradients, weights, losses
+        and scores are always float32.
     random_state : int
 
     Attributes
@@ -69,31 +79,17 @@ class R2AD2(Detector):
     uses_labels = True
     explained_by = GRADIENTS
 
-    def __init__(
-        self,
-        target: Checkpoints | None = None,
-        anomaly: GaussianNoise | None = None,
-        steps: int = 3,
-        budgets: Sequence[int] | None = None,
-        alarm_dims: Sequence[int] = (1000, 500, 200, 75),
-        dropout: float = 0.4,
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        precision: str = "float32",
-        random_state: int = 0,
-    ):
-        self.target = target
-        self.anomaly = anomaly
-        self.steps = steps
-        self.budgets = budgets
-        self.alarm_dims = alarm_dims
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.precision = precision
-        self.random_state = random_state
+    target: Checkpoints | None = None
+    anomaly: GaussianNoise | None = None
+    steps: int = 3
+    budgets: Sequence[int] | None = None
+    alarm_dims: Sequence[int] = (1000, 500, 200, 75)
+    dropout: float = 0.4
+    epochs: int = 100
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    precision: str = "float32"
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         rank = known_ranks(y)
@@ -106,11 +102,9 @@ class R2AD2(Detector):
             training = train(
                 self._step(learner),
                 (x, y.astype(np.float32)),
-                batch_size=self.batch_size,
-                epochs=self.epochs,
-                seed=self.random_state,
                 name="R2AD2",
-                order=order_of(rank < budget, self.random_state, "R2AD2"),
+                order=random_orders(rank < budget, self.random_state, "R2AD2"),
+                **schedule_of(self),
             )
             alarms.append(self._alarm(learner.name, "float32"))
             alarms[-1].set_weights(learner.get_weights())
@@ -119,16 +113,16 @@ class R2AD2(Detector):
         return Training.of_each(trainings)
 
     def _alarm(self, name: str, precision: str) -> keras.Model:
-        """An untrained alarm network."""
+        """Build an untrained alarm network."""
         shape = self.steps, self._gradients.width
         with seeded(derive_seed(self.random_state, "R2AD2", "alarm")):
             return sequence_alarm(*shape, self.alarm_dims, self.dropout, name, precision)
 
     def _step(self, alarm: keras.Model) -> Step:
-        """Two updates on a batch: of the head, then of the normalisation (authors' code).
+        """Update the head, then the normalisation, on one batch (authors' code).
 
-        The first sees generated rows too, and normalises by moving averages. The second moves
-        scale and shift, and the averages, by the real rows alone, and leaves dropout out.
+        The first update includes generated rows and normalises by moving averages. The second
+        updates scale, shift and the averages from the real rows alone, without dropout.
         """
         normalise, head = alarm.layers
         of_head = Adam(head.trainable_variables, self.learning_rate)

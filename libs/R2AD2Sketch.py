@@ -1,6 +1,7 @@
-"""R2-AD2 on random projections of the gradient: a small alarm network, quick and label-balanced."""
+"""R2-AD2 on random projections of the gradient: a small, fast, label-balanced alarm network."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +20,33 @@ from libs.training.loop import (
     gradient_step,
     predict_in_batches,
     row_graph,
+    schedule_of,
     seeded,
     train,
 )
 from libs.utils.seeds import derive_seed
 
 FLOOR = 1e-2
-"""Least standard deviation of a feature, as a share of the median one."""
+"""Lower bound of a feature's standard deviation, as a fraction of the median one."""
 
 
+@dataclass(eq=False, repr=False)
 class R2AD2Sketch(Detector):
     """R2-AD2 with random projections of the gradients instead of the gradients themselves.
 
-    What is as in `R2AD2`: checkpoints, loss gradients of single rows, labels, generated rows.
+    Checkpoints, loss gradients of single rows, labels and generated rows are those of `R2AD2`.
     What differs:
 
-    - Features are a sketch of each layer's gradients (`SketchedGradients`), made from their factors
-      without forming them: 1,152 numbers instead of 36,036 on NSL-KDD.
+    - Features are a sketch of each layer's gradients (`SketchedGradients`), computed from their
+      factors without forming them: 1,152 numbers instead of 36,036 on NSL-KDD.
     - They are standardised by the mean and standard deviation of the normal training rows. Batch
-      normalisation leaves gradients nearly as small as they are, for their variance is far below
-      its ε.
+      normalisation would leave gradients nearly as small as they are, as their variance is far
+      below its ε.
     - The alarm is dense: three or four checkpoints need no recurrence.
-    - Every batch is balanced: normal rows, generated rows and known anomalies weigh the same. The
-      known anomalies' features are computed once.
+    - Every batch is balanced: normal rows, generated rows and known anomalies have equal weight.
+      The features of known anomalies are computed once.
 
-    Label budgets train at once and share everything but their alarm network. Score: the alarm's
+    Label budgets train together and share everything but their alarm networks. Score: the alarm's
     output, in [0, 1].
 
     Parameters
@@ -51,15 +54,15 @@ class R2AD2Sketch(Detector):
     target, anomaly, steps, budgets
         See `R2AD2`.
     size : int
-        Numbers for each layer and checkpoint.
+        Width of the sketch per layer and checkpoint.
     known_rows : int
-        Known anomalies in a batch, all there are or so many at random (128).
+        Known anomalies per batch (128), drawn at random if there are more.
     alarm_dims : sequence of int
         Hidden widths of the alarm network.
     dropout : float
-        After each of its hidden layers.
+        Rate after each of its hidden layers.
     epochs, batch_size, learning_rate
-        Adam.
+        Of Adam.
     random_state : int
 
     Attributes
@@ -76,38 +79,23 @@ class R2AD2Sketch(Detector):
     uses_labels = True
     explained_by = GRADIENTS
 
-    def __init__(
-        self,
-        target: Checkpoints | None = None,
-        anomaly: GaussianNoise | None = None,
-        steps: int = 3,
-        budgets: Sequence[int] | None = None,
-        size: int = 64,
-        known_rows: int = 128,
-        alarm_dims: Sequence[int] = (200, 75),
-        dropout: float = 0.4,
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        self.target = target
-        self.anomaly = anomaly
-        self.steps = steps
-        self.budgets = budgets
-        self.size = size
-        self.known_rows = known_rows
-        self.alarm_dims = alarm_dims
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    target: Checkpoints | None = None
+    anomaly: GaussianNoise | None = None
+    steps: int = 3
+    budgets: Sequence[int] | None = None
+    size: int = 64
+    known_rows: int = 128
+    alarm_dims: Sequence[int] = (200, 75)
+    dropout: float = 0.4
+    epochs: int = 100
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         self.budgets_ = self._checked_budgets(int(y.sum()))
         self.target_ = self._fitted(self.target or Checkpoints(), x, y).model_
-        self._sketch = self._sketched()
+        self._sketch = self._build_sketch()
         normal, known = x[y == 0], x[y == 1]
         self.mean_, self.std_ = self._statistics(normal)
         seed = derive_seed(self.random_state, "R2AD2Sketch", "alarm")
@@ -119,21 +107,14 @@ class R2AD2Sketch(Detector):
                 len(self.budgets_),
                 seed,
             )
-        return train(
-            self._step(known),
-            (normal,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
-            name="R2AD2Sketch",
-        )
+        return train(self._step(known), (normal,), name="R2AD2Sketch", **schedule_of(self))
 
-    def _sketched(self) -> SketchedGradients:
+    def _build_sketch(self) -> SketchedGradients:
         seed = derive_seed(self.random_state, "R2AD2Sketch", "signs")
         return SketchedGradients(first_copies(self.target_, self.steps), self.size, seed)
 
     def _statistics(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and bounded standard deviation of the rows' sketches, chunk by chunk."""
+        """Mean and bounded standard deviation of the rows' sketches, computed in chunks."""
         sketch = row_graph(self._sketch, x.shape[1:])
         shift = predict_in_batches(sketch, x[:CHUNK], CHUNK).mean(axis=0, dtype=np.float64)
         first, second = np.zeros_like(shift), np.zeros_like(shift)
@@ -146,11 +127,11 @@ class R2AD2Sketch(Detector):
         return np.float32(shift + first / len(x)), np.float32(np.maximum(std, floor))
 
     def _features(self, x: tf.Tensor) -> tf.Tensor:
-        """What the alarm reads of rows ``x``, (n, width)."""
+        """Input of the alarm for rows ``x``, (n, width)."""
         return (self._sketch(x) - self.mean_) / self.std_
 
     def _step(self, known: np.ndarray) -> Step:
-        """One update on normal rows, as many generated ones, and known anomalies."""
+        """Update on normal rows, as many generated ones, and known anomalies."""
         anomaly = self.anomaly or GaussianNoise()
         features = self._features(tf.constant(known)) if len(known) else None
         own = np.arange(len(known))[:, None] < np.array(self.budgets_)
@@ -183,7 +164,7 @@ class R2AD2Sketch(Detector):
         super()._load(folder)
         with np.load(folder / "statistics.npz", allow_pickle=False) as arrays:
             self.mean_, self.std_ = arrays["mean"], arrays["std"]
-        self._sketch = self._sketched()
+        self._sketch = self._build_sketch()
 
     def _score(self, x: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(self.alarm_(self._features(x), training=False))

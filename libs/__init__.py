@@ -1,1 +1,1 @@
-"""Methods, data and what they share; docs/architecture.md draws the house."""
+"""Methods, data and shared code; see docs/architecture.md."""

@@ -51,14 +51,14 @@ def test_natural_pollution_is_all_that_is_not_labelled(folder, schedule):
     """The scaling does not depend on how many are labelled."""
     data = load("adbench-annthyroid", folder)
     handler = DataHandler(data, SplitRules(validation=0.1, scale_on="normal"), 1)
-    split = handler.split(EXPERIMENT, 5, schedule, NATURAL)
+    splits = handler.split(EXPERIMENT, 5, schedule, NATURAL)
     rows = handler.n_train
-    assert len(split.x_train) == rows
-    assert split.y_train.sum() == schedule
+    assert len(splits.x_train) == rows
+    assert splits.y_train.sum() == schedule
     anomalous = (data.classes[handler._train] == "anomaly").sum()
     clean = handler.split(EXPERIMENT, 5, schedule)
-    assert (split.y_train == 0).sum() == (clean.y_train == 0).sum() + anomalous - schedule
-    np.testing.assert_array_equal(split.low, handler.scaling(EXPERIMENT, NATURAL)[0])
+    assert (splits.y_train == 0).sum() == (clean.y_train == 0).sum() + anomalous - schedule
+    np.testing.assert_array_equal(splits.low, handler.scaling(EXPERIMENT, NATURAL)[0])
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from libs.ARGUE import ARGUE
 from libs.detectors.detector import Detector
 from libs.experiments.result_files import write_gate
 from libs.experiments.stored_runs import gate_table
-from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder, equalised
-from libs.training.early_stopping import held_out
+from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder, balanced_orders
+from libs.training.early_stopping import choose_held_out
 from libs.utils.errors import UserError
 
 _SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3, "random_state": 3}
@@ -148,7 +148,7 @@ def test_gate_copies_start_alike():
 def test_equalised_batches():
     """As many rows of each group in every batch; all rows once, smaller groups filled up."""
     groups = np.repeat([1, 0, 2], [50, 20, 33])
-    order = equalised(groups, batch_size=16, seed=1)
+    order = balanced_orders(groups, batch_size=16, seed=1)
     rows = order(0)
     assert len(rows) == 3 * 50
     for begin in range(0, 150, 48):
@@ -160,8 +160,8 @@ def test_equalised_batches():
     assert counts[groups == 0].sum() == counts[groups == 2].sum() == 50
     assert not np.array_equal(rows, order(1))
     np.testing.assert_array_equal(np.sort(rows), np.sort(order(1)))
-    np.testing.assert_array_equal(rows, equalised(groups, 16, seed=1)(0))
-    assert not np.array_equal(np.sort(rows), np.sort(equalised(groups, 16, seed=2)(0)))
+    np.testing.assert_array_equal(rows, balanced_orders(groups, 16, seed=1)(0))
+    assert not np.array_equal(np.sort(rows), np.sort(balanced_orders(groups, 16, seed=2)(0)))
 
 
 def test_the_targets_first_loss_by_hand(rows):
@@ -169,7 +169,7 @@ def test_the_targets_first_loss_by_hand(rows):
     x, y, classes = rows
     settings = {"dropout": 0.0, "batch_size": 200}
     start = small_target(epochs=0, **settings).fit(x, y, classes)
-    order = equalised(start.groups(x[y == 0], classes[y == 0]), 200, 3)(0)
+    order = balanced_orders(start.groups(x[y == 0], classes[y == 0]), 200, 3)(0)
     expected = 0
     for i, chosen in enumerate(order.reshape(3, 150)):
         batch = x[y == 0][chosen]
@@ -478,10 +478,10 @@ def test_rows_are_held_out_with_patience_only(target, rows):
 
 def test_held_out_rows_are_of_every_group():
     groups = np.repeat([0, 1, 2], [100, 40, 1])
-    chosen = held_out(groups, seed=1)
+    chosen = choose_held_out(groups, seed=1)
     assert np.bincount(groups[chosen], minlength=3).tolist() == [5, 2, 0]
-    np.testing.assert_array_equal(chosen, held_out(groups, seed=1))
-    assert not np.array_equal(chosen, held_out(groups, seed=2))
+    np.testing.assert_array_equal(chosen, choose_held_out(groups, seed=1))
+    assert not np.array_equal(chosen, choose_held_out(groups, seed=2))
 
 
 # --- clusters as experts -------------------------------------------------------------------------

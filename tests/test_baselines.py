@@ -111,7 +111,7 @@ def test_the_first_loss_by_hand(train_rows):
     x = train_rows[0][:64]
     settings = {"batch_size": 64, "dropout": 0.0}
     start = make("DAGMM", epochs=0).set_params(**settings).fit(x)
-    flat, restored, z = (np.asarray(v) for v in start._compressed(x, training=False))
+    flat, restored, z = (np.asarray(v) for v in start._compress(x, training=False))
     _, _, covariances = start.mixture_
     expected = np.square(flat - restored).sum(axis=1).mean()
     expected += 0.1 * np.mean(energy(z, *start.mixture_))

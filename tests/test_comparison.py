@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from libs.reporting import collection, comparison
-from libs.reporting import comparison_tables as overview
+from libs.reporting import collection, comparison, rendering
 from libs.reporting import page as report
-from libs.reporting.comparison import Choice, comparisons, selected
+from libs.reporting.comparison import Choice, build_comparisons, select_rows
 from libs.utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -166,8 +165,8 @@ def test_p_values_are_scipys(house, monkeypatch, tmp_path, capsys):
 
 def collected(house: Path, **choice):
     """The comparisons of the rows in a folder; and what was left out."""
-    rows, remarks = selected(collection.collect(house, "test", ()), Choice(**choice))
-    return list(comparisons(rows, Choice(**choice))), remarks
+    rows, remarks = select_rows(collection.collect(house, "test", ()), Choice(**choice))
+    return list(build_comparisons(rows, Choice(**choice))), remarks
 
 
 def test_experiments_are_numbered_in_the_order_of_their_rows(tmp_path):
@@ -175,7 +174,7 @@ def test_experiments_are_numbered_in_the_order_of_their_rows(tmp_path):
         classes = {"normal": list("abc")[:n], "known": ["d"], "unknown": []}
         write(tmp_path, "mnist", "argue", 110, classes, PLAIN)
     found = collected(tmp_path)[0][0]
-    names = overview.place_names([found])
+    names = rendering.place_names([found])
     assert [names[place] for place in found.cells.index] == ["mnist (1)", "mnist (2)", "mnist (3)"]
 
 
@@ -238,8 +237,8 @@ def test_intervals_take_seeds_in_pairs(tmp_path):
     moved = [
         rows.assign(seed=s, AUC=rows["AUC"] + s / 100, data_set=d) for s in (1, 2, 3) for d in "de"
     ]
-    found, _ = selected(pd.concat(moved), Choice())
-    one = next(comparisons(found, Choice()))
+    found, _ = select_rows(pd.concat(moved), Choice())
+    one = next(build_comparisons(found, Choice()))
     pairs = one.pairs("wilcoxon")
     np.testing.assert_allclose(pairs["low"], pairs["difference"])
     np.testing.assert_allclose(pairs["high"], pairs["difference"])
@@ -259,7 +258,7 @@ def test_nothing_left(house, monkeypatch, capsys, tmp_path):
         assert evaluate(house, words, monkeypatch) == 2
         assert "start the script twice" in capsys.readouterr().err
     with pytest.raises(UserError, match="no results are left"):
-        selected(collection.collect(house / "results", "test", ()), Choice(protocol="a3"))
+        select_rows(collection.collect(house / "results", "test", ()), Choice(protocol="a3"))
 
 
 @pytest.mark.slow

@@ -192,11 +192,11 @@ def connections(tmp_path_factory) -> Settings:
     data = datasets.load("nslkdd", folder)
     maker = DataHandler(data, SplitRules(validation=0.2), 5)
     experiment = Experiment(("normal",), ("DoS",), ("Probe",))
-    split = maker.split(experiment)
+    splits = maker.split(experiment)
     conditions = Conditions(maker.describe(), "a3", experiment)
-    rows = [Row("Noise", rng.random(len(split.classes_test), np.float32), {"rows": 9}), Row("Bad")]
+    rows = [Row("Noise", rng.random(len(splits.classes_test), np.float32), {"rows": 9}), Row("Bad")]
     place = folder / "results" / data.name / "a3/5" / experiment.name / "test"
-    write_results(place, split, "test", [rows[0], replace(rows[1], error="broke")], conditions)
+    write_results(place, splits, "test", [rows[0], replace(rows[1], error="broke")], conditions)
     return Settings(results=folder / "results", models=folder / "none", data_path=folder)
 
 

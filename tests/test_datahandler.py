@@ -24,7 +24,7 @@ def data_set(n: int, seed: int = 0, official_test: bool = False, maximum=None) -
 
     x, classes = rows(0)
     test = rows(n) if official_test else (None, None)
-    return DataSet("toy", x, classes, *test, ("id", "u", "v"), "0", maximum)
+    return DataSet("toy", x, classes, "0", *test, ("id", "u", "v"), maximum)
 
 
 def identified(x: np.ndarray) -> list[int]:
@@ -43,8 +43,8 @@ def identified(x: np.ndarray) -> list[int]:
 def test_invariants(n, seed, known, p, official):
     data = data_set(n, official_test=official, maximum=1.0)
     handler = DataHandler(data, SplitRules(validation=0.2), seed)
-    split = handler.split(EXPERIMENT, known, p_contamination=p)
-    train, val, test = map(identified, (split.x_train, split.x_val, split.x_test))
+    splits = handler.split(EXPERIMENT, known, p_contamination=p)
+    train, val, test = map(identified, (splits.x_train, splits.x_val, splits.x_test))
 
     # each row at most once, and in one part only
     assert len(set(train)) == len(train)
@@ -53,19 +53,19 @@ def test_invariants(n, seed, known, p, official):
     assert not set(val) & set(test)
 
     # counts: known anomalies exactly, pollution by its formula
-    assert split.y_train.sum() == known
+    assert splits.y_train.sum() == known
     classes = data.classes[train]
-    polluted = (split.y_train == 0) & np.isin(classes, ("c", "d"))
+    polluted = (splits.y_train == 0) & np.isin(classes, ("c", "d"))
     clean = np.isin(classes, ("a", "b")).sum()
     assert polluted.sum() == round(clean * p / (1 - p))
-    assert set(classes[split.y_train == 1]) <= {"c"}
-    assert "e" not in set(classes) | set(split.classes_val) | set(split.classes_test)
+    assert set(classes[splits.y_train == 1]) <= {"c"}
+    assert "e" not in set(classes) | set(splits.classes_val) | set(splits.classes_test)
 
     # the same again, and different for another seed
     again = DataHandler(data, SplitRules(validation=0.2), seed).split(
         EXPERIMENT, known, p_contamination=p
     )
-    np.testing.assert_array_equal(split.x_train, again.x_train)
+    np.testing.assert_array_equal(splits.x_train, again.x_train)
     other = DataHandler(data, SplitRules(validation=0.2), seed + 1).split(EXPERIMENT)
     assert identified(other.x_val) != val
 
@@ -91,30 +91,30 @@ def test_test_rows_change_nothing(scale_on, official):
     """Training and validation rows, scaling included, are the same whatever test rows hold."""
     rules = SplitRules(scale_on=scale_on)
     data = data_set(600, official_test=official)
-    split = DataHandler(data, rules, 1).split(EXPERIMENT, 3)
+    splits = DataHandler(data, rules, 1).split(EXPERIMENT, 3)
     chosen = DataHandler(data_set(600, official_test=official, maximum=1.0), rules, 1)
     x, x_test = data.x.copy(), data.x_test
     if official:
         x_test = np.full_like(x_test, 1e9)
     else:
         x[identified(chosen.split(EXPERIMENT, 3).x_test)] = 1e9
-    changed = DataSet("toy", x, data.classes, x_test, data.classes_test, data.features, "0")
+    changed = DataSet("toy", x, data.classes, "0", x_test, data.classes_test, data.features)
     other = DataHandler(changed, rules, 1).split(EXPERIMENT, 3)
-    np.testing.assert_array_equal(split.x_train, other.x_train)
-    np.testing.assert_array_equal(split.x_val, other.x_val)
-    assert not np.array_equal(split.x_test, other.x_test)
+    np.testing.assert_array_equal(splits.x_train, other.x_train)
+    np.testing.assert_array_equal(splits.x_val, other.x_val)
+    assert not np.array_equal(splits.x_test, other.x_test)
 
 
 def test_scaling():
     """All rows but the test rows, or the normal training rows alone, span [0, 1]."""
     data = data_set(300)
-    split = DataHandler(data, SplitRules(scale_on="normal"), 0).split(EXPERIMENT, 5)
-    normal = split.x_train[split.y_train == 0]
+    splits = DataHandler(data, SplitRules(scale_on="normal"), 0).split(EXPERIMENT, 5)
+    normal = splits.x_train[splits.y_train == 0]
     np.testing.assert_allclose(normal.min(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(normal.max(axis=0), 1, atol=1e-6)
-    split = DataHandler(data, SplitRules(scale_on="all"), 0).split(EXPERIMENT, 5)
-    assert split.x_train.min() >= 0
-    assert split.x_train.max() <= 1
+    splits = DataHandler(data, SplitRules(scale_on="all"), 0).split(EXPERIMENT, 5)
+    assert splits.x_train.min() >= 0
+    assert splits.x_train.max() <= 1
     constant = data_set(300)
     constant.x[:, 1] = 7
     assert np.isfinite(DataHandler(constant, SplitRules(), 0).split(EXPERIMENT).x_train).all()

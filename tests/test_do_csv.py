@@ -13,7 +13,7 @@ from test_protocol_scripts import run
 from test_scripts import ROOT
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.datasets.splits.rows import cut
+from libs.datasets.splits.rows import cut_rows
 from libs.datasets.tabular.reading import Block, read
 from libs.experiments.file_scoring import Scorer
 from libs.utils.storage import read_manifest
@@ -73,7 +73,7 @@ def test_labelled(table, tmp_path, capsys):
     (block,) = read(table)
     found = Scorer(model).columns(block)
     with np.load(tmp_path / "results" / place / "test/scores.npz") as kept:
-        _, test = cut(np.arange(N), 0.2, 7, "test")
+        _, test = cut_rows(np.arange(N), 0.2, 7, "test")
         for budget in (5, 10):
             scores = found[f"score-n{budget}"][test]
             np.testing.assert_allclose(scores, kept[f"A3-n{budget}"], rtol=1e-5)
@@ -227,10 +227,10 @@ def test_what_is_not_named_is_settled_and_said(tmp_path, capsys):
 def test_models_of_other_data_sets_know_their_columns():
     """Rows of a built-in data set, by the names of its features, in any order."""
     handler = DataHandler(data_set(300), SplitRules(scale_on="normal"), 1)
-    split = handler.split(Experiment(("a", "b"), ("c",)))
+    splits = handler.split(Experiment(("a", "b"), ("c",)))
     raw = handler.data.x[handler._train][np.isin(handler.data.classes[handler._train], ["a", "b"])]
     frame = pl.DataFrame(
         {name: raw[:, i].astype(str) for i, name in [(2, "v"), (0, "id"), (1, "u")]}
     )
-    x = handler.encoder(split).rows(Block(frame, "here", range(1, len(raw) + 1)))
-    np.testing.assert_array_equal(x, split.x_train)
+    x = handler.encoder(splits).rows(Block(frame, "here", range(1, len(raw) + 1)))
+    np.testing.assert_array_equal(x, splits.x_train)

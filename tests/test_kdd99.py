@@ -140,18 +140,18 @@ def test_partition(tmp_path):
     rules = SplitRules(test_seed=250, scale_on="normal", test_rows=(16, 4))
     novel = tuple(f"novel {family}" for family in FAMILIES)
     true = Experiment(("normal",), (), FAMILIES + novel)
-    split = DataHandler(data, rules, seed=1).split(true)
-    assert len(split.x_train) == 12  # every normal row; validation rows are not theirs
-    assert (len(split.x_val), len(split.x_test)) == (36, 20)
-    assert (split.classes_test == "normal").sum() == 16
-    assert (split.x_train.min(), split.x_train.max()) == (0, 1)
+    splits = DataHandler(data, rules, seed=1).split(true)
+    assert len(splits.x_train) == 12  # every normal row; validation rows are not theirs
+    assert (len(splits.x_val), len(splits.x_test)) == (36, 20)
+    assert (splits.classes_test == "normal").sum() == 16
+    assert (splits.x_train.min(), splits.x_train.max()) == (0, 1)
     other = DataHandler(data, rules, seed=2).split(true)
-    np.testing.assert_array_equal(split.x_test, other.x_test)  # deepad's test rows are fixed
+    np.testing.assert_array_equal(splits.x_test, other.x_test)  # deepad's test rows are fixed
     deepad = Experiment(("normal", *novel), (), FAMILIES)
-    split = DataHandler(data, rules, seed=1).split(deepad)
-    assert len(split.x_train) == 12
-    assert np.isin(split.classes_test, deepad.normal).sum() == 16
-    assert np.isin(split.classes_test, novel).any()
+    splits = DataHandler(data, rules, seed=1).split(deepad)
+    assert len(splits.x_train) == 12
+    assert np.isin(splits.classes_test, deepad.normal).sum() == 16
+    assert np.isin(splits.classes_test, novel).any()
     too_many = SplitRules(scale_on="normal", test_rows=(17, 4))
     with pytest.raises(UserError, match=r"17 normal and 4 anomalous .* holds 16 and 128"):
         DataHandler(data, too_many, seed=1).split(true)

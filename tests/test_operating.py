@@ -9,19 +9,19 @@ from processes import start
 from test_kdd99 import write_kdd99
 
 from libs import Metrics
-from libs.DataHandler import Experiment, Split
+from libs.DataHandler import Experiment, Splits
 from libs.experiments import thresholds as operating
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import Row
 from libs.experiments.thresholds import ThresholdRule
 
 
-def _split(n: int) -> Split:
+def _split(n: int) -> Splits:
     classes = np.repeat(["a", "b"], n)
     x = np.zeros((2 * n, 2), np.float32)
     y = np.zeros(2 * n, np.int32)
     experiment = Experiment(("a",), (), ("b",))
-    return Split(experiment, x, y, classes, x, classes, x, classes, np.float32(0), np.float32(1))
+    return Splits(experiment, x, y, classes, x, classes, x, classes, np.float32(0), np.float32(1))
 
 
 @pytest.fixture

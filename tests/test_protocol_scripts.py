@@ -19,7 +19,7 @@ from libs.datasets import registry as datasets
 from libs.detectors.detector import Detector
 from libs.experiments.protocols import argue, r2ad2
 from libs.experiments.settings import Selection
-from libs.experiments.study import chosen_cells
+from libs.experiments.study import select_cells
 
 SCRIPTS = {
     "r2ad2": "covtype creditcard darknet doh fmnist ids mammography mnist nslkdd url",
@@ -47,18 +47,18 @@ def test_every_cell_can_be_split(raw, monkeypatch, name, protocol):
     data = datasets.load(study.data_set, raw, study.normal_by)
     handler = DataHandler(data, study.rules, 110)
     assert handler.rules.test_seed == 42
-    for cell in chosen_cells(study.cells, Selection()):
-        split = handler.split(
+    for cell in select_cells(study.cells, Selection()):
+        splits = handler.split(
             cell.experiment, max(cell.budgets), cell.schedule, cell.p_contamination
         )
-        assert split.y_train.sum() == max(cell.budgets)
+        assert splits.y_train.sum() == max(cell.budgets)
         true = np.isin(data.classes[handler._train], cell.experiment.normal).sum()
         share = cell.p_contamination / (1 - cell.p_contamination)
-        assert (split.y_train == 0).sum() == true + round(true * share)
-        assert set(split.classes_train[split.y_train == 0]) == set(cell.experiment.normal)
-        assert set(split.classes_train[split.y_train == 1]) <= set(cell.experiment.known)
+        assert (splits.y_train == 0).sum() == true + round(true * share)
+        assert set(splits.classes_train[splits.y_train == 0]) == set(cell.experiment.normal)
+        assert set(splits.classes_train[splits.y_train == 1]) <= set(cell.experiment.known)
         anomalies = {*cell.experiment.known, *cell.experiment.unknown}
-        assert set(split.classes_test) == {*cell.experiment.normal, *anomalies}
+        assert set(splits.classes_test) == {*cell.experiment.normal, *anomalies}
     methods = study.methods(handler)
     assert all(isinstance(method, Detector) for method in methods.values())
     assert {"Autoencoder", "A3", "DevNet"} <= set(methods)
@@ -187,8 +187,8 @@ def test_split_rules(n, seed, known, p, rules):
     experiment = Experiment(("a", "b"), ("c",), ("d", "e"))
     raw = data_set(n, maximum=1.0)  # unscaled: rows can be told by their numbers
     handler = DataHandler(raw, rules, seed)
-    split = handler.split(experiment, known, p_contamination=p)
-    train, val, test = map(identified, (split.x_train, split.x_val, split.x_test))
+    splits = handler.split(experiment, known, p_contamination=p)
+    train, val, test = map(identified, (splits.x_train, splits.x_val, splits.x_test))
     assert len(test) == round(rules.test * n)
     assert len(val) == round(rules.validation * (n - len(test)))
     assert len({*train, *val, *test}) == len(train) + len(val) + len(test)
@@ -196,7 +196,7 @@ def test_split_rules(n, seed, known, p, rules):
     assert identified(other.x_test) == test
     assert identified(other.x_val) != val
 
-    normal = split.y_train == 0
+    normal = splits.y_train == 0
     clean = np.isin(raw.classes[train], experiment.normal)
     assert (~normal).sum() == known
     assert (normal & ~clean).sum() == round(clean.sum() * p / (1 - p))

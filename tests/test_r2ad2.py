@@ -20,7 +20,7 @@ from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
 from libs.R2AD2 import R2AD2
 from libs.R2AD2Sketch import R2AD2Sketch
-from libs.targets.checkpoints import Checkpoints, copies_of
+from libs.targets.checkpoints import Checkpoints, list_copies
 from libs.training import loop as training
 from libs.utils.errors import UserError
 
@@ -46,16 +46,16 @@ def test_first_checkpoints_do_not_depend_on_later_ones(checkpoints, train_rows):
     """One training serves every number of checkpoints."""
     x, y = train_rows
     fewer = make("Checkpoints").set_params(copies=2).fit(x[y == 0])
-    for a, b in zip(copies_of(fewer.model_), copies_of(checkpoints.model_), strict=False):
+    for a, b in zip(list_copies(fewer.model_), list_copies(checkpoints.model_), strict=False):
         for v, w in zip(a.get_weights(), b.get_weights(), strict=True):
             np.testing.assert_array_equal(v, w)
-    assert len(copies_of(fewer.model_)) == 2
+    assert len(list_copies(fewer.model_)) == 2
     assert checkpoints.training_.epochs == 20 + 3 * 5
     assert fewer.training_.epochs == 20 + 5
 
 
 def test_checkpoints_differ_and_improve(checkpoints):
-    kernels = [copy.get_weights()[0] for copy in copies_of(checkpoints.model_)]
+    kernels = [copy.get_weights()[0] for copy in list_copies(checkpoints.model_)]
     for a, b in pairwise(kernels):
         assert 0 < np.abs(a - b).max() < 0.5
     losses = checkpoints.training_.losses
@@ -212,7 +212,7 @@ def test_equals_the_plain_procedure(checkpoints, train_rows):
     @tf.function(reduce_retracing=True)
     def plain_gradient(row):
         found = []
-        for copy in copies_of(checkpoints.model_)[:2]:
+        for copy in list_copies(checkpoints.model_)[:2]:
             weights = [v.value for v in copy.trainable_variables]
             with tf.GradientTape() as tape:
                 tape.watch(weights)

@@ -10,7 +10,7 @@ from rich.console import Console
 from test_comparison import MAIN, PLAIN, TRANSFER, evaluate, write
 
 from libs import Metrics
-from libs.DataHandler import Experiment, Split
+from libs.DataHandler import Experiment, Splits
 from libs.experiments import result_files
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import Row
@@ -87,7 +87,7 @@ def test_wide_tables_are_split(monkeypatch, capsys):
     assert max(map(len, out.splitlines())) <= 80
     assert "…" not in out
     assert Console().width == 80
-    turned = table.turned("of")
+    turned = table.transpose("of")
     assert turned.columns == ["of", "A3-n100"]
     assert len(turned.rows) == 20
 
@@ -96,13 +96,13 @@ def test_decimals():
     assert [decimals(v) for v in (0.98765, 1, 0, -0.25)] == [".988", "1.000", ".000", "-.250"]
 
 
-def _split() -> Split:
+def _split() -> Splits:
     names = ("$a$", "$b_{c$")
     classes = np.repeat(names, 30)
     x = np.zeros((60, 2), np.float32)
     y = np.zeros(60, np.int32)
     experiment = Experiment((names[0],), (), (names[1],))
-    return Split(experiment, x, y, classes, x, classes, x, classes, np.float32(0), np.float32(1))
+    return Splits(experiment, x, y, classes, x, classes, x, classes, np.float32(0), np.float32(1))
 
 
 def results(folder) -> pd.DataFrame:

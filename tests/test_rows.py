@@ -7,7 +7,15 @@ from conftest import make
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets.dataset import DataSet
 from libs.datasets.splits import rows
-from libs.datasets.splits.rows import Rows, as_rows, blocks, collected, extent, held, sampled
+from libs.datasets.splits.rows import (
+    Rows,
+    as_rows,
+    collect_blocks,
+    feature_ranges,
+    hold_in_memory,
+    iterate_blocks,
+    sample_rows,
+)
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def test_a_view_gives_what_an_array_gives(base):
         (view[mask][:], array[mask]),
         (view[mask][:30][3:], array[mask][3:30]),
         (np.asarray(view), array),
-        (np.concatenate(list(blocks(view))), array),
+        (np.concatenate(list(iterate_blocks(view))), array),
     ):
         assert type(found) is np.ndarray
         np.testing.assert_array_equal(found, expected)
@@ -39,28 +47,28 @@ def test_a_view_gives_what_an_array_gives(base):
 
 def test_blocks_and_extent(base, monkeypatch):
     monkeypatch.setattr(rows, "BLOCK_BYTES", 24 * 100)
-    assert [len(block) for block in blocks(Rows(base))] == [64] * 15 + [40]
-    assert [len(block) for block in blocks(np.asarray(base))] == [1000]
-    low, high = extent(Rows(base, np.arange(500)))
+    assert [len(block) for block in iterate_blocks(Rows(base))] == [64] * 15 + [40]
+    assert [len(block) for block in iterate_blocks(np.asarray(base))] == [1000]
+    low, high = feature_ranges(Rows(base, np.arange(500)))
     np.testing.assert_array_equal([low, high], [base[:500].min(axis=0), base[:500].max(axis=0)])
 
 
 def test_only_large_rows_are_views(base, monkeypatch):
     double = np.asarray(base, np.float64)
     assert as_rows(double).dtype == np.float32
-    assert isinstance(held(Rows(base)), np.ndarray)
+    assert isinstance(hold_in_memory(Rows(base)), np.ndarray)
     monkeypatch.setattr(rows, "HELD_BYTES", 24 * 999)
-    assert held(Rows(base)).shape == base.shape
+    assert hold_in_memory(Rows(base)).shape == base.shape
     np.testing.assert_array_equal(as_rows(double)[7:9], base[7:9])
     assert isinstance(as_rows(double), Rows)
-    assert isinstance(held(Rows(base, np.arange(999))), np.ndarray)
+    assert isinstance(hold_in_memory(Rows(base, np.arange(999))), np.ndarray)
 
 
 def test_samples(base, monkeypatch):
     array = np.asarray(base)
-    assert sampled(array, 1) is array
+    assert sample_rows(array, 1) is array
     monkeypatch.setattr(rows, "HELD_BYTES", 24 * 100)
-    one, same, other = (sampled(Rows(base), seed)[:, 0].tolist() for seed in (1, 1, 2))
+    one, same, other = (sample_rows(Rows(base), seed)[:, 0].tolist() for seed in (1, 1, 2))
     assert len(set(one)) == 100
     assert one == same
     assert one != other
@@ -72,7 +80,7 @@ def test_collected(base, tmp_path, monkeypatch, large):
         monkeypatch.setattr(rows, "HELD_BYTES", 24 * 999)
     before = sorted(tmp_path.iterdir())
     parts = (np.asfortranarray(base[i : i + 300]) for i in range(0, 1000, 300))
-    whole = collected(parts, base.shape, [tmp_path / "missing", tmp_path])
+    whole = collect_blocks(parts, base.shape, [tmp_path / "missing", tmp_path])
     assert isinstance(whole, np.memmap) == large
     np.testing.assert_array_equal(whole, base)
     assert sorted(tmp_path.iterdir()) == before
@@ -88,14 +96,14 @@ def test_larger_than_memory_gives_the_same_bits(name, tmp_path, monkeypatch):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
 
     def run(x: np.ndarray, kind: type) -> tuple[np.ndarray, float]:
-        data = DataSet("toy", x, classes, None, None, tuple("abcdefghij"), "0")
-        split = DataHandler(data, SplitRules(validation=0.2), 1).split(
+        data = DataSet("toy", x, classes, "0", features=tuple("abcdefghij"))
+        splits = DataHandler(data, SplitRules(validation=0.2), 1).split(
             Experiment(("a",), ("b",), ("c",)), 20
         )
-        assert type(split.x_train) is kind
-        detector = make(name, epochs=2).fit(split.x_train, split.y_train)
-        detector.calibrate(split.x_val_normal)
-        return detector.decision_matrix(split.x_test), detector.threshold_
+        assert type(splits.x_train) is kind
+        detector = make(name, epochs=2).fit(splits.x_train, splits.y_train)
+        detector.calibrate(splits.x_val_normal)
+        return detector.decision_matrix(splits.x_test), detector.threshold_
 
     scores, threshold = run(np.asarray(mapped), np.ndarray)
     monkeypatch.setattr(rows, "HELD_BYTES", 1000)

@@ -48,10 +48,10 @@ def house(tmp_path_factory):
     frame.drop("class").write_parquet(folder / "t.parquet", row_group_size=50)
     table = OwnTable.of([folder / "t.csv"], None, label="class")
     handler = DataHandler(table.load(0.2, 1), SplitRules(), 1)
-    split = handler.split(Experiment(("n",), ("k",)), 10)
+    splits = handler.split(Experiment(("n",), ("k",)), 10)
     for detector in (MeanDistance(), make("DevNet").set_params(budgets=(5, 10))):
-        detector.fit(split.x_train, split.y_train).calibrate(split.x_val_normal)
-        detector.save(folder / type(detector).__name__ / "run", None, handler.encoder(split))
+        detector.fit(splits.x_train, splits.y_train).calibrate(splits.x_val_normal)
+        detector.save(folder / type(detector).__name__ / "run", None, handler.encoder(splits))
     return folder
 
 
@@ -406,4 +406,4 @@ def told(function) -> bool:
 
 def test_help_names_both_scripts(capsys):
     assert run("score.py", "--help") == 0
-    assert "fpr=SHARE" in capsys.readouterr().out
+    assert "fpr=RATE" in capsys.readouterr().out

@@ -51,7 +51,7 @@ def test_published_figures():
     ranks = statistics.average_ranks(DEMSAR)
     np.testing.assert_allclose(ranks, [3.143, 2.0, 2.893, 1.964], atol=5e-4)
     assert statistics.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
-    assert statistics.alike(ranks, 1.25) == [("+m+cf", "C4.5")]
+    assert statistics.indistinct_groups(ranks, 1.25) == [("+m+cf", "C4.5")]
 
 
 def test_nemenyi_is_scikit_posthocs(table):
@@ -78,7 +78,7 @@ def test_wilcoxon_and_holm_are_scikit_posthocs(table):
 
 
 def test_against(table):
-    pairs = statistics.against(table, table.columns[0])
+    pairs = statistics.compare_with(table, table.columns[0])
     assert list(pairs.index) == list(table.columns[1:])
     for other, pair in pairs.iterrows():
         gaps = table[table.columns[0]] - table[other]
@@ -87,7 +87,7 @@ def test_against(table):
         assert pair["wins"] + pair["ties"] + pair["losses"] == len(table)
         assert pair["p"] == pytest.approx(stats.wilcoxon(gaps).pvalue)
         assert pair["corrected"] >= max(pair["p"], pair["least"])
-    nemenyi = statistics.against(table, table.columns[0], "nemenyi")
+    nemenyi = statistics.compare_with(table, table.columns[0], "nemenyi")
     expected = scikit_posthocs.posthoc_nemenyi_friedman(table)[table.columns[0]]
     np.testing.assert_allclose(nemenyi["corrected"], expected.iloc[1:], atol=1e-12)
 
@@ -95,10 +95,13 @@ def test_against(table):
 def test_which_one_is_better():
     """Ten blocks, always behind b, always ahead of c; both tests say so of both."""
     table = pd.DataFrame({"a": np.arange(10) / 20, "b": 0.9, "c": -1.0})
-    words = [statistics.in_words(p, "seeds") for _, p in statistics.against(table, "a").iterrows()]
+    words = [
+        statistics.describe_pair(p, "seeds")
+        for _, p in statistics.compare_with(table, "a").iterrows()
+    ]
     assert words == ["b is better", "a is better"]
-    pairs = statistics.against(table, "b", "nemenyi")
-    assert statistics.in_words(pairs.loc["c"], "seeds") == "b is better"
+    pairs = statistics.compare_with(table, "b", "nemenyi")
+    assert statistics.describe_pair(pairs.loc["c"], "seeds") == "b is better"
 
 
 def test_ranks_share_ties():
@@ -110,7 +113,7 @@ def test_missing_cells_are_left_out_and_named():
     table = DEMSAR.copy()
     table.index = list("ABCDEFGHIJKLMN")
     table.loc["C", "+m"] = np.nan
-    whole, left_out = statistics.complete(table)
+    whole, left_out = statistics.complete_blocks(table)
     assert left_out == ["C"]
     pd.testing.assert_frame_equal(whole, table.drop(index="C"))
     expected = stats.friedmanchisquare(*table.drop(index="C").to_numpy().T)
@@ -121,45 +124,45 @@ def test_missing_cells_are_left_out_and_named():
 def test_too_few_blocks(blocks):
     """Five seeds give .0625 at best, and the words say that; nothing is called significant."""
     table = pd.DataFrame({"a": np.arange(blocks) + 1.0, "b": 0.0, "c": -1.0})
-    pair = statistics.against(table[["a", "b"]], "a").iloc[0]
+    pair = statistics.compare_with(table[["a", "b"]], "a").iloc[0]
     assert pair["p"] == pytest.approx({1: 1, 2: 0.5, 5: 0.0625}[blocks])
-    words = statistics.in_words(pair, "seeds")
+    words = statistics.describe_pair(pair, "seeds")
     assert words.startswith("too few seeds to tell")
-    assert blocks == 1 or statistics.number(pair["p"]) in words
-    nemenyi = statistics.against(table, "a", "nemenyi")
-    assert statistics.in_words(nemenyi.loc["c"], "seeds").startswith("too few seeds to tell")
-    sentence = statistics.friedman_in_words(table)
+    assert blocks == 1 or statistics.format_p(pair["p"]) in words
+    nemenyi = statistics.compare_with(table, "a", "nemenyi")
+    assert statistics.describe_pair(nemenyi.loc["c"], "seeds").startswith("too few seeds to tell")
+    sentence = statistics.describe_friedman(table)
     assert ("No Friedman test" if blocks == 1 else "too few to rely on it") in sentence
 
 
 def test_many_comparisons_need_more_blocks():
     """Six blocks may tell two methods apart, but not after a correction for two comparisons."""
     table = pd.DataFrame({"a": np.arange(6) + 1.0, "b": 0.0, "c": -1.0})
-    alone = statistics.against(table[["a", "b"]], "a").iloc[0]
-    assert statistics.in_words(alone, "data sets") == "a is better"
-    words = statistics.in_words(statistics.against(table, "a").loc["b"], "data sets")
+    alone = statistics.compare_with(table[["a", "b"]], "a").iloc[0]
+    assert statistics.describe_pair(alone, "data sets") == "a is better"
+    words = statistics.describe_pair(statistics.compare_with(table, "a").loc["b"], "data sets")
     assert words == "too few data sets to tell: with 6, p is .0625 or more"
 
 
 def test_equal_methods():
     table = pd.DataFrame({name: np.arange(8.0) for name in "abc"})
     assert statistics.friedman(table) == (0, 1)
-    pair = statistics.against(table, "a").loc["b"]
+    pair = statistics.compare_with(table, "a").loc["b"]
     assert (pair["p"], pair["ties"]) == (1, 8)
-    assert statistics.in_words(pair, "data sets") == "no significant difference"
-    assert "no significant difference" in statistics.friedman_in_words(table)
+    assert statistics.describe_pair(pair, "data sets") == "no significant difference"
+    assert "no significant difference" in statistics.describe_friedman(table)
 
 
 def test_two_methods_have_no_friedman_test():
     assert np.isnan(statistics.friedman(DEMSAR[["C4.5", "+m"]])).all()
-    assert "needs three methods" in statistics.friedman_in_words(DEMSAR[["C4.5", "+m"]])
+    assert "needs three methods" in statistics.describe_friedman(DEMSAR[["C4.5", "+m"]])
 
 
 def test_groups_within_a_critical_difference():
     ranks = pd.Series({"d": 4.5, "a": 1.0, "b": 1.8, "c": 2.6})
-    assert statistics.alike(ranks, 1.0) == [("a", "b"), ("b", "c")]
-    assert statistics.alike(ranks, 0.1) == []
-    assert statistics.alike(ranks, 9.0) == [("a", "d")]
+    assert statistics.indistinct_groups(ranks, 1.0) == [("a", "b"), ("b", "c")]
+    assert statistics.indistinct_groups(ranks, 0.1) == []
+    assert statistics.indistinct_groups(ranks, 9.0) == [("a", "d")]
 
 
 def test_bootstrap_is_seeded_and_stratified():
@@ -181,4 +184,4 @@ def test_bootstrap_is_seeded_and_stratified():
     ("p", "text"), [(0.0625, ".0625"), (0.4321, ".432"), (1e-5, "<.001"), (1.0, "1"), (0.05, ".05")]
 )
 def test_numbers(p, text):
-    assert statistics.number(p) == text
+    assert statistics.format_p(p) == text

@@ -16,7 +16,7 @@ from libs.detectors.registry import COMPONENTS, Component
 from libs.experiments.protocols import argue, r2ad2
 from libs.experiments.script import study_parser
 from libs.experiments.settings import Conditions, RunSettings, Selection
-from libs.experiments.study import Cell, Study, chosen_cells
+from libs.experiments.study import Cell, Study, select_cells
 from libs.experiments.trainer import Trainer
 from libs.ExperimentWrapper import ExperimentWrapper, run_study
 
@@ -55,18 +55,18 @@ def _short(cells):
     ],
 )
 def test_the_command_line_chooses_cells(choice, expected):
-    assert _short(chosen_cells(CELLS, Selection(**choice))) == expected
+    assert _short(select_cells(CELLS, Selection(**choice))) == expected
 
 
 @pytest.mark.parametrize(("p", "schedule"), [(0.0, 100), (0.01, 0), (0.5, 100)])
 def test_a_budget_has_the_rows_of_the_protocols_schedule(p, schedule):
     """So that what is trained for one budget fits what is trained for several later."""
     cells = [Cell(MAIN, (0,), 0.01), Cell(MAIN, (100,))]
-    assert _short(chosen_cells(cells, Selection())) == [
+    assert _short(select_cells(cells, Selection())) == [
         (MAIN, (0,), 0.01, 0),
         (MAIN, (100,), 0, 100),
     ]
-    found = chosen_cells(cells, Selection(budgets=[5], contaminations=[p]))
+    found = select_cells(cells, Selection(budgets=[5], contaminations=[p]))
     assert _short(found) == [(MAIN, (5,), p, schedule)]
 
 
@@ -140,14 +140,14 @@ def test_classes_of_training_rows(seed, p, known):
     """Own classes; a polluted row has a random normal class; known anomalies keep theirs."""
     data = data_set(500, maximum=1.0)
     experiment = Experiment(("a", "b"), ("c", "d"))
-    split = DataHandler(data, SplitRules(), seed).split(experiment, known, p_contamination=p)
-    true, normal = data.classes[identified(split.x_train)], split.y_train == 0
+    splits = DataHandler(data, SplitRules(), seed).split(experiment, known, p_contamination=p)
+    true, normal = data.classes[identified(splits.x_train)], splits.y_train == 0
     polluted = normal & np.isin(true, experiment.known)
     assert polluted.sum() == round((normal.sum() - polluted.sum()) * p / (1 - p))
-    np.testing.assert_array_equal(split.classes_train[~polluted], true[~polluted])
-    assert set(split.classes_train[polluted]) <= {"a", "b"}
+    np.testing.assert_array_equal(splits.classes_train[~polluted], true[~polluted])
+    assert set(splits.classes_train[polluted]) <= {"a", "b"}
     if polluted.sum() > 15:
-        assert set(split.classes_train[polluted]) == {"a", "b"}
+        assert set(splits.classes_train[polluted]) == {"a", "b"}
 
 
 class Grouping(IsolationForest):
@@ -178,8 +178,8 @@ def test_methods_may_ask_for_classes(wrapper, monkeypatch):
     experiment = Experiment(("a", "b"), ("c",))
     wrapper.run(Cell(experiment, (3,)), {"Grouping": Grouping()})
     assert wrapper.finish() == 0
-    split = wrapper.handler.split(experiment, 3)
-    np.testing.assert_array_equal(Grouping.seen, split.classes_train)
+    splits = wrapper.handler.split(experiment, 3)
+    np.testing.assert_array_equal(Grouping.seen, splits.classes_train)
     assert list(Grouping.seen[-3:]) == ["c"] * 3
 
 
@@ -220,12 +220,12 @@ def test_an_option_of_the_paper_reaches_what_has_its_default(tmp_path):
         wrapper = ExperimentWrapper(handler, "r2ad2", "val", settings)
         assert wrapper.protocol == f"r2ad2{suffix}"
         conditions = Conditions(handler.describe(), "r2ad2", MAIN)
-        split = handler.split(Experiment(("a",), ("c",)))
+        splits = handler.split(Experiment(("a",), ("c",)))
         how = {"budgets": (5,), "conditions": conditions, "encoder": None, "scored": ("val",)}
-        trainer = Trainer(tmp_path, split, methods, settings=settings, **how)
-        configured = trainer._configured(methods["R2AD2"])
+        trainer = Trainer(tmp_path, splits, methods, settings=settings, **how)
+        configured = trainer._configure(methods["R2AD2"])
         assert (configured.epochs, configured.target.epochs) == (expected, 10)
-        assert trainer._configured(methods["DevNet"]).epochs == 50
+        assert trainer._configure(methods["DevNet"]).epochs == 50
 
 
 def test_rows_that_scale_can_be_chosen(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from libs.datasets.readers import delimited
-from libs.datasets.splits.rows import cut
+from libs.datasets.splits.rows import cut_rows
 from libs.datasets.tabular import learning, reading
 from libs.datasets.tabular.cells import Notation, as_numbers, way_out
 from libs.datasets.tabular.encoder import Encoder
@@ -63,7 +63,7 @@ def test_columns_are_told_apart(tmp_path):
     assert why["gap"][1] == "no values"
     assert why["many"][1] == "more than 100 different texts"
     assert Schema.from_json(schema.to_json()) == schema
-    assert list(schema.shown()["column"]) == [c.name for c in schema.columns]
+    assert list(schema.summarise()["column"]) == [c.name for c in schema.columns]
     few = learned(text([[str(i), f"key{i}", "1"] for i in range(20)]), tmp_path / "t.csv")
     assert few.features == ("x",)
 
@@ -113,7 +113,7 @@ def test_medians_of_a_sample(tmp_path, monkeypatch):
         (text([*ROWS, ["1e39", "a", "2"]]), "line 22, column 'x': expected a number of at most"),
         (text([*ROWS, ["inf", "a", "2"]]), "line 22, column 'x': expected a number of at most"),
         (text([*ROWS, ["1", "a", "two"]]), "line 22, column 'u': expected a number, found 'two'"),
-        (text(ROWS, "x,t,x"), "'x' stands twice"),
+        (text(ROWS, "x,t,x"), "'x' appears twice"),
         (text(ROWS, "x,,u"), "column 2 has no name"),
         (text(ROWS, "1.5,a,3"), "expected a header"),
         (text(ROWS).encode("utf-16"), "UTF-16"),
@@ -221,7 +221,7 @@ def test_parquet_with_nested_columns(tmp_path):
 
 def test_columns_are_learned_without_test_rows(tmp_path):
     """Other test rows: the same schema. Other training rows: another one."""
-    train, test = cut(np.arange(20), 0.2, 1, "test")
+    train, test = cut_rows(np.arange(20), 0.2, 1, "test")
 
     def schema(changed: int) -> Schema:
         rows = [list(row) for row in ROWS]
@@ -287,7 +287,7 @@ def test_numbers_in_another_notation_are_never_dropped(tmp_path):
     x = np.concatenate([schema.encode(block) for block in read(path, schema.wanted)])
     np.testing.assert_allclose(x[:2, 0], [1234.51, 2.25])
     assert x[8, 0] == np.float32(schema.inputs[0].fill)
-    assert OwnTable.described(table.describe()) == table
+    assert OwnTable.from_description(table.describe()) == table
     for role in ("text", "drop"):
         assert "Betrag" not in OwnTable.of([path], None, **{role: ("Betrag",)}).check().features
 
@@ -409,4 +409,4 @@ def test_lines_are_those_of_an_editor(tmp_path):
     (block,) = read(path)
     assert block.lines.tolist() == [4, 7]
     assert list(block.numbers) == [1, 2]
-    assert block.only(np.array([False, True])).place("c", 0).endswith("line 7, column 'c'")
+    assert block.select(np.array([False, True])).place("c", 0).endswith("line 7, column 'c'")

@@ -236,9 +236,9 @@ def test_thresholds_of_saved_models(handler, methods, tmp_path):
     row = table.set_index(["view", "run"]).loc[("transfer", "A3-n20")]
     detector = Detector.load(folder / "A3/n5+20")
     assert len(detector.calibration_scores_) >= 100
-    split = wide.split(experiment)
-    y = np.isin(split.classes_test, ("4", "5", "6")).astype(int)
-    flagged = detector.predict(split.x_test)
+    splits = wide.split(experiment)
+    y = np.isin(splits.classes_test, ("4", "5", "6")).astype(int)
+    flagged = detector.predict(splits.x_test)
     assert 0 < flagged.sum() < len(flagged)
     assert row["precision@0.01"] == pytest.approx(precision_score(y, flagged))
     assert row["recall@0.01"] == pytest.approx(recall_score(y, flagged))

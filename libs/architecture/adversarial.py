@@ -1,7 +1,6 @@
 """Adversarial autoencoders (Makhzani et al., 2016) in ARGUE's shapes, with a code or also clusters.
 
-Parts come as lists of layers, so that `libs.targets.clustering` and `baselines.FAnoGAN` put them
-together.
+Parts are lists of layers, which `libs.targets.clustering` and `baselines.FAnoGAN` assemble.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from libs.architecture.parts import check_image
 Layers = list[layers.Layer]
 
 
-def chained(x: keras.KerasTensor, stack: Layers) -> keras.KerasTensor:
+def chain_layers(x: keras.KerasTensor, stack: Layers) -> keras.KerasTensor:
     """Apply layers one after the other."""
     for layer in stack:
         x = layer(x)
@@ -29,7 +28,7 @@ def critic(width: int, dims: Sequence[int] = (40, 30, 20, 10, 5)) -> keras.Model
 
 
 def _block(batch_norm: bool, kind: type[layers.Layer], *settings, **more) -> Layers:
-    """A layer, batch normalisation, which makes its bias useless, if wanted, and LeakyReLU."""
+    """A layer, optional batch normalisation (which makes its bias useless), and LeakyReLU."""
     norm = [layers.BatchNormalization()] if batch_norm else []
     return [kind(*settings, use_bias=not batch_norm, **more), *norm, layers.LeakyReLU(0.01)]
 
@@ -93,7 +92,7 @@ def clustering_autoencoder(
     shape : sequence of int
         Shape of one row.
     dims : sequence of int
-        Widths of the autoencoder that the method takes otherwise; the last is its code's.
+        Widths of the method's other autoencoder; the last is that of its code.
     code, clusters : int
         Widths of the two codes.
 
@@ -106,7 +105,7 @@ def clustering_autoencoder(
     """
     trunk, head, decoder = CLUSTERINGS[network](shape, dims)
     rows = keras.Input(tuple(shape))
-    hidden = chained(rows, trunk)
+    hidden = chain_layers(rows, trunk)
     codes = [layers.Flatten()(head(units)(hidden)) for units in (code, clusters)]
     encoder = keras.Model(rows, [codes[0], layers.Softmax()(codes[1])], name="cluster_encoder")
     joined = (code + clusters,)

@@ -1,4 +1,4 @@
-"""Alarm networks: they read a target's features and say how anomalous a row is."""
+"""Alarm networks: they score how anomalous a row is by a target's features."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,8 +24,8 @@ def dense_alarm(
     """Several dense alarm networks side by side, with the same initial weights.
 
     Each is ``dims`` with ReLU, dropout, and one logit (A3: 1000-500-200-75, .1 after the last).
-    They read the same features and share nothing else, so that one product serves the first layer
-    of all and one batched product each further layer. All copies drop the same units.
+    They read the same features but share no weights; one product computes the first layer of all
+    copies, and one batched product each further layer. All copies drop the same units.
 
     Parameters
     ----------
@@ -66,15 +66,19 @@ def dense_alarm(
         stack += [layers.Dropout(rate, noise_shape=shape, seed=own, dtype=dtype)]
     stack += [_parallel_dense(copies, 1, None, dtype), layers.Reshape((copies,), dtype=dtype)]
     model = keras.Sequential(stack, name="alarm")
-    sizes = [width, *dims, 1]
+    model.set_weights(_initial_weights([width, *dims, 1], copies, seed))
+    return model
+
+
+def _initial_weights(sizes: Sequence[int], copies: int, seed: int) -> list[np.ndarray]:
+    """Kernels and zero biases of `dense_alarm`, the same for all copies."""
     weights = []
     for i, (fan_in, units) in enumerate(pairwise(sizes)):
         kernel = np.asarray(keras.initializers.GlorotUniform(seed + i)((fan_in, units)))
         wide = np.tile(kernel, (1, copies)) if i == 0 else np.tile(kernel, (copies, 1, 1))
         shape = (copies * units,) if i == 0 else (copies, units)
         weights += [wide, np.zeros(shape, np.float32)]
-    model.set_weights(weights)
-    return model
+    return weights
 
 
 def _parallel_dense(copies: int, units: int, activation: str | None, dtype: str) -> layers.Layer:
@@ -94,9 +98,9 @@ def sequence_alarm(
 ) -> keras.Model:
     """R2-AD2's alarm network: batch normalisation, then a head of LSTMs and dense layers.
 
-    The head is two LSTMs a1, a2, dense layers a3, a4, ... with ReLU, and one logit. Dropout on what
-    goes into the LSTMs and on what comes out of the dense layers. A single step has no time axis:
-    all layers are dense then (authors' code).
+    The head is two LSTMs a1, a2, dense layers a3, a4, ... with ReLU, and one logit. Dropout
+    applies to the inputs of the LSTMs and the outputs of the dense layers. For a single step all
+    layers are dense (authors' code).
 
     Parameters
     ----------

@@ -1,11 +1,12 @@
-"""Anomaly networks: they make the counter-examples that an alarm network learns from.
+"""Anomaly networks: they generate the counter-examples that train an alarm network.
 
-Each has ``generate(x, seed)``: as many generated rows as ``x`` has, fresh for every ``seed``, and
-``depends_on_rows``: whether ``x`` decides more than their shape. The third of A3's is a variational
-autoencoder, `baselines.VAE`, which is trained first.
+Each has ``generate(x, seed)``, which makes as many rows as ``x`` has, new for every ``seed``, and
+``depends_on_rows``: whether ``x`` decides more than their shape. A3's trained one is
+`baselines.VAE`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -14,14 +15,14 @@ from keras import layers
 from sklearn.base import BaseEstimator
 
 
+@dataclass(eq=False, repr=False)
 class GaussianNoise(BaseEstimator):
     """Independent Gaussian noise per feature, not clipped (A3: mean .5, standard deviation 1)."""
 
     depends_on_rows = False
 
-    def __init__(self, mean: float = 0.5, std: float = 1.0):
-        self.mean = mean
-        self.std = std
+    mean: float = 0.5
+    std: float = 1.0
 
     def generate(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Noise of the shape of ``x``; ``seed`` is int32 (2,)."""

@@ -1,6 +1,7 @@
 """Encoders without biases, and their decoders, for Deep SVDD and Deep SAD.
 
-A bias could map every row to the centre, whatever is in it (Ruff et al., 2018, proposition 2).
+With biases, every row could be mapped to the centre regardless of its values (Ruff et al., 2018,
+proposition 2).
 """
 
 from collections.abc import Callable, Sequence
@@ -52,19 +53,8 @@ def bias_free_conv(
 ) -> tuple[keras.Model, keras.Model]:
     """Convolutional encoder and decoder for 28 x 28 images (Deep SVDD's network for MNIST).
 
-    Parameters
-    ----------
-    shape : sequence of int
-        (28, 28, channels).
-    dims : sequence of one int
-        Width of the code, a multiple of 16 (32).
-    dropout : float
-        After every hidden layer, of whole channels.
-
-    Returns
-    -------
-    encoder, decoder : keras.Model
-        Rows to codes; codes to rows in [0, 1].
+    ``dims`` is the width of the code, a multiple of 16 (32); dropout drops whole channels. For the
+    rest see `bias_free_dense`.
     """
     (code,) = dims
     if tuple(shape[:2]) != (28, 28) or len(shape) != 3 or code % 16:

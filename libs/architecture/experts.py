@@ -1,8 +1,8 @@
-"""Networks of experts: a shared encoder with a decoder for each, their alarm, and their gate.
+"""Networks of experts: a shared encoder with a decoder per expert, their alarm, and their gate.
 
-Decoders stand side by side as layers of their own: on a CPU that is faster than batched products
-or grouped convolutions. The alarm network, which all experts share and which takes nearly all of
-the time, sees the experts of all rows in one product.
+Decoders are separate layers: on a CPU that is faster than batched products or grouped convolutions.
+The shared alarm network, which takes nearly all of the time, processes the experts of all rows in
+one product.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from keras import layers
 
 from libs.architecture.alarm import POLICIES
 from libs.architecture.fused_layers import FusedDense
-from libs.architecture.parts import PARTS, joined
+from libs.architecture.parts import PARTS, join_tensors
 from libs.utils.errors import lookup
 
 
@@ -24,8 +24,8 @@ def multi_head_autoencoder(
     """ARGUE's autoencoder: one encoder, and a decoder for every expert (authors' code).
 
     Activations are the outputs of stand-alone ReLU layers, flattened, in the order of computation.
-    The dense code, whose ReLU is fused, is none of them: CovType's 90-75-60-45-25-15 gives 295 per
-    part, the images' convolutions 3,656 and 3,776.
+    The dense code, whose ReLU is fused, is not among them: CovType's 90-75-60-45-25-15 has 295 each
+    in encoder and decoder, the images' convolutions 3,656 and 3,776.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ def multi_head_autoencoder(
     encode, decode = PARTS[network]
     rows = keras.Input(tuple(shape))
     code, hidden = encode(rows, dims, dropout)
-    encoder = keras.Model(rows, [code, joined(hidden)], name="encoder")
+    encoder = keras.Model(rows, [code, join_tensors(hidden)], name="encoder")
     codes = [keras.Input(code.shape[1:]) for _ in range(experts)]
     parts = [decode(code, shape, dims, dropout) for code in codes]
-    logits = layers.Reshape((experts, *shape))(joined([output for output, _ in parts]))
-    hidden = joined([h for _, hidden in parts for h in hidden])
+    logits = layers.Reshape((experts, *shape))(join_tensors([output for output, _ in parts]))
+    hidden = join_tensors([h for _, hidden in parts for h in hidden])
     hidden = layers.Reshape((experts, hidden.shape[1] // experts))(hidden)
     return encoder, keras.Model(codes, [logits, hidden], name="decoders")
 
@@ -61,7 +61,7 @@ def multi_head_autoencoder(
 def expert_activations(
     encoder: keras.Model, decoders: keras.Model, x: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """What alarm and gate see of rows, in inference mode.
+    """Inputs of alarm and gate for rows, in inference mode.
 
     Returns
     -------
@@ -94,14 +94,8 @@ def expert_alarm(
     width : int
         Activations of the encoder.
     own_shape : (experts, decoder width)
-    dims : sequence of int
-    dropout : float
-    copies : int
-        Number of networks, one per label budget.
-    seed : int
-        Decides weights and dropout, for one copy as for many.
-    precision : {"float32", "bfloat16"}
-        Of products and outputs; the weights are float32.
+    dims, dropout, copies, seed, precision
+        See `libs.architecture.alarm.dense_alarm`.
 
     Returns
     -------
@@ -134,7 +128,7 @@ def gate(
     seed: int,
     precision: str = "float32",
 ) -> keras.Model:
-    """The gate, once per label budget: which expert is responsible, the last being "anomaly".
+    """The gate, once per label budget: the responsible expert, or last "anomaly".
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""ReLU, dropout and a dense product in one layer, for networks in which dropout is what costs."""
+"""ReLU, dropout and a dense product in one layer, for networks dominated by dropout's cost."""
 
 import keras
 import numpy as np
@@ -10,22 +10,22 @@ LEVELS = 2**16
 
 @keras.saving.register_keras_serializable("libs", name="ThinnedDense")  # in saved models
 class FusedDense(keras.layers.Layer):
-    """What `ReLU`, `Dropout` and a dense layer do in turn, for several networks side by side.
+    """`ReLU`, `Dropout` and a dense layer in sequence, for several networks side by side.
 
-    Keras draws a float for every unit, and on a CPU what it does between two products takes about
-    as long as they do. Here the units' fates are 16-bit integers, what is left is scaled by way of
-    the kernel, and one pass back serves ReLU and dropout.
+    Keras draws a float per unit; on a CPU its work between two products takes about as long as the
+    products. Here 16-bit integers decide which units drop, scaling is folded into the kernel, and
+    one backward pass serves ReLU and dropout.
 
     Parameters
     ----------
     units : int
         Outputs of each network.
     rate : float
-        Share of inputs that are dropped in training, in [0, 1); the copies drop the same ones.
+        Fraction of inputs dropped in training, in [0, 1); the copies drop the same ones.
     seed : int
         Of the dropout.
     dtype : str
-        Keras' name of a precision; weights are float32 in all.
+        Keras' name of a precision; weights are always float32.
 
     Notes
     -----
@@ -34,13 +34,13 @@ class FusedDense(keras.layers.Layer):
     """
 
     def __init__(self, units: int, rate: float, seed: int, **kwargs: object):
-        # weights are scaled in float32 and cast by hand, inputs are not cast at all
+        # weights are scaled in float32 and cast explicitly, inputs are not cast at all
         super().__init__(**kwargs | {"autocast": False})
         self.units, self.rate, self.seed = units, rate, seed
         self._seeds = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights, all 0: who builds a network sets them."""
+        """Create the weights, all 0; the builder of the network sets them."""
         *_, copies, inputs = input_shape
         self.kernel = self.add_weight((copies, inputs, self.units), "zeros", name="kernel")
         self.bias = self.add_weight((copies, self.units), "zeros", name="bias")
@@ -54,11 +54,11 @@ class FusedDense(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         dropped = round(self.rate * LEVELS) if training else 0
         if dropped:
-            x = _thinned(x, dropped, tf.cast(self._seeds.next(), tf.int32))
+            x = _drop_and_rectify(x, dropped, tf.cast(self._seeds.next(), tf.int32))
             kernel *= LEVELS / (LEVELS - dropped)
         else:
             x = tf.nn.relu(x)
-        # copies first, so that neither the product nor its gradients move the rows about
+        # copies first, so that neither the product nor its gradients transpose the rows
         x = tf.matmul(tf.transpose(x, (1, 0, 2)), tf.cast(kernel, x.dtype))
         x = tf.transpose(x + tf.cast(self.bias, x.dtype)[:, None], (1, 0, 2))
         return tf.reshape(x, tf.concat([first, (copies, units)], axis=0))
@@ -73,7 +73,7 @@ class FusedDense(keras.layers.Layer):
         return super().get_config() | own
 
 
-def _thinned(x: tf.Tensor, dropped: int, seed: tf.Tensor) -> tf.Tensor:
+def _drop_and_rectify(x: tf.Tensor, dropped: int, seed: tf.Tensor) -> tf.Tensor:
     """ReLU of (n, copies, inputs), with ``dropped`` of `LEVELS` inputs of each row set to 0."""
     rows, _, inputs = tf.unstack(tf.shape(x))
     draws = tf.random.stateless_uniform((-(-rows * inputs // 4),), seed, None, None, tf.int64)

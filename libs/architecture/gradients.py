@@ -1,9 +1,9 @@
 """Loss gradients of single rows with respect to all weights of a target (R2-AD2's features).
 
-No loop over rows: one forward and one backward pass of the whole batch give what goes into every
-layer with weights and the loss gradient at what comes out of it. A row's gradient with respect to a
-kernel is a sum of outer products of the two: one for a dense layer, one for each place of the
-filter for a convolution.
+There is no loop over rows: one forward and one backward pass of the whole batch yield the inputs of
+every layer with weights and the loss gradients at its outputs. A row's gradient with respect to a
+kernel is a sum of outer products of the two: one for a dense layer, one per position of the filter
+for a convolution.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ from libs.architecture.target import row_error
 from libs.utils.errors import UserError
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""``loss(x, logits)`` gives the loss of each row, (n,); logits are what a sigmoid would turn into
-reconstructed rows, in their shape."""
+"""``loss(x, logits)`` gives the loss of each row, (n,); logits have the shape of rows; a sigmoid
+turns them into reconstructions."""
 
 
 def cross_entropy(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Binary cross-entropy, mean over features, (n,).
 
-    From logits: where the sigmoid is saturated, the gradient σ(a) - x is still there. Rows outside
-    [0, 1] give values below the least cross-entropy, as in the authors' code.
+    Computed from logits: where the sigmoid saturates, the gradient σ(a) - x remains. Rows outside
+    [0, 1] give values below the minimum of the cross-entropy, as in the authors' code.
     """
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(x, logits)
     return tf.reduce_mean(entropy, axis=list(range(1, len(x.shape))))
@@ -67,8 +67,8 @@ class LayerGradient(NamedTuple):
     def sketch(self, r: tf.Tensor, s: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         """Random projection of the gradients, (n, k), with matrices (i, k), (o, k) and (b, k).
 
-        With random signs, products of sketches are, in the mean over signs, k times the products
-        of the gradients themselves. The i·o gradients of a dense layer are never formed.
+        With random signs, products of sketches are on average k times the products of the
+        gradients. The i·o gradients of a dense layer are never formed.
         """
         if self.left.shape[1] == 1:
             product = tf.matmul(self.left[:, 0], r) * tf.matmul(self.right[:, 0], s)
@@ -89,7 +89,7 @@ def layer_gradients(
         Rows to reconstructed rows. Its last layer is ``Activation("sigmoid")``; its layers with
         weights are linear `Dense`, `Conv2D` and `Conv2DTranspose` with bias.
     x : (n, ...) float
-        Each row by itself: n rows at once give what n batches of one row would.
+        Rows are independent: n rows at once give what n batches of one row would.
     loss : callable
         See `Loss`.
     """
@@ -114,18 +114,18 @@ def _dense(layer: layers.Layer, inputs: tf.Tensor, delta: tf.Tensor) -> tuple[tf
 
 
 def _convolution(layer: layers.Layer, inputs: tf.Tensor, delta: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """What each place of the filter sees, and the gradient of what it answers."""
+    """Input patch of each filter position, and the gradient of its output."""
     places = _places(delta)
     return _patches(layer, inputs), places, tf.reduce_sum(places, axis=1)
 
 
 def _transposed(layer: layers.Layer, inputs: tf.Tensor, delta: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """A transposed convolution goes the other way: inputs and gradients change their parts."""
+    """As a convolution, with the roles of inputs and gradients exchanged."""
     return _patches(layer, delta), _places(inputs), tf.reduce_sum(_places(delta), axis=1)
 
 
 def _patches(layer: layers.Layer, images: tf.Tensor) -> tf.Tensor:
-    """What lies under the filter at each place, (n, places, height · width · channels)."""
+    """Input patch of each filter position, (n, places, height · width · channels)."""
     sizes, strides = (1, *layer.kernel_size, 1), (1, *layer.strides, 1)
     patches = tf.image.extract_patches(images, sizes, strides, (1, 1, 1, 1), layer.padding.upper())
     return _places(patches)
@@ -168,7 +168,7 @@ def _check(model: keras.Model) -> None:
 
 
 class RawGradients:
-    """Gradients of each row at every checkpoint, as they are: no absolute values, no scaling.
+    """Raw gradients of each row at every checkpoint: no absolute values, no scaling.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Encoders and decoders of ARGUE's paper, from which its autoencoders are put together."""
+"""Encoders and decoders of ARGUE's paper, from which its autoencoders are built."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from keras import layers
 from libs.utils.errors import UserError
 
 Part = tuple[keras.KerasTensor, list[keras.KerasTensor]]
-"""What an encoder or a decoder gives: its output and its hidden activations."""
+"""Result of an encoder or a decoder: its output and its hidden activations."""
 
 
 def check_image(shape: Sequence[int]) -> None:
@@ -21,7 +21,7 @@ def check_image(shape: Sequence[int]) -> None:
         )
 
 
-def joined(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+def join_tensors(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
     """Flatten and concatenate: (n, width)."""
     flat = [layers.Flatten()(t) for t in tensors]
     return layers.Concatenate(axis=1)(flat) if len(flat) > 1 else flat[0]
@@ -32,7 +32,7 @@ def _dense_encoder(x: keras.KerasTensor, dims: Sequence[int], dropout: float) ->
     for width in dims[:-1]:
         hidden.append(layers.ReLU()(layers.Dense(width)(x)))
         x = layers.Dropout(dropout)(hidden[-1])
-    # an operation and no layer: the code is not among the activations that an alarm reads (authors)
+    # an operation, not a layer: the alarm does not read the code's activations (authors' code)
     return keras.ops.relu(layers.Dense(dims[-1])(x)), hidden
 
 
@@ -72,23 +72,14 @@ PARTS: dict[str, tuple[Callable[..., Part], Callable[..., Part]]] = {
 }
 
 
-def joined_autoencoder(
+def argue_autoencoder(
     network: str, shape: Sequence[int], dims: Sequence[int], dropout: float
 ) -> keras.Model:
     """Autoencoder of ARGUE's code: dropout after every hidden layer, sigmoid output.
 
     Its hidden activations are those of one expert: 590 of the dense 90-75-60-45-25-15, without the
-    code's, and 7,432 of the convolutional 16-8-8, with it.
-
-    Parameters
-    ----------
-    network : {"dense", "conv"}
-        Of `PARTS`.
-    shape : sequence of int
-        Shape of one row.
-    dims : sequence of int
-        Widths (dense) or channels (conv) from the input to the code.
-    dropout : float
+    code's, and 7,432 of the convolutional 16-8-8, with it. For the parameters see
+    `libs.architecture.experts.multi_head_autoencoder`.
     """
     encode, decode = PARTS[network]
     rows = keras.Input(tuple(shape))

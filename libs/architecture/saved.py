@@ -1,4 +1,4 @@
-"""Networks on disk: which classes a ``.keras`` file may name, and how it is read."""
+"""Networks on disk: the classes that a ``.keras`` file may name, and loading it safely."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ LAYERS = frozenset(
     ZeroPadding3D
     """.split()
 )
-"""Keras' layers that compute and nothing else: none of them runs code that lies in a file."""
+"""Keras' purely computational layers: none of them runs code from a file."""
 
 
 def _classes(*modules: ModuleType) -> frozenset[str]:
@@ -46,7 +46,7 @@ KNOWN = {
     FusedDense.__module__: frozenset((FusedDense.__name__,)),
     None: frozenset(("__keras_tensor__", "__tensor__")),
 }
-"""Classes of each module that a saved network may be made of."""
+"""Classes allowed in a saved network, by module."""
 
 
 def load_network(path: Path) -> keras.Model:
@@ -73,7 +73,7 @@ def load_network(path: Path) -> keras.Model:
 
 
 def _named(config: Any) -> Iterator[tuple[str | None, str]]:
-    """Module and name of each class in a network's description, what compiling needs left out."""
+    """Module and name of each class in a network's description, except those of compiling."""
     if isinstance(config, dict):
         if "class_name" in config:
             yield config.get("module"), config["class_name"]

@@ -1,4 +1,4 @@
-"""Target networks, and what an alarm network sees of them."""
+"""Target networks, and the activations that alarm networks read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.architecture.parts import check_image, joined_autoencoder
+from libs.architecture.parts import argue_autoencoder, check_image
 from libs.architecture.saved import load_network
 from libs.utils.errors import UserError, lookup
 
@@ -20,8 +20,8 @@ def dense_autoencoder(
 ) -> keras.Model:
     """Dense autoencoder of A3 (authors' code, ``[d1..dk]``).
 
-    Dense + ReLU d1..dk, then d(k-1)..d1, dropout, sigmoid output. Every ReLU is a layer of its own,
-    the code's included: A3 reads 725 activations of 200-100-50-25.
+    Dense + ReLU d1..dk, then d(k-1)..d1, dropout, sigmoid output. Every ReLU is a separate layer,
+    including that of the code: A3 reads 725 activations of 200-100-50-25.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def conv_autoencoder(
 
     Parameters
     ----------
-    shape : sequence of int
-        (28, 28, channels): the valid convolution fits no other size.
-    dims : sequence of int
+    shape : (28, 28, channels)
+        The valid convolution fits no other size.
+    dims : (int, int, int)
         Channels of the three convolutions of the encoder.
     dropout : float
         Rate of the spatial dropout before the last ReLU.
@@ -86,15 +86,8 @@ def dropout_dense_autoencoder(
 
     Dense + ReLU d1..dk, then d(k-1)..d1, sigmoid output. The hidden ReLUs of 40-20-10 are the 130
     activations that A3 reads in R2-AD2's experiments. Names of the decoder's layers with weights
-    start with ``decoder``, here and in the convolutional form.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Shape of one row; flattened inside, restored at the output.
-    dims : sequence of int
-        Widths from the input to the code.
-    dropout : float
+    start with ``decoder``, here and in the convolutional form. For the parameters see
+    `dense_autoencoder`.
     """
     *hidden, code = dims
     stack = [keras.Input(tuple(shape)), layers.Flatten()]
@@ -113,17 +106,9 @@ def dropout_conv_autoencoder(
 ) -> keras.Model:
     """Convolutional autoencoder of R2-AD2 for 28 x 28 images (authors' code); 9,657 weights.
 
-    Two convolutions of 8 filters with pooling, a dense code, a dense layer of 8 x 8 x 8, and two
-    transposed convolutions with a valid one between them. Dropout after every hidden layer, of
-    whole channels after convolutions.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        (28, 28, channels): the valid convolution fits no other size.
-    dims : sequence of one int
-        Width of the code.
-    dropout : float
+    Two convolutions of 8 filters with pooling, a dense code of width ``dims[0]``, a dense layer of
+    8 x 8 x 8, and two transposed convolutions with a valid one between them. Dropout after every
+    hidden layer, of whole channels after convolutions.
     """
     check_image(shape)
     (code,) = dims
@@ -148,9 +133,9 @@ def dropout_conv_autoencoder(
 
 
 def digit_classifier() -> keras.Model:
-    """Classifier of 28 x 28 digits: Keras' "simple MNIST convnet", its ReLUs after the pooling.
+    """Classifier of 28 x 28 digits: Keras' "simple MNIST convnet" with ReLUs after pooling.
 
-    That computes the same, on a quarter of the activations: 13·13·32 + 5·5·64 = 7,008. Outputs ten
+    This computes the same with a quarter of the activations: 13·13·32 + 5·5·64 = 7,008. Outputs ten
     probabilities.
     """
     stack = [keras.Input((28, 28, 1))]
@@ -182,15 +167,15 @@ AUTOENCODERS: dict[str, Callable[..., keras.Model]] = {
     "conv": conv_autoencoder,
     "dropout_dense": dropout_dense_autoencoder,
     "dropout_conv": dropout_conv_autoencoder,
-    "argue_dense": partial(joined_autoencoder, "dense"),
-    "argue_conv": partial(joined_autoencoder, "conv"),
+    "argue_dense": partial(argue_autoencoder, "dense"),
+    "argue_conv": partial(argue_autoencoder, "conv"),
 }
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     # Keras finds the logits behind a sigmoid: saturated outputs keep their gradient
     "binary_crossentropy": keras.losses.binary_crossentropy,
     "mse": keras.losses.mean_squared_error,
 }
-"""``loss(x, reconstruction)``: what autoencoders are trained on, a mean over the last axis."""
+"""``loss(x, reconstruction)`` of autoencoders, a mean over the last axis."""
 
 
 def autoencoder(
@@ -201,7 +186,7 @@ def autoencoder(
     Raises
     ------
     UserError
-        If there is none of that name, or it does not take rows of that shape.
+        If the name is unknown, or the network does not take rows of that shape.
     """
     return lookup(AUTOENCODERS, "network", network)(tuple(shape), tuple(dims), dropout)
 
@@ -282,7 +267,7 @@ class HiddenActivations:
 
 
 def _probe(model: keras.Model) -> tf.Tensor:
-    """Two rows that fit the model's input."""
+    """Make two rows that fit the model's input."""
     shape = getattr(model, "input_shape", None) if model.built else None
     if not isinstance(shape, tuple) or None in shape[1:]:
         raise UserError(
@@ -301,7 +286,7 @@ def _equal(activation: tf.Tensor, output: np.ndarray) -> bool:
 def _leaves(model: keras.Model) -> Iterator[layers.Layer]:
     """Layers of a model and of the models nested in it.
 
-    Layers within a recurrent layer or a wrapper run inside a loop; their owner stands for them.
+    Layers inside a recurrent layer or a wrapper run in a loop; they are represented by their owner.
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -320,7 +305,7 @@ def _is_activation(layer: layers.Layer) -> bool:
 
 @contextmanager
 def _recorded(chosen: Sequence[layers.Layer]) -> Iterator[list[tuple[str, tf.Tensor]]]:
-    """Note the output of each of the layers whenever it is called."""
+    """Record the output of each of the layers whenever it is called."""
     records: list[tuple[str, tf.Tensor]] = []
 
     def recording(layer: layers.Layer) -> Callable:

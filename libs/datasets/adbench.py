@@ -22,15 +22,15 @@ VARIANTS = tuple(
     smtp SpamBase speech Stamps thyroid vertebral vowels Waveform WBC WDBC Wilt wine WPBC yeast
     """.split()
 )
-"""The tables, in the order of their numbers, which are left out of names."""
+"""The tables, in the order of their numbers, which are not part of their names."""
 TEST = 0.3
 TEST_SEED = 42
-"""30 % of the rows, stratified, as ADBench splits; but the same ones for every seed of a run, so
-that settings could be chosen without them."""
+"""30 % of the rows, stratified as in ADBench, but the same for every seed, so that settings could
+be chosen without them."""
 
 
 def tables(data_path: str | Path | None = None) -> list[str]:
-    """Names of the tables that are there, in ADBench's order.
+    """Names of the available tables, in ADBench's order.
 
     Raises
     ------

@@ -39,9 +39,9 @@ SEX = {"Male": "Male", "Female": "Female"}
 def load(data_path: str | Path | None = None) -> DataSet:
     """Load training and test file, plain or gzipped.
 
-    Text becomes a 0/1 column for each value of the training file; "?" is a value. A value that only
-    the test file holds leaves its columns at 0, and the log counts such rows. The instance weight
-    is dropped, as the official documentation says.
+    Text becomes a 0/1 column for each value of the training file; "?" is a value. For a value that
+    only the test file has all its columns are 0, and the log counts such rows. The instance weight
+    is dropped, as the official documentation recommends.
 
     Returns
     -------
@@ -58,9 +58,9 @@ def load(data_path: str | Path | None = None) -> DataSet:
     complete = (len(train), len(test)) == PUBLISHED_ROWS
     return DataSet(
         name="census" if complete else "census-sample",
-        x=_encoded(train, values),
+        x=_encode(train, values),
         classes=_classes(train, paths[0]),
-        x_test=_encoded(test, values),
+        x_test=_encode(test, values),
         classes_test=_classes(test, paths[1]),
         features=(*NUMBERS, *(f"{c}={value}" for c in TEXT for value in values[c])),
         fingerprint="".join(storage.sha256(path)[:32] for path in paths),
@@ -71,7 +71,7 @@ def _read(path: Path) -> pd.DataFrame:
     return blocks.read_table(path, [*NUMBERS, _WEIGHT], [*TEXT, "income"], columns=_COLUMNS)
 
 
-def _encoded(frame: pd.DataFrame, values: dict[str, list[str]]) -> np.ndarray:
+def _encode(frame: pd.DataFrame, values: dict[str, list[str]]) -> np.ndarray:
     """Numbers, then 0/1 columns of the listed values, (n, features) float32."""
     x = np.zeros((len(frame), len(NUMBERS) + sum(map(len, values.values()))), np.float32)
     x[:, : len(NUMBERS)] = frame[NUMBERS]
@@ -85,5 +85,7 @@ def _encoded(frame: pd.DataFrame, values: dict[str, list[str]]) -> np.ndarray:
 
 
 def _classes(frame: pd.DataFrame, path: Path) -> np.ndarray:
-    sex = files.mapped(frame, "sex", SEX, path)
-    return np.where(files.mapped(frame, "income", INCOME, path) == "Anomalous", "Anomalous", sex)
+    sex = files.map_labels(frame, "sex", SEX, path)
+    return np.where(
+        files.map_labels(frame, "income", INCOME, path) == "Anomalous", "Anomalous", sex
+    )

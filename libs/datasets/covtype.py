@@ -43,9 +43,7 @@ def load(data_path: str | Path | None = None) -> DataSet:
     return DataSet(
         name="covtype" if len(frame) == PUBLISHED_ROWS else "covtype-sample",
         x=frame[FEATURES].to_numpy(np.float32),
-        classes=files.mapped(frame, "Cover_Type", CLASSES, path),
-        x_test=None,
-        classes_test=None,
+        classes=files.map_labels(frame, "Cover_Type", CLASSES, path),
         features=tuple(FEATURES),
         fingerprint=storage.sha256(path),
     )

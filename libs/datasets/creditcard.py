@@ -31,9 +31,7 @@ def load(data_path: str | Path | None = None) -> DataSet:
     return DataSet(
         name="creditcard" if len(frame) == PUBLISHED_ROWS else "creditcard-sample",
         x=frame[FEATURES].to_numpy(np.float32),
-        classes=files.mapped(frame, "Class", CLASSES, path),
-        x_test=None,
-        classes_test=None,
+        classes=files.map_labels(frame, "Class", CLASSES, path),
         features=tuple(FEATURES),
         fingerprint=storage.sha256(path),
     )

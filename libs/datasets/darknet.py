@@ -43,8 +43,8 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
     """Load the flows, plain or gzipped; there is no official test split.
 
     Ports and protocol stay numbers. Rows with NaN or Infinity are dropped. With
-    normal_by="Protocol" (ARGUE's experts) the flows without Tor or VPN are of the classes "0", "6"
-    (TCP) and "17" (UDP).
+    normal_by="Protocol" (ARGUE's experts) flows without Tor or VPN have the classes "0", "6" (TCP)
+    and "17" (UDP).
 
     Returns
     -------
@@ -53,9 +53,9 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
     """
     path = files.find_file(data_path, FILE, SOURCE)
     raw = blocks.read_table(path, FEATURES, ["Label"], UNUSED, gaps=True)
-    files.mapped(raw, "Label", CLASSES, path)  # labels of dropped rows count as well
-    frame = flows.complete(raw, path)
-    classes = files.mapped(frame, "Label", CLASSES, path)
+    files.map_labels(raw, "Label", CLASSES, path)  # labels of dropped rows count as well
+    frame = flows.drop_incomplete(raw, path)
+    classes = files.map_labels(frame, "Label", CLASSES, path)
     if normal_by:
         own = frame[normal_by].to_numpy().astype(int).astype(str)
         classes = np.where(np.isin(classes, NORMAL), own, classes)
@@ -63,8 +63,6 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
         name="darknet" if len(raw) == PUBLISHED_ROWS else "darknet-sample",
         x=frame[FEATURES].to_numpy(np.float32),
         classes=classes,
-        x_test=None,
-        classes_test=None,
         features=tuple(FEATURES),
         fingerprint=storage.sha256(path),
         normal_by=normal_by,

@@ -24,9 +24,6 @@ def load(data_path: str | Path | None = None) -> DataSet:
         name="digits",
         x=x,
         classes=raw.target.astype(str),
-        x_test=None,
-        classes_test=None,
-        features=(),
         fingerprint=digest,
         maximum=16.0,
     )

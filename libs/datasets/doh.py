@@ -38,8 +38,8 @@ def load(
     """Load both files, plain or gzipped; there is no official test split.
 
     Addresses, ports and time are dropped, and rows with NaN or Infinity. With normal_by="week"
-    (ARGUE's experts) benign flows are of their ISO week's class ("2", "3", "50", "51"). In the
-    variant "week" that number is an input as well: it tells attacks by their date.
+    (ARGUE's experts) the class of a benign flow is its ISO week ("2", "3", "50", "51"). In the
+    variant "week" that number is an input as well, which gives attacks away by their date.
 
     Returns
     -------
@@ -59,8 +59,6 @@ def load(
         name=name if complete else f"{name}-sample",
         x=frame[features].to_numpy(np.float32),
         classes=classes,
-        x_test=None,
-        classes_test=None,
         features=tuple(features),
         fingerprint="".join(storage.sha256(path)[:32] for path in paths),
         normal_by=normal_by,
@@ -70,7 +68,7 @@ def load(
 def _read(path: Path) -> tuple[pd.DataFrame, int]:
     """Complete rows of one file with their ISO ``week``, and how many rows it holds."""
     raw = blocks.read_table(path, FEATURES, ["TimeStamp", "Label"], UNUSED, gaps=True)
-    files.mapped(raw, "Label", CLASSES, path)
+    files.map_labels(raw, "Label", CLASSES, path)
     time = pd.to_datetime(raw["TimeStamp"], errors="coerce", format="ISO8601")
     bad = raw.index[time.isna()]
     if len(bad):
@@ -78,5 +76,5 @@ def _read(path: Path) -> tuple[pd.DataFrame, int]:
             f"{path}, line {bad[0]}, column 'TimeStamp': expected a time such as 2020-01-14 "
             f"15:49:11, found {raw['TimeStamp'].loc[bad[0]]!r}. Get the file again."
         )
-    frame = flows.complete(raw, path)
+    frame = flows.drop_incomplete(raw, path)
     return frame.assign(week=time.dt.isocalendar().week.astype(int)), len(raw)

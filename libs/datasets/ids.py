@@ -12,8 +12,8 @@ import numpy as np
 from libs.datasets import ids2017
 from libs.datasets.dataset import DataSet
 from libs.datasets.readers import blocks, cache, files, flows
-from libs.datasets.readers.delimited import PIECE, ahead
-from libs.datasets.splits.rows import collected
+from libs.datasets.readers.delimited import PIECE, read_ahead
+from libs.datasets.splits.rows import collect_blocks
 from libs.utils.errors import UserError
 
 SOURCE = (
@@ -66,7 +66,7 @@ LAYOUT = flows.Layout(
 
 
 _RECIPE = hashlib.sha256(f"2 {PIECE} {LAYOUT}".encode()).hexdigest()
-"""What a cache depends on beside the file; count up the first number when the cleaning changes."""
+"""What a cache depends on besides the file; increase the first number if cleaning changes."""
 
 
 NORMAL_BY = "day"
@@ -80,16 +80,16 @@ def load(
 ) -> DataSet:
     """Load all files of the folder ``IDS``, plain or gzipped, in the order of their names.
 
-    Where there is none, CIC-IDS2017 is loaded in their place, under its own name; see
-    `libs.datasets.ids2017`. Rows with NaN or Infinity and repeated headers are dropped. Numbers
-    that cannot be, such as negative durations, are kept as published.
+    If there is none, CIC-IDS2017 is loaded instead, under its own name; see
+    `libs.datasets.ids2017`. Rows with NaN or Infinity and repeated headers are dropped. Impossible
+    numbers, such as negative durations, are kept as published.
 
-    The first start leaves archives, which later ones read; see `libs.datasets.readers.cache`.
+    The first run caches the rows, which later runs read; see `libs.datasets.readers.cache`.
     Rows that take more than `libs.datasets.splits.rows.HELD_BYTES` are a memory-mapped file.
 
-    With normal_by="day" (ARGUE's experts) benign flows are of the class of their file's date, such
-    as 2018-02-14. In the variant "day" the place of that date among all files' is an input as well:
-    it tells attacks by their date.
+    With normal_by="day" (ARGUE's experts) the class of a benign flow is the date of its file, such
+    as 2018-02-14. In the variant "day" the rank of that date is an input as well, which gives
+    attacks away by their date.
 
     Returns
     -------
@@ -97,30 +97,25 @@ def load(
         x (n, 80) float32; classes Benign, Bot, BruteForce, DDoS, DoS, Infiltration, WebAttacks.
     """
     paths = _files(data_path)
-    if not paths and files.present(data_path, ids2017.FILE):
+    if not paths and files.find_optional(data_path, ids2017.FILE):
         return ids2017.load(data_path, variant, normal_by)
     if not paths:
-        folder = files.data_folder(data_path)
-        raise UserError(
-            f"raw files not found: expected {folder / FOLDER}/*.csv or *.csv.gz (CSE-CIC-IDS2018) "
-            f"or {folder / ids2017.FILE} (CIC-IDS2017). Get them from {SOURCE} or "
-            f"{ids2017.SOURCE}, put them there, or name their folder with --data_path or the "
-            "environment variable A3_DATA."
-        )
-    days = [cache.kept(path, _RECIPE, partial(_blocks, path)) for path in paths]
+        raise _missing_files(files.data_folder(data_path))
+    days = [cache.load_cached(path, _RECIPE, partial(_blocks, path)) for path in paths]
     for path, day in zip(paths, days, strict=True):
         flows.log_dropped(path, day.rows, day.about["read"])
     dates = [_date(path) for path in paths] if variant or normal_by else []
     blocks_of = [
-        _dated(ahead(day.blocks()), dates, i, variant, normal_by) for i, day in enumerate(days)
+        _add_dates(read_ahead(day.blocks()), dates, i, variant, normal_by)
+        for i, day in enumerate(days)
     ]
     rows = sum(day.rows for day in days)
     features = (*LAYOUT.features, variant) if variant else LAYOUT.features
     classes: list[np.ndarray] = []
-    x = collected(
-        _noting(chain.from_iterable(blocks_of), classes),
+    x = collect_blocks(
+        _note_classes(chain.from_iterable(blocks_of), classes),
         (rows, len(features)),
-        cache.folders(paths[0]),
+        cache.cache_folders(paths[0]),
     )
     digests = "".join(day.about["sha256"] for day in days)
     complete = sum(day.about["read"] for day in days) == PUBLISHED_ROWS
@@ -129,23 +124,30 @@ def load(
         name=name if complete else f"{name}-sample",
         x=x,
         classes=np.concatenate(classes),
-        x_test=None,
-        classes_test=None,
         features=features,
         fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
         normal_by=normal_by,
     )
 
 
+def _missing_files(folder: Path) -> UserError:
+    return UserError(
+        f"raw files not found: expected {folder / FOLDER}/*.csv or *.csv.gz (CSE-CIC-IDS2018) "
+        f"or {folder / ids2017.FILE} (CIC-IDS2017). Get them from {SOURCE} or "
+        f"{ids2017.SOURCE}, put them there, or name their folder with --data_path or the "
+        "environment variable A3_DATA."
+    )
+
+
 def _blocks(path: Path) -> Iterator[flows.Block]:
-    """Finished rows of the file of a day; the first look at them names what is wrong."""
+    """Yield the cleaned rows of one day's file; reading starts with the first one."""
     text = ["Protocol", "Label"]
     frames = blocks.read_blocks(path, LAYOUT.numbers, text, LAYOUT.unused, gaps=True)
-    return flows.cleaned(path, ahead(frames), LAYOUT)
+    return flows.clean_blocks(path, read_ahead(frames), LAYOUT)
 
 
-def _noting(parts: Iterable[flows.Block], classes: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """The rows of the blocks, one by one; their classes go into a list."""
+def _note_classes(parts: Iterable[flows.Block], classes: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the rows of each block, and append its classes to a list."""
     for part in parts:
         classes.append(part.classes)
         yield part.x
@@ -153,7 +155,7 @@ def _noting(parts: Iterable[flows.Block], classes: list[np.ndarray]) -> Iterator
 
 def days(data_path: str | Path | None = None) -> tuple[str, ...]:
     """ARGUE's normal classes for the files that `load` takes: `DAYS`, or those of 2017."""
-    instead = not _files(data_path) and files.present(data_path, ids2017.FILE)
+    instead = not _files(data_path) and files.find_optional(data_path, ids2017.FILE)
     return ids2017.DAYS if instead else DAYS
 
 
@@ -168,14 +170,14 @@ def _date(path: Path) -> str:
     return "-".join(reversed(found.groups()))
 
 
-def _dated(
+def _add_dates(
     parts: Iterable[flows.Block],
     dates: list[str],
     file: int,
     variant: str,
     normal_by: str | None,
 ) -> Iterator[flows.Block]:
-    """The blocks of a file, with the date as a class or its place as a feature, as asked for."""
+    """Yield the blocks of a file with the date as a class, or its rank as a feature, if asked."""
     for part in parts:
         x, classes = part.x, part.classes
         if variant:
@@ -187,7 +189,7 @@ def _dated(
 
 
 def _files(data_path: str | Path | None) -> list[Path]:
-    """The files of all days; a plain file comes before its own gzipped form."""
+    """Files of all days; a plain file takes precedence over its gzipped form."""
     folder = files.data_folder(data_path) / FOLDER
     paths = {path.stem: path for path in folder.glob("*.csv.gz")}
     paths |= {path.name: path for path in folder.glob("*.csv")}

@@ -10,7 +10,7 @@ import polars as pl
 
 from libs.datasets.dataset import DataSet
 from libs.datasets.readers import files, flows
-from libs.datasets.splits.rows import collected
+from libs.datasets.splits.rows import collect_blocks
 from libs.utils import storage
 from libs.utils.errors import UserError
 
@@ -75,8 +75,8 @@ def load(
 ) -> DataSet:
     """Load the flows; there is no official test split.
 
-    Columns that are no features, because they name the attackers and the victims of this one
-    network, the hour of each attack, or the label itself: id, Flow ID, Src IP, Src Port, Dst IP,
+    These columns are not features, as they identify the attackers and victims of this network, the
+    hour of each attack, or the label itself: id, Flow ID, Src IP, Src Port, Dst IP,
     Timestamp, Attempted Category. Dst Port stays, as it does in CSE-CIC-IDS2018. Heartbleed counts
     as DoS. Flows of an attack that carry none of its payload (labels that end in "- Attempted";
     the sample has none) are a class of their own, Attempted, neither benign nor an attack. Rows
@@ -84,8 +84,8 @@ def load(
     there are flows of ICMP, protocol 1. Infiltration is almost all "Infiltration - Portscan"
     (7,329 flows against 36).
 
-    With normal_by="day" (ARGUE's experts) benign flows are of the class of their date. In the
-    variant "day" the days since the first are an input as well: they tell attacks by their date.
+    With normal_by="day" (ARGUE's experts) the class of a benign flow is its date. In the variant
+    "day" the days since the first are an input as well, which gives attacks away by their date.
 
     Returns
     -------
@@ -98,15 +98,13 @@ def load(
     frames = _blocks(path, dated=bool(normal_by or variant))
     if not normal_by:
         frames = (frame.drop(columns="date", errors="ignore") for frame in frames)
-    parts = list(flows.cleaned(path, frames, layout))
+    parts = list(flows.clean_blocks(path, frames, layout))
     rows = sum(len(part.x) for part in parts)
     flows.log_dropped(path, rows, sum(part.read for part in parts))
     return DataSet(
         name=f"ids2017+{variant}-sample" if variant else "ids2017-sample",
-        x=collected((part.x for part in parts), (rows, len(layout.features))),
+        x=collect_blocks((part.x for part in parts), (rows, len(layout.features))),
         classes=np.concatenate([part.classes for part in parts]),
-        x_test=None,
-        classes_test=None,
         features=layout.features,
         fingerprint=storage.sha256(path),
         normal_by=normal_by,
@@ -116,7 +114,7 @@ def load(
 def _blocks(path: Path, dated: bool) -> Iterator[pd.DataFrame]:
     """Yield the rows of a Parquet file in blocks; the index counts its rows from 1.
 
-    If ``dated``, with the text ``date`` of each flow, and ``day``, its place among `DAYS`.
+    If ``dated``, with the text ``date`` of each flow and ``day``, its index in `DAYS`.
     """
     wanted = [*LAYOUT.numbers, "Protocol", "Label", *(["Timestamp"] if dated else [])]
     start = 1
@@ -131,7 +129,7 @@ def _blocks(path: Path, dated: bool) -> Iterator[pd.DataFrame]:
             frame = frame.set_axis(pd.RangeIndex(start, start + len(frame), name="row"))
             if dated:
                 frame["date"] = frame["Timestamp"].str[:10]
-                days = files.mapped(frame, "date", _DAY_NUMBERS, path)
+                days = files.map_labels(frame, "date", _DAY_NUMBERS, path)
                 frame["day"] = days.astype(np.float32)
             yield frame
             start += len(frame)
@@ -142,7 +140,7 @@ def _blocks(path: Path, dated: bool) -> Iterator[pd.DataFrame]:
 
 
 def _check_schema(path: Path, schema: pl.Schema) -> None:
-    """Every published column is there and of its kind, and no foreign one is."""
+    """Check that the file has the published columns with their types, and no others."""
     wanted = {*LAYOUT.numbers, "Protocol", "Label"}
     missing = sorted(wanted - set(schema))
     foreign = sorted(set(schema) - wanted - set(LAYOUT.unused))

@@ -43,14 +43,14 @@ NOVEL = """
 apache2 httptunnel mailbomb mscan named processtable ps saint sendmail snmpgetattack snmpguess
 sqlattack udpstorm worm xlock xsnoop xterm
 """.split()
-"""Attacks of the test file that the training file does not hold; deepad counts them as normal."""
+"""Attacks in the test file only; deepad counts them as normal."""
 CLASSES = {
     f"{label}.": f"novel {family}" if label in NOVEL else family
     for family, labels in nslkdd.FAMILIES.items()
     for label in labels.split()
 }
 VALIDATION, VALIDATION_SEED = 0.2, 200
-"""Share of each class of the test file that is set aside for validation; deepad's numbers."""
+"""Fraction of each class of the test file that is held out for validation; deepad's numbers."""
 
 AUTHORS_SOURCE = "https://github.com/fastforwardlabs/deepad (data/kdd/8020)"
 AUTHORS_ROWS = {
@@ -68,8 +68,8 @@ Rows = tuple[np.ndarray, np.ndarray]
 def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
     """Load KDD Cup 1999, plain or gzipped: the 10-percent file to train, ``corrected`` to test.
 
-    As deepad does, a fifth of each class of the test file is set aside as validation rows; the rest
-    are the test rows. The draw has a seed of its own and is the same for every run.
+    As in deepad, a fifth of each class of the test file is held out for validation; the rest are
+    the test rows. The draw has its own fixed seed and is the same for every run.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
         See `libs.datasets.readers.files.data_folder`.
     variant : {"", "41", "unique", "41+unique", "authors"}
         ``41``: all features, the text columns as one 0/1 column per value, instead of deepad's 18.
-        ``unique``: of validation and test rows that agree in class and features only the first.
+        ``unique``: without duplicates (same class and features) among validation and test rows.
         ``authors``: the validation and test rows that deepad's repository holds, 18 features, whose
-        novel attacks cannot be told from the normal rows any more.
+        novel attacks can no longer be told from normal rows.
 
     Returns
     -------
@@ -98,11 +98,13 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
             PUBLISHED_ROWS[0],
             *AUTHORS_ROWS.values(),
         ]
-        val, test = (_joined(parts[:2]), _joined(parts[2:]))
+        val, test = (_join_rows(parts[:2]), _join_rows(parts[2:]))
     else:
         official = _read(paths[1], wide)
         complete = (len(x), len(official[0])) == PUBLISHED_ROWS
-        val, test = _set_aside(_without_duplicates(official) if "unique" in variant else official)
+        val, test = _hold_out_validation(
+            _without_duplicates(official) if "unique" in variant else official
+        )
     hot = [f"{column}={value}" for column, values in CATEGORIES.items() for value in values]
     return DataSet(
         name=f"kdd99{'+' * bool(variant)}{variant}{'' if complete else '-sample'}",
@@ -120,7 +122,7 @@ def load(data_path: str | Path | None = None, variant: str = "") -> DataSet:
 def _read(path: Path, wide: bool) -> Rows:
     """Read one raw file, all features or deepad's."""
     frame = blocks.read_table(path, NUMBERS, [*CATEGORIES, "label"], columns=COLUMNS)
-    classes = files.mapped(frame, "label", CLASSES, path)
+    classes = files.map_labels(frame, "label", CLASSES, path)
     if not wide:
         return frame[TRAFFIC].to_numpy(np.float32), classes
     hot = [files.one_hot(frame, c, values, path) for c, values in CATEGORIES.items()]
@@ -130,22 +132,22 @@ def _read(path: Path, wide: bool) -> Rows:
 def _read_authors(path: Path) -> Rows:
     """Read one of deepad's prepared files: a header, 18 features, and the target 0 or 1."""
     frame = blocks.read_table(path, TRAFFIC, ["target"])
-    classes = files.mapped(frame, "target", {"0": "normal", "1": "attack"}, path)
+    classes = files.map_labels(frame, "target", {"0": "normal", "1": "attack"}, path)
     return frame[TRAFFIC].to_numpy(np.float32), classes
 
 
-def _joined(parts: list[Rows]) -> Rows:
+def _join_rows(parts: list[Rows]) -> Rows:
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
 def _without_duplicates(rows: Rows) -> Rows:
-    """The first of all rows that agree in features and class."""
+    """Keep the first of all rows that agree in features and class."""
     x, classes = rows
     first = ~pd.DataFrame(x).assign(classes=classes).duplicated().to_numpy()
     return x[first], classes[first]
 
 
-def _set_aside(rows: Rows) -> tuple[Rows, Rows]:
+def _hold_out_validation(rows: Rows) -> tuple[Rows, Rows]:
     """Validation rows and test rows, each in the order of the file."""
     x, classes = rows
     chosen = np.zeros(len(x), bool)

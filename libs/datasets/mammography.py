@@ -31,8 +31,6 @@ def load(data_path: str | Path | None = None) -> DataSet:
         name="mammography" if len(x) == PUBLISHED_ROWS else "mammography-sample",
         x=x.astype(np.float32),
         classes=np.where(y == 1, "1", "0"),
-        x_test=None,
-        classes_test=None,
         features=FEATURES,
         fingerprint=storage.sha256(path),
     )

@@ -25,7 +25,6 @@ def load(data_path: str | Path | None = None) -> DataSet:
         classes=np.concatenate([digits.classes, letters.classes]),
         x_test=np.concatenate([digits.x_test, letters.x_test]),
         classes_test=np.concatenate([digits.classes_test, letters.classes_test]),
-        features=(),
         fingerprint=digits.fingerprint[:32] + letters.fingerprint[:32],
         maximum=255.0,
     )

@@ -59,7 +59,7 @@ def _read(path: Path, normal_by: str | None) -> tuple[np.ndarray, np.ndarray]:
     frame = blocks.read_table(path, NUMBERS, TEXT, columns=COLUMNS)
     hot = [files.one_hot(frame, c, values, path) for c, values in CATEGORIES.items()]
     x = np.hstack([frame[NUMBERS[:-1]].to_numpy(np.float32), *hot])
-    classes = files.mapped(frame, "label", CLASSES, path)
+    classes = files.map_labels(frame, "label", CLASSES, path)
     if normal_by:
         classes = np.where(classes == "normal", frame[normal_by], classes).astype(str)
     return x, classes
@@ -69,7 +69,7 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
     """Load NSL-KDD from its text files, plain or gzipped.
 
     The difficulty column is dropped; the three text columns become one 0/1 column per value. With
-    normal_by="protocol_type" (ARGUE's experts) the normal rows are of the classes icmp, tcp, udp.
+    normal_by="protocol_type" (ARGUE's experts) the classes of normal rows are icmp, tcp and udp.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Data sets: where the file is, which columns, which classes. Knows nothing of experiments."""
+"""The registry of data sets: names, variants, loading. Knows nothing of experiments."""
 
 import importlib
 import json
@@ -49,8 +49,7 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
     data_path : path, optional
         Folder of the raw files; see `libs.datasets.readers.files.data_folder`.
     normal_by : str, optional
-        The column by which normal rows are told apart into classes. Rows and features stay the
-        same.
+        The column that divides normal rows into classes. Rows and features stay the same.
 
     Raises
     ------
@@ -77,13 +76,13 @@ def load(name: str, data_path: str | Path | None = None, normal_by: str | None =
 
 
 def identity(about: dict[str, Any]) -> str:
-    """What descriptions have in common for which `reload` gives the same; see there."""
+    """Key of a description: `reload` returns the same rows for equal keys."""
     own = (about["rules"], about["seed"], about["table"]) if about.get("table") else None
     return json.dumps([about["data_set"], about["fingerprint"], about.get("normal_by"), own])
 
 
 def reload(about: dict[str, Any], data_path: str | Path | None = None) -> DataSet:
-    """Load again what a manifest describes, from where it lay.
+    """Load the data that a manifest describes, from where it was.
 
     Parameters
     ----------
@@ -95,12 +94,12 @@ def reload(about: dict[str, Any], data_path: str | Path | None = None) -> DataSe
     Raises
     ------
     UserError
-        If the files are not there any more, or other ones.
+        If the files are missing or have changed.
     """
     if about.get("table"):
-        share, seed = about["rules"]["test"], about["rules"]["test_seed"]
+        fraction, seed = about["rules"]["test"], about["rules"]["test_seed"]
         seed = about["seed"] if seed is None else seed
-        data = OwnTable.described(about["table"], data_path).load(share, seed)
+        data = OwnTable.from_description(about["table"], data_path).load(fraction, seed)
     else:
         data = load(about["data_set"], data_path, about.get("normal_by"))
     if data.fingerprint != about["fingerprint"]:

@@ -41,7 +41,7 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
     """Load the URLs, plain or gzipped; there is no official test split.
 
     Columns with NaN or Infinity in any row are dropped, and the log names them. With
-    normal_by="ldl_domain" (ARGUE's experts) benign URLs are of the classes "0" and "1".
+    normal_by="ldl_domain" (ARGUE's experts) the classes of benign URLs are "0" and "1".
 
     Returns
     -------
@@ -55,7 +55,7 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
     """
     path = files.find_file(data_path, FILE, SOURCE)
     frame = blocks.read_table(path, NUMBERS, [LABEL], gaps=True)
-    classes = files.mapped(frame, LABEL, CLASSES, path)
+    classes = files.map_labels(frame, LABEL, CLASSES, path)
     gaps = frame[NUMBERS].isna().any()
     features = [name for name in NUMBERS if not gaps[name]]
     broken = normal_by if normal_by and gaps[normal_by] else NUMBERS[0] if gaps.all() else None
@@ -74,8 +74,6 @@ def load(data_path: str | Path | None = None, normal_by: str | None = None) -> D
         name="url" if len(frame) == PUBLISHED_ROWS else "url-sample",
         x=frame[features].to_numpy(np.float32),
         classes=classes,
-        x_test=None,
-        classes_test=None,
         features=tuple(features),
         fingerprint=storage.sha256(path),
         normal_by=normal_by,

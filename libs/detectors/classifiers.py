@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import ClassifierMixin
 
-from libs.datasets.splits.rows import Rows, sampled
+from libs.datasets.splits.rows import Rows, sample_rows
 from libs.detectors import estimators
 from libs.detectors.attribution import SWAPS
 from libs.detectors.detector import Detector
@@ -43,7 +43,7 @@ class ClassifierDetector(Detector):
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
         self.budgets_ = self._checked_budgets(int(y.sum()))
-        normal = sampled(x[y == 0], self.random_state)
+        normal = sample_rows(x[y == 0], self.random_state)
         known = np.asarray(x[y == 1])
         self.classifiers_ = []
         for budget in self.budgets_:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from sklearn.base import BaseEstimator, clone
 
 from libs.architecture.saved import load_network
-from libs.datasets.splits.rows import Rows, blocks
+from libs.datasets.splits.rows import Rows, iterate_blocks
 from libs.datasets.tabular.encoder import Encoder
 from libs.detectors.checks import (
     InputError,
@@ -273,7 +273,7 @@ class Detector(Decisions, Explainable, BaseEstimator):
         first = 0
         for chunk in x if isinstance(x, Iterator) else (x,):
             rows = self.training_rows_.conform(chunk, type(self).__name__)
-            for block in blocks(rows):
+            for block in iterate_blocks(rows):
                 check_finite(block, first)
                 self.training_rows_.warn_of_far(block, first, type(self).__name__)
                 first += len(block)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from libs.datasets.splits.rows import Rows, blocks
+from libs.datasets.splits.rows import Rows, iterate_blocks
 from libs.detectors.checks import InputError, check_finite, column_names, numeric_rows
 from libs.utils import storage
 from libs.utils.seeds import derive_seed
@@ -57,7 +57,7 @@ class TrainingRows:
     def of(cls, x: np.ndarray | Rows, names: tuple[str, ...] | None, contamination: float) -> Self:
         """Look at rows as `numeric_rows` gives them; values that are not finite are an error."""
         ends, first = [], 0
-        for block in blocks(x):
+        for block in iterate_blocks(x):
             check_finite(block, first)
             ends.append((block.min(axis=0), block.max(axis=0)))
             first += len(block)

@@ -1,4 +1,4 @@
-"""What a paper does with methods: protocols, studies, training, stored runs, scoring, sweeps.
+"""Experiments with methods: protocols, studies, training, stored runs, scoring, sweeps.
 
 `libs.ExperimentWrapper` is its front door. Imports methods, baselines and what lies below.
 """

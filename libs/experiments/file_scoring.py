@@ -1,7 +1,7 @@
-"""Tables of any size, scored by a saved model block by block; what was done survives a kill.
+"""Scoring tables of any size with a saved model, block by block, resumable at any point.
 
-The scores of each block are a part of their own beside the output. A second start goes on where
-parts are missing; at the end they become one file.
+The scores of each block are written to a part file beside the output. A restart computes the
+missing parts; at the end they are joined into one file.
 """
 
 import io
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from libs.datasets.readers.delimited import ahead
+from libs.datasets.readers.delimited import read_ahead
 from libs.datasets.tabular.cells import as_text
 from libs.datasets.tabular.reading import MOST_ROWS, STANDARD_INPUT, Block, read
-from libs.datasets.tabular.schema import listed
+from libs.datasets.tabular.schema import join_names
 from libs.experiments.scorer import ROWS, Scorer
 from libs.utils import storage
 from libs.utils.errors import UserError
@@ -31,9 +31,9 @@ from libs.utils.progress import progress
 
 log = logging.getLogger("a3")
 JOB = "job.json"
-"""File among the parts that says what they are parts of."""
+"""File among the parts that identifies the job they belong to."""
 PART = r"\d+-\d+\.parquet"
-"""Names of parts."""
+"""Pattern of the names of parts."""
 COUNTS = "a3"
 """Key of a part's counts in its metadata."""
 Show = Callable[[int, Block, int], None]
@@ -55,7 +55,7 @@ def score_files(scorer: Scorer, files: Sequence[str], out: str) -> Counter:
     Returns
     -------
     Counter
-        What was counted; see `Scorer.counts`.
+        Sums of `Scorer.counts`.
     """
     with _shown(files) as show:
         if out == STANDARD_INPUT:
@@ -67,9 +67,9 @@ def score_files(scorer: Scorer, files: Sequence[str], out: str) -> Counter:
         with storage.explained(path), _owned(folder, busy):
             _begin(folder, scorer.describe() | {"files": [_identity(file) for file in files]})
             try:
-                parts = _parts(scorer, files, folder, show)
+                parts = _score_parts(scorer, files, folder, show)
             except UserError:
-                if not any(folder.glob("*.parquet")):  # nothing to go on with
+                if not any(folder.glob("*.parquet")):  # nothing to resume from
                     _remove(folder)
                 raise
             joined = folder / f"{storage.TEMPORARY}joined"
@@ -89,15 +89,15 @@ def _check_out(path: Path, files: Sequence[str]) -> None:
 
 @contextmanager
 def _owned(folder: Path, busy: str) -> Iterator[None]:
-    """Own the folder of parts, which another process may remove at its end; never a foreign one."""
+    """Lock the folder of parts, which another process may remove; refuse other folders."""
     ours = rf"{re.escape(JOB)}|{re.escape(storage.TEMPORARY)}.*|\.lock|{PART}"
     while True:
         names = os.listdir(folder) if folder.is_dir() else []
         foreign = sorted(name for name in names if not re.fullmatch(ours, name))
         if foreign:
             raise UserError(
-                f"{folder} holds {listed(foreign, 3)}, which score.py did not write, and parts of "
-                "the scores would lie there: choose another --out"
+                f"{folder} holds {join_names(foreign, 3)}, which score.py did not write; it would "
+                "keep parts of the scores there: choose another --out"
             )
         with storage.locked(folder, busy):
             if (folder / ".lock").is_file():
@@ -112,14 +112,14 @@ def _remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def _parts(scorer: Scorer, files: Sequence[str], folder: Path, show: Show) -> list[Path]:
-    """Score what has no part in ``folder`` yet; all parts, in order."""
+def _score_parts(scorer: Scorer, files: Sequence[str], folder: Path, show: Show) -> list[Path]:
+    """Score the blocks without a part in ``folder``; return all parts in order."""
     parts, rows = [], 0
-    for file, k, block in _numbered(scorer, files):
+    for file, k, block in _number_blocks(scorer, files):
         parts.append(folder / f"{file}-{k}.parquet")
         if not parts[-1].is_file():
             part = io.BytesIO()
-            frame = scored_frame(scorer, block)
+            frame = score_block(scorer, block)
             frame.write_parquet(part, metadata={COUNTS: json.dumps(scorer.counts)})
             with storage.replaced_file(parts[-1]) as temporary:
                 temporary.write_bytes(part.getbuffer())
@@ -128,8 +128,8 @@ def _parts(scorer: Scorer, files: Sequence[str], folder: Path, show: Show) -> li
     return parts
 
 
-def scored_frame(scorer: Scorer, block: Block) -> pl.DataFrame:
-    """A line for each row of a block: where it stands, what it is called, its scores."""
+def score_block(scorer: Scorer, block: Block) -> pl.DataFrame:
+    """A line for each row of a block: position, identifiers and scores."""
     places = [
         pl.Series("file", [block.source]).new_from_index(0, len(block)),
         pl.Series("row", np.asarray(block.numbers), pl.Int64),
@@ -144,28 +144,30 @@ def scored_frame(scorer: Scorer, block: Block) -> pl.DataFrame:
 
 
 def _text(block: Block, name: str) -> pl.Series:
-    """A column as it stands in the file; empty where the file has none of that name."""
+    """A column as text, as in the file; empty if the file has no such column."""
     if name in block.frame.columns:
         return as_text(block.frame[name])
     return pl.Series(name, [None], pl.String).new_from_index(0, len(block))
 
 
-def _numbered(scorer: Scorer, files: Sequence[str]) -> Iterator[tuple[int, int, Block]]:
-    """Blocks of all files, with the numbers of file and block; the next one is read meanwhile."""
+def _number_blocks(scorer: Scorer, files: Sequence[str]) -> Iterator[tuple[int, int, Block]]:
+    """Yield numbers of file and block and the block; the next one is read meanwhile."""
     schema = scorer.encoder.schema
     for i, file in enumerate(files):
         blocks = read(file, scorer.wanted, encoding=schema.notation.encoding)
-        for k, block in enumerate(ahead(blocks)):
-            foreign = [name for name in schema.foreign(block) if name not in scorer.ids]
+        for k, block in enumerate(read_ahead(blocks)):
+            foreign = [name for name in schema.unknown_columns(block) if name not in scorer.ids]
             if foreign and not k:
-                log.warning("%s: columns unknown to the model: %s", block.source, listed(foreign))
+                log.warning(
+                    "%s: columns unknown to the model: %s", block.source, join_names(foreign)
+                )
             yield i, k, block
 
 
 def _to_standard_output(scorer: Scorer, files: Sequence[str], show: Show) -> Counter:
     counts: Counter = Counter()
-    for file, _, block in _numbered(scorer, files):
-        text = scored_frame(scorer, block).write_csv(include_header=not counts[ROWS])
+    for file, _, block in _number_blocks(scorer, files):
+        text = score_block(scorer, block).write_csv(include_header=not counts[ROWS])
         _write_out(text.encode())
         counts += scorer.counts
         show(file, block, counts[ROWS])
@@ -173,7 +175,7 @@ def _to_standard_output(scorer: Scorer, files: Sequence[str], show: Show) -> Cou
 
 
 def _write_out(content: bytes) -> None:
-    """Write to standard output; a BrokenPipeError if nobody reads any more."""
+    """Write to standard output; a BrokenPipeError if the reader has closed it."""
     if sys.stdout is None:
         raise UserError("standard output is closed: name a file with --out")
     try:
@@ -182,7 +184,7 @@ def _write_out(content: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # what is left in the buffer would fail again when Python ends
+        # what remains in the buffer would fail again when Python exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise storage.WriteError(
             f"cannot write to standard output: {error.strerror or error}. Make room, or name a "
@@ -191,7 +193,7 @@ def _write_out(content: bytes) -> None:
 
 
 def _identity(file: str) -> list:
-    """What tells whether a file is still the same one; standard input never is."""
+    """Identity of a file, to detect changes; standard input never counts as the same."""
     if file == STANDARD_INPUT or not Path(file).is_file():
         return [file, time.time_ns()]
     status = Path(file).stat()
@@ -199,7 +201,7 @@ def _identity(file: str) -> list:
 
 
 def _begin(folder: Path, job: dict[str, Any]) -> None:
-    """Keep the parts that are there if they belong to the same job; else remove them."""
+    """Keep existing parts if they belong to the same job; else remove them."""
     try:
         same = json.loads((folder / JOB).read_text()) == job
     except (OSError, ValueError):
@@ -214,7 +216,7 @@ def _begin(folder: Path, job: dict[str, Any]) -> None:
 
 
 def _join(parts: Sequence[Path], path: Path, parquet: bool) -> Counter:
-    """Write all parts into one file; return what was counted."""
+    """Join all parts into one file; return the sum of their counts."""
     counts: Counter = Counter()
     for part in parts:
         counts += Counter(json.loads(pl.read_parquet_metadata(part)[COUNTS]))

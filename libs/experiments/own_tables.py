@@ -1,6 +1,6 @@
-"""What do_csv.py asks of a table: its options, a look before anything is trained, the next steps.
+"""The parts of do_csv.py: its options, checking a table before training, the next steps.
 
-Imports no TensorFlow but to tell the next steps, so that mistakes are told within a second.
+TensorFlow is imported for the next steps only, so that errors are reported within a second.
 """
 
 import argparse
@@ -12,21 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from libs.DataHandler import Experiment, SplitRules
-from libs.datasets.splits.rows import cut
+from libs.datasets.splits.rows import cut_rows
 from libs.datasets.tabular.cells import Notation, as_text
 from libs.datasets.tabular.own import UNLABELLED, OwnTable
 from libs.datasets.tabular.reading import UTF_8, read
-from libs.datasets.tabular.schema import MISSING, REFUSE, listed
+from libs.datasets.tabular.schema import MISSING, REFUSE, join_names
 from libs.utils.command_line import plain_parser
 from libs.utils.errors import UserError
 from libs.utils.storage import MANIFEST
 
 MOST_CLASSES = 20
-"""A column with more different values is not offered as a label."""
+"""Distinct values above which a column is not suggested as the label."""
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """Options that say how a table is read."""
+    """Add the options on how a table is read."""
     add = parser.add_argument
     columns = {"nargs": "+", "action": "extend", "default": [], "metavar": "COLUMN"}
     add("--label", metavar="COLUMN", help="the column of classes (default: no row has one)")
@@ -44,10 +44,10 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     add("--encoding", default=UTF_8, metavar="NAME", help="of CSV, such as cp1252 (default: utf-8)")
     add("--drop", **columns, help="columns to leave out")
     add("--text", **columns, help="columns that are text, even if they look like numbers")
-    add("--id", **columns, help="columns to keep beside the scores; they are no inputs")
+    add("--id", **columns, help="columns to keep beside the scores; not used as inputs")
 
 
-def table_of(args: argparse.Namespace) -> OwnTable:
+def read_options(args: argparse.Namespace) -> OwnTable:
     """The table that the command line describes."""
     missing = tuple(args.missing_values)
     return OwnTable.of(
@@ -63,11 +63,11 @@ def table_of(args: argparse.Namespace) -> OwnTable:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Look at the whole table, tell all that is wrong with it, and settle the experiment.
+    """Check the whole table, report all its errors, and determine the experiment.
 
-    Leaves ``args.table`` and ``args.experiment``; a part of the latter that was not named is said.
+    Sets ``args.table`` and ``args.experiment``; classes that were not named are printed.
     """
-    args.table = table_of(args)
+    args.table = read_options(args)
     if args.label is None and (args.normal or args.known or args.unknown):
         raise UserError("--normal, --known and --unknown need --label: the column of classes")
     try:
@@ -85,7 +85,7 @@ def _names(table: OwnTable) -> tuple[str, ...]:
 
 
 def _experiment(args: argparse.Namespace) -> Experiment:
-    """Which classes are normal, known and unknown; what is not named is told."""
+    """The normal, known and unknown classes; those not named are printed."""
     counts = Counter(args.table.classes.tolist())
     named = {role: getattr(args, role) for role in ("normal", "known", "unknown")}
     named = {role: v and [name.strip() for name in v] for role, v in named.items()}
@@ -109,11 +109,11 @@ def _experiment(args: argparse.Namespace) -> Experiment:
         if any(args.n_train_anomalies or ()):
             raise UserError(
                 "--n_train_anomalies needs known anomalies: name --known, the classes whose rows "
-                f"may be among the training rows; besides the normal ones there are {listed(rest)}"
+                f"may be known anomalies; besides the normal ones there are {join_names(rest)}"
             )
         print(
-            f"known: none, so that {listed(rest)} appear among the test rows only; name --known to "
-            "train with labels"
+            f"known: none, so {join_names(rest)} appear among the test rows only; "
+            "name --known to train with labels"
         )
     for role, classes in named.items():
         setattr(args, role, classes)
@@ -123,14 +123,14 @@ def _experiment(args: argparse.Namespace) -> Experiment:
 def fitting_budgets(
     args: argparse.Namespace, rules: SplitRules, budgets: Sequence[int]
 ) -> tuple[int, ...]:
-    """Label budgets, as far as there are known anomalies among the training rows."""
+    """Label budgets that the known anomalies among the training rows suffice for."""
     if not args.known:
         return (0,)
     classes = args.table.classes
     rows = np.arange(len(classes))
     if args.test_file is None:
-        rows, _ = cut(rows, rules.test, rules.seed_of_test(args.seed), "test")
-    rows, _ = cut(rows, rules.validation, args.seed, "validation")
+        rows, _ = cut_rows(rows, rules.test, rules.seed_of_test(args.seed), "test")
+    rows, _ = cut_rows(rows, rules.validation, args.seed, "validation")
     there = int(np.isin(classes[rows], args.known).sum())
     if not there:
         raise UserError(
@@ -149,13 +149,13 @@ def fitting_budgets(
     return fitting
 
 
-def asks_for_a_look(argv: Sequence[str]) -> bool:
-    """Whether a command line names files and no rows to score."""
+def wants_summary(argv: Sequence[str]) -> bool:
+    """Whether a command line names only files, perhaps with a seed, and no split to score."""
     return bool(argv) and not {"val", "test", "-h", "--help"} & set(argv)
 
 
 def look_parser() -> argparse.ArgumentParser:
-    """The command line of a look: files, perhaps a seed, and how they are read."""
+    """Command line of the summary: files, perhaps a seed, and how to read them."""
     parser = plain_parser("Print what a table holds, and the command to go on with.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     add_table_options(parser)
@@ -163,10 +163,10 @@ def look_parser() -> argparse.ArgumentParser:
 
 
 def look(args: argparse.Namespace) -> None:
-    """Print what a table holds, and the command to go on with."""
+    """Print a summary of a table and the next command."""
     args.files = [f for f in args.files if f.exists() or not f.name.isdigit()]  # but the seed
     columns: dict[str, Counter] = {}
-    rows, table = 0, table_of(args)
+    rows, table = 0, read_options(args)
     for file in table.files:
         for block in read(file, skipped=table.drop, encoding=table.notation.encoding):
             rows += len(block)
@@ -175,7 +175,9 @@ def look(args: argparse.Namespace) -> None:
                 if len(seen) <= MOST_CLASSES:
                     text = as_text(block.frame[name]).replace("", "(empty)")
                     seen.update(dict(sorted(text.value_counts().rows())))
-    print(f"{listed([str(file) for file in args.files])}: {rows:,} rows, {len(columns)} columns")
+    print(
+        f"{join_names([str(file) for file in args.files])}: {rows:,} rows, {len(columns)} columns"
+    )
     labels = {n: c for n, c in columns.items() if 1 < len(c) <= MOST_CLASSES}
     for name, counts in columns.items():
         few = ", ".join(f"{value} ({n})" for value, n in counts.most_common(MOST_CLASSES))
@@ -195,13 +197,13 @@ def _kind(counts: Counter) -> str:
 
 
 def _likely_label(labels: dict[str, Counter]) -> str | None:
-    """The column with a telling name, else the last one with few values."""
+    """The column with a typical name, else the last one with few values."""
     telling = [n for n in labels if n.strip().lower() in ("label", "class", "target", "y", "fraud")]
     return next(iter([*telling, *reversed(labels)]), None)
 
 
 def print_next_steps(args: argparse.Namespace) -> None:
-    """Where the models lie, and the commands that use them."""
+    """Print where the models are and commands that use them."""
     from libs.detectors.detector import Detector
 
     place = Path(args.model_path) / args.table.name

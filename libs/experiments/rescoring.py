@@ -1,4 +1,4 @@
-"""Scoring saved runs again, without any training."""
+"""Scoring saved runs again, without training."""
 
 import logging
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from libs import Metrics
-from libs.DataHandler import DataHandler, Split, SplitRules
+from libs.DataHandler import DataHandler, SplitRules, Splits
 from libs.datasets import registry as datasets
 from libs.datasets.dataset import DataSet
 from libs.datasets.splits.experiment import view_labels
@@ -48,17 +48,17 @@ class Rescorer:
     ----------
     data_path : path, optional
         Folder of the raw files.
-    part : {"val", "test"}
+    split : {"val", "test"}
     results : Path
         Root of the result folders.
     method : str
-        Only its runs are scored; of the others the kept scores stand. ``*``: all.
+        Only its runs are scored; the others keep their scores. ``*``: all.
     """
 
-    def __init__(self, data_path: Path | None, part: str, results: Path, method: str = "*"):
+    def __init__(self, data_path: Path | None, split: str, results: Path, method: str = "*"):
         self.method = method
         self.data_path = data_path
-        self.part = part
+        self.split = split
         self.results = Path(results)
         self._data: dict[str, DataSet] = {}
 
@@ -73,8 +73,8 @@ class Rescorer:
         Returns
         -------
         DataFrame
-            A row per view and run: AUC, AP, prevalence, and F1, precision and recall at thresholds
-            of normal validation rows; ``largest_difference`` to the scores kept with the run.
+            A row per view and run: AUC, AP, prevalence; F1, precision and recall at thresholds from
+            normal validation rows; ``largest_difference`` from the scores stored with the run.
         """
         runs = list(_runs(folder))
         if not runs:
@@ -82,27 +82,27 @@ class Rescorer:
             return pd.DataFrame(columns=COLUMNS)
         newest = max(runs, key=lambda run: (run.folder / storage.MANIFEST).stat().st_mtime_ns)
         conditions = Conditions.of(newest.manifest["run"])  # those of other ones are left out
-        split = self._split(conditions)
+        splits = self._split(conditions)
         detectors: dict[str, tuple[Detector, int, float]] = {}
 
         def matrix(run: StoredRun) -> np.ndarray | None:
             if self.method not in ("*", run.folder.parent.name):
-                return run.scores(self.part)
+                return run.scores(self.split)
             detector = Detector.load(run.folder)
-            scores = detector.decision_matrix(split.rows(self.part)[0])
-            kept = run.scores(self.part)
+            scores = detector.decision_matrix(splits.rows(self.split)[0])
+            kept = run.scores(self.split)
             gap = np.nan if kept is None else float(np.abs(kept - scores).max())
             detectors.update({n: (detector, i, gap) for i, n in enumerate(run.names)})
             return scores
 
-        target = self.results.joinpath(*folder.parts[-4:], self.part)
+        target = self.results.joinpath(*folder.parts[-4:], self.split)
         with storage.locked(target):
-            rows = result_rows(folder, conditions, self.part, matrix)
-            tables = write_results(target, split, self.part, rows, conditions)
+            rows = result_rows(folder, conditions, self.split, matrix)
+            tables = write_results(target, splits, self.split, rows, conditions)
         show_experiment(tables, conditions, target)
         scores = {row.name: row.scores for row in rows if row.scores is not None}
         lines = [
-            self._line(split, view, name, scores[name], *detectors[name]) | dict(values[MEASURED])
+            self._line(splits, view, name, scores[name], *detectors[name]) | dict(values[MEASURED])
             for view, table in tables.items()
             for name, values in table.iterrows()
             if name in scores and name in detectors
@@ -110,8 +110,8 @@ class Rescorer:
         place = dict(zip(PLACE, folder.parts[-4:], strict=True))
         return pd.DataFrame(lines, columns=COLUMNS[4:]).assign(**place)[COLUMNS]
 
-    def _split(self, conditions: Conditions) -> Split:
-        """The split that the runs were trained on, made again from their manifest."""
+    def _split(self, conditions: Conditions) -> Splits:
+        """The splits that the runs were trained on, recreated from their manifest."""
         data = conditions.data
         key = datasets.identity(data)
         if key not in self._data:
@@ -120,7 +120,7 @@ class Rescorer:
 
     def _line(
         self,
-        split: Split,
+        splits: Splits,
         view: str,
         name: str,
         scores: np.ndarray,
@@ -129,7 +129,7 @@ class Rescorer:
         gap: float,
     ) -> dict:
         """Threshold metrics of one run on one view."""
-        mask, y = view_labels(split.experiment, view, split.rows(self.part)[1])
+        mask, y = view_labels(splits.experiment, view, splits.rows(self.split)[1])
         line = {"view": view, "run": name, "largest_difference": gap, "note": ""}
         normal = detector.calibration_scores_[:, column]
         for rate in Metrics.FALSE_POSITIVE_RATES:
@@ -144,8 +144,8 @@ class Rescorer:
         return line
 
 
-def split_again(conditions: Conditions, data: DataSet) -> Split:
-    """The split that a run was trained on, but for known anomalies, from its manifest."""
+def split_again(conditions: Conditions, data: DataSet) -> Splits:
+    """Recreate the splits of a run, without known anomalies, from its manifest."""
     rules, seed = SplitRules(**conditions.data["rules"]), conditions.data["seed"]
     handler = DataHandler(data, rules, seed)
     return handler.split(conditions.experiment, p_contamination=conditions.p_contamination)

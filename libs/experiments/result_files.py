@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from libs import Metrics
-from libs.DataHandler import Experiment, Split, view_labels
+from libs.DataHandler import Experiment, Splits, view_labels
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import DESCRIPTION, TRAINED, Row
 from libs.plotting.curves import roc_picture
@@ -54,7 +54,7 @@ def _cell(name: str) -> str:
 
 
 def write_results(
-    folder: Path, split: Split, part: str, rows: list[Row], conditions: Conditions
+    folder: Path, splits: Splits, split: str, rows: list[Row], conditions: Conditions
 ) -> dict[str, pd.DataFrame]:
     """Write all result files of one experiment, each whole or not at all.
 
@@ -62,8 +62,8 @@ def write_results(
     ----------
     folder : Path
         ``results/<data set>/<protocol>/<seed>/<experiment>/<val or test>``
-    split : Split
-    part : {"val", "test"}
+    splits : Splits
+    split : {"val", "test"}
         The rows that were scored.
     rows : list of Row
     conditions : Conditions
@@ -74,12 +74,12 @@ def write_results(
     dict of DataFrame
         The metric table of each view. A view without both kinds of rows is left out.
     """
-    experiment, classes = split.experiment, split.rows(part)[1]
+    experiment, classes = splits.experiment, splits.rows(split)[1]
     rows = sorted(rows, key=lambda row: natural(row.name))
     scored = [row for row in rows if row.scores is not None]
     tables = {}
     storage.write_json(
-        folder / DESCRIPTION, conditions.describe() | {"part": part, "made_with": made_with()}
+        folder / DESCRIPTION, conditions.describe() | {"part": split, "made_with": made_with()}
     )
     with storage.replaced_file(folder / "scores.npz") as path, open(path, "wb") as file:
         arrays = {row.name: row.scores for row in scored}

@@ -1,4 +1,4 @@
-"""A saved model that scores raw rows of tables, and what is strange about these rows."""
+"""A saved model that scores raw rows of tables and counts unusual values."""
 
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +18,7 @@ from libs.utils import storage
 from libs.utils.errors import UserError
 
 EDGE = 1e-6
-"""How far a scaled number may lie outside [0, 1] by rounding alone."""
+"""Tolerance by which rounding may put a scaled number outside [0, 1]."""
 STRANGE, FLAGGED, ROWS = "strange", "flagged", "rows"
 
 
@@ -28,27 +28,26 @@ class Scorer:
     Parameters
     ----------
     folder : path
-        A run's folder, or a method's that holds a single run.
+        Folder of a run, or of a method with a single run.
     rate : float, optional
-        Flag rows above the threshold that lets through at most this fraction of the normal
-        validation rows.
+        False-positive rate on normal validation rows that sets the threshold for flagging rows.
     explained : int
-        Name so many columns of the table that raised the score of a flagged row most. Without a
-        rate, rows are flagged by the model's own.
+        Number of columns to name that raised the score of a flagged row most. Without a rate, the
+        model's own threshold flags rows.
     ids : sequence of str
-        Columns that are kept beside the scores, with those that the training kept.
+        Columns to keep beside the scores, in addition to those kept in training.
 
     Attributes
     ----------
     counts : Counter
-        Of the last block: ``rows``, ``flagged`` and, under (``strange``, column), values outside
-        the range of the training rows or texts that these did not have.
+        Of the last block: ``rows``, ``flagged`` and, per column, ``strange`` values: outside the
+        range of the training rows, or texts that these did not have.
 
     Raises
     ------
     UserError
-        If there is no such model, its inputs are not known, it has too few calibration scores, or
-        shall explain scores and cannot.
+        If the model is missing, its inputs are unknown, it has too few calibration scores, or it
+        cannot explain scores but should.
     """
 
     def __init__(
@@ -66,7 +65,9 @@ class Scorer:
         self.wanted = schema.wanted | set(self.ids)
         self.explained = min(explained, len(schema.inputs))
         if explained:
-            self.detector.explain(np.zeros((1, len(self.encoder.features))))  # or a UserError now
+            self.detector.explain(
+                np.zeros((1, len(self.encoder.features)))
+            )  # raises a UserError early
             rate = getattr(self.detector, "rate_", None) if rate is None else rate
         self.rate = rate
         budgets = getattr(self.detector, "budgets_", None) or ()
@@ -78,7 +79,7 @@ class Scorer:
         """The threshold of each column of scores."""
         scores = getattr(self.detector, "calibration_scores_", None)
         if scores is None:
-            raise UserError(f"{self.folder} has no calibration scores: train it by a do_ script")
+            raise UserError(f"{self.folder} has no calibration scores: train it with a do_ script")
         found = np.array([Metrics.threshold_at(column, rate) for column in scores.T])
         if np.isnan(found).any():
             raise UserError(
@@ -88,7 +89,7 @@ class Scorer:
         return found
 
     def describe(self) -> dict[str, Any]:
-        """What decides the scores of a row, in JSON."""
+        """Everything that determines the scores of a row, in JSON."""
         manifest = storage.sha256(self.folder / storage.MANIFEST)
         return {
             "model": manifest,
@@ -98,15 +99,15 @@ class Scorer:
         }
 
     def columns(self, block: Block) -> dict[str, np.ndarray]:
-        """What is said of each row of a block.
+        """Score and flag the rows of a block.
 
         Returns
         -------
         dict of (n,) arrays
-            ``score`` (float32; of several label budgets ``score-n5`` and so on), and with a rate
+            ``score`` (float32; with several label budgets ``score-n5`` and so on) and, with a rate,
             ``anomaly`` (0 or 1); then ``feature_1`` (str), ``contribution_1`` (float32) and so on,
-            empty where a row is not flagged. The score is infinite where a row is so far from all
-            training rows that the arithmetic of the model overflows.
+            empty for rows that are not flagged. The score is infinite if a row is so far from all
+            training rows that the model overflows.
         """
         extra = set(self.ids) - self.encoder.schema.wanted
         x = self.encoder.rows(replace(block, frame=block.frame.drop(extra, strict=False)))
@@ -123,7 +124,7 @@ class Scorer:
         return columns
 
     def _strange(self, x: np.ndarray) -> Counter:
-        """How many values of each input the training rows did not have."""
+        """Count the values of each input that the training rows did not have."""
         found, start = Counter(), 0
         for column in self.encoder.schema.inputs:
             end = start + len(column.features)
@@ -138,7 +139,7 @@ class Scorer:
         return +found
 
     def _reasons(self, x: np.ndarray, flagged: np.ndarray) -> dict[str, pl.Series]:
-        """The strongest columns of the flagged rows; features of one column are added up."""
+        """The strongest columns of flagged rows; the features of a column are added up."""
         inputs, rows = self.encoder.schema.inputs, np.flatnonzero(flagged)
         names = np.full((len(x), self.explained), None, object)
         values = np.full((len(x), self.explained), np.nan, np.float32)
@@ -156,7 +157,7 @@ class Scorer:
         return columns
 
     def summary(self, counts: Counter) -> list[str]:
-        """Lines for people on all rows: flagged ones, and columns unlike those of the training."""
+        """Summary lines: flagged rows, and columns that differ from training."""
         rows = max(1, counts[ROWS])
         lines = []
         if self.thresholds is not None:
@@ -178,6 +179,6 @@ class Scorer:
 
 
 DRIFTED = 0.01
-"""Fraction of strange values from which a column is told."""
+"""Fraction of strange values from which a column is reported."""
 MOST_STRANGE = 5
-"""Columns that are told."""
+"""Upper bound on the columns reported."""

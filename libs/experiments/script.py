@@ -1,4 +1,4 @@
-"""The command line of every do_ script: the options that all share, and the run that follows."""
+"""The command line that all do_ scripts share, and the run that follows."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -36,13 +36,15 @@ OPTIONS = (
         type=contamination,
         nargs="+",
         metavar="P",
-        help="fraction of anomalies among the rows that count as normal in training, or natural: "
-        "all that are not labelled (default: the protocol's)",
+        help="fraction of anomalies among the rows labelled normal in training, or natural: all "
+        "unlabelled ones (default: the protocol's)",
     ),
     switch("--eval_n_anomalies", default=True, help="false: only the largest label budget"),
     switch("--eval_p_pollution", default=True, help="false: no sweep over contaminations"),
     *(
-        option(f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of an own experiment")
+        option(
+            f"--{role}", nargs="*", metavar="CLASS", help=f"{role} classes of your own experiment"
+        )
         for role in ("normal", "known", "unknown")
     ),
     option(
@@ -61,15 +63,15 @@ OPTIONS = (
     option(
         "--scale_on",
         choices=("all", "normal"),
-        help="rows that scale the features: all that are no test rows, or the normal training rows "
-        "alone, so that no held-out class is seen (default: the protocol's)",
+        help="rows that scale the features: all but the test rows, or only normal training rows, "
+        "so that no held-out class is seen (default: the protocol's)",
     ),
     option(
         "--patience",
         type=positive,
         metavar="N",
-        help="ARGUE, A4RGUE: stop after N epochs without a new best loss on normal rows that are "
-        "held out for it (default: never)",
+        help="ARGUE, A4RGUE: stop after N epochs without a new best loss on held-out normal rows "
+        "(default: never)",
     ),
     option(
         "--precision",
@@ -80,33 +82,32 @@ OPTIONS = (
     folder("--data_path", default=None, help="raw files (default: $A3_DATA, or data)"),
     folder("--model_path", default="models", help="default: models"),
     folder("--result_path", "--out_path", default="results", help="default: results"),
-    switch("--override", "--is_override", default=False, help="train again what is there"),
+    switch("--override", "--is_override", default=False, help="train existing runs again"),
     switch(
         "--no_reference",
         default=False,
         help="keep no training rows with the models, from which explanations of scores start",
     ),
 )
-"""Options of every do_ script. What a paper's scripts call otherwise is an alias here."""
+"""Options of every do_ script, with the names in the papers' scripts as aliases."""
 
 
 def study_parser(
     doc: str,
     protocols: Mapping[str, Callable[..., Any]],
-    parts: Sequence[str] = ("val", "test"),
+    splits: Sequence[str] = ("val", "test"),
     files: bool = False,
 ) -> argparse.ArgumentParser:
-    """Options that all do_ scripts share.
+    """Make a parser with the options that all do_ scripts share.
 
     Parameters
     ----------
     doc : str
         The script's docstring, shown by ``--help``.
     protocols : mapping of str to callable
-        Under each protocol's name the function that makes the script's Study, or a list of them,
-        from the command line.
-    parts : sequence of str
-        Which rows may be scored.
+        By protocol, a function that makes a Study, or a list of them, from the command line.
+    splits : sequence of str
+        Splits that may be scored.
     files : bool
         Whether the first arguments are files.
     """
@@ -116,7 +117,7 @@ def study_parser(
         add("files", nargs="+", type=Path, metavar="FILE", help="CSV (also .gz) or Parquet")
     seeds = "; ".join(f"{name} {' '.join(map(str, PROTOCOLS[name].seeds))}" for name in protocols)
     add("seed", type=int, metavar="SEED", help=f"seed of the run; the papers': {seeds}")
-    add("part", choices=parts, help="rows to score; thresholds always come from val")
+    add("part", choices=splits, help="rows to score; thresholds always come from val")
     first = next(iter(protocols))
     add("--protocol", choices=tuple(protocols), default=first, help=f"settings (default: {first})")
     for names, settings in OPTIONS:
@@ -139,7 +140,7 @@ def study_script(
     check : callable, optional
         See `libs.utils.command_line.experiment_script`.
     after : callable, optional
-        Called with the command line when all is done.
+        Called with the command line at the end.
     """
 
     def main(args: argparse.Namespace) -> int:
@@ -162,16 +163,16 @@ def study_script(
 
 
 def _settings(args: argparse.Namespace) -> "RunSettings":
-    """What the command line replaces in every method."""
+    """Settings that the command line replaces in every method."""
     from libs.experiments.settings import RunSettings
-    from libs.utils.runtime import chosen_precision
+    from libs.utils.runtime import resolve_precision
 
     protocol = PROTOCOLS[args.protocol]
     published = {"epochs": protocol.epochs, "learning_rate": protocol.learning_rate}
     same = ("model_path", "result_path", "override", "n_epochs", "learning_rate", "patience")
     return RunSettings(
         **{name: getattr(args, name) for name in same},
-        precision=chosen_precision(args.precision),
+        precision=resolve_precision(args.precision),
         any_precision=args.precision == "auto",
         published={n: v for n, v in published.items() if v is not None},
         keep_reference=not args.no_reference,
@@ -179,7 +180,7 @@ def _settings(args: argparse.Namespace) -> "RunSettings":
 
 
 def _selection(args: argparse.Namespace) -> "Selection":
-    """Which cells and methods the command line names."""
+    """Cells and methods that the command line selects."""
     from libs.experiments.settings import Selection
 
     return Selection(
@@ -194,7 +195,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
 
 
 def _own_experiment(args: argparse.Namespace) -> "Experiment | None":
-    """The experiment that ``--normal``, ``--known`` and ``--unknown`` describe, else None."""
+    """The experiment of ``--normal``, ``--known`` and ``--unknown``; None if not given."""
     from libs.datasets.splits.experiment import Experiment
     from libs.utils.errors import UserError
 
@@ -202,7 +203,7 @@ def _own_experiment(args: argparse.Namespace) -> "Experiment | None":
     if not any(classes):
         return None
     if not classes[0]:
-        raise UserError("--known and --unknown need --normal beside them: the normal classes")
+        raise UserError("--known and --unknown need --normal, the normal classes")
     if not classes[1] and not classes[2]:
-        raise UserError("--normal needs --known or --unknown beside it: the anomalous classes")
+        raise UserError("--normal needs --known or --unknown, the anomalous classes")
     return Experiment(*classes)

@@ -1,4 +1,4 @@
-"""What a command line decides of a run: places and lengths, and which part of a study is wanted."""
+"""Settings of a run from the command line: folders, replaced settings, and the selection."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,24 +10,24 @@ from libs.datasets.splits.experiment import Experiment
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Where runs are kept, and which of the methods' settings are replaced.
+    """Folders of models and results, and the settings that replace those of the methods.
 
     Attributes
     ----------
     model_path, result_path : path
     n_epochs, learning_rate : int and float, optional
-        Of the networks, instead of the methods' own.
+        Replace those of the networks.
     published : dict
-        The protocol's own ``epochs`` and ``learning_rate``, if its paper has such options: they
-        reach settings with this value alone, and the value itself changes nothing.
+        The protocol's own ``epochs`` and ``learning_rate``, if its paper has such options: only
+        settings with these values are replaced.
     patience : int, optional
-        Of the methods that have such a setting; see `libs.training.early_stopping`.
+        For the methods with such a setting; see `libs.training.early_stopping`.
     precision : {"float32", "bfloat16"}
-        Of the products in training, for the methods that have such a setting.
+        Of the products in training, for the methods with such a setting.
     any_precision : bool
-        Whether finished runs of another precision count as the same: the hardware chose it.
+        Accept finished runs of another precision, because the hardware chose it.
     override : bool
-        Train again what is there.
+        Train existing runs again.
     keep_reference : bool
         Keep reference rows with the models whose explanations start from them; see
         `libs.detectors.explainable.Explainable.keep_reference`.
@@ -46,14 +46,14 @@ class RunSettings:
 
     @property
     def suffix(self) -> str:
-        """What is appended to a protocol's name, so that other lengths stay apart: ``-e5``."""
+        """Suffix of the protocol's name that keeps results of replaced settings apart: ``-e5``."""
         words = {"epochs": "e", "learning_rate": "lr", "patience": "patience"}
         replaced = self.replaced
         return "".join(f"-{w}{replaced[name]:g}" for name, w in words.items() if name in replaced)
 
     @property
     def replaced(self) -> dict[str, Any]:
-        """Settings of detectors that take these values, whatever the method's own."""
+        """Values that replace those of the detectors, by setting."""
         values = {
             "epochs": self.n_epochs,
             "learning_rate": self.learning_rate,
@@ -66,19 +66,19 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which cells and methods of a study are wanted; empty: all of the protocol's.
+    """Selected cells and methods of a study; empty: all of the protocol.
 
     Attributes
     ----------
     methods : sequence of str, optional
     experiment : Experiment, optional
-        Takes the place of the protocol's experiments.
+        Replaces the protocol's experiments.
     budgets : sequence of int, optional
         Label budgets.
     contaminations : sequence of float, optional
-        Pollutions, a cell for each.
+        A cell for each.
     all_budgets : bool
-        False: only the largest of each cell's budgets.
+        False: only the largest budget of each cell.
     all_contaminations : bool
         False: only the first cell of each experiment.
     scale_on : {"all", "normal"}, optional
@@ -96,7 +96,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the numbers of an experiment are measured on.
+    """The conditions under which the results of an experiment were measured.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Conditions:
 
     @classmethod
     def of(cls, description: dict[str, Any]) -> Self:
-        """Undo `describe`; what else stands in a manifest is left out."""
+        """Undo `describe`; other entries of a manifest are ignored."""
         return cls(
             description["data"],
             description["protocol"],

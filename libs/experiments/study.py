@@ -1,4 +1,4 @@
-"""What a do_ script asks for under one protocol: data, rules of the split, cells, methods."""
+"""A script's experiments under one protocol: data, rules of the split, cells, methods."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from libs.experiments.thresholds import ThresholdRule
 
 @dataclass(frozen=True)
 class Cell:
-    """One experiment under one pollution. Its label budgets are one training.
+    """One experiment under one contamination. Its label budgets train together.
 
     Attributes
     ----------
@@ -23,9 +23,9 @@ class Cell:
     budgets : tuple of int
         Known anomalies in training.
     p_contamination : float
-        Share of anomalies among the rows that count as normal in training.
+        Fraction of anomalies among the training rows that are labelled normal.
     schedule : int
-        See `libs.DataHandler.DataHandler.split`; `chosen_cells` sets it.
+        See `libs.DataHandler.DataHandler.split`; `select_cells` sets it.
     """
 
     experiment: Experiment
@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def folder(self) -> str:
-        """Name of its folder: that of the experiment, and the pollution if there is one."""
+        """Folder name: that of the experiment, and the contamination if there is any."""
         return self.experiment.slug + (
             f"-p{self.p_contamination:g}" if self.p_contamination else ""
         )
@@ -51,21 +51,21 @@ class Study:
         A name, see `libs.datasets.registry.load`, or a table of one's own.
     rules : SplitRules
     cells : sequence of Cell
-        In the order in which they run. The first cell of each experiment is the protocol's choice
-        of what the command line leaves open.
+        In running order. The first cell of each experiment provides defaults for what the command
+        line leaves open.
     methods : callable
-        Gives the methods by name, unfitted, for a DataHandler: a sample may train longer.
+        Returns the unfitted methods by name for a DataHandler, as samples may train longer.
     normal_by : str, optional
         See `libs.datasets.registry.load`.
     variant : str
-        Joined to the protocol's name, so that results under other rules stay apart.
+        Suffix of the protocol's name that keeps results under other rules apart.
     optional_methods : tuple of str
-        Methods that train only if the command line names them.
+        Methods trained only if named on the command line.
     threshold : ThresholdRule, optional
-        Evaluate thresholds too, and show those of this rule.
+        Also evaluate thresholds, and show those of this rule.
     skips_methods : bool
-        Leave out methods that need more known anomalies than there are, even where the command
-        line names them: it names them for many data sets.
+        Skip methods that need more known anomalies than there are even if the command line names
+        them, as it may name them for many data sets.
     """
 
     data_set: str | OwnTable
@@ -79,16 +79,16 @@ class Study:
     skips_methods: bool = False
 
     def load(self, data_path: str | Path | None, seed: int) -> DataSet:
-        """The data, for the seed of a run."""
+        """Load the data for the seed of a run."""
         if isinstance(self.data_set, OwnTable):
             return self.data_set.load(self.rules.test, self.rules.seed_of_test(seed))
         return datasets.load(self.data_set, data_path, self.normal_by)
 
 
-def chosen_cells(cells: Sequence[Cell], selection: Selection) -> list[Cell]:
-    """The cells that a command line asks for; all, if it asks for nothing.
+def select_cells(cells: Sequence[Cell], selection: Selection) -> list[Cell]:
+    """The cells that a command line selects; by default all.
 
-    What it names replaces that of the first cell of each experiment, and that cell alone remains.
+    What it names replaces the value in the first cell of each experiment; only that cell remains.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def chosen_cells(cells: Sequence[Cell], selection: Selection) -> list[Cell]:
 
 
 def _schedule(cells: Sequence[Cell], cell: Cell, p_contamination: float) -> int:
-    """The protocol's largest budget at this pollution, or, if it has no such cell, at any."""
+    """The protocol's largest budget at this contamination or, without such a cell, at any."""
     own = [c for c in cells if c.experiment == cell.experiment]
     same = [c for c in own if c.p_contamination == p_contamination] or own
     return max(budget for c in same for budget in c.budgets)

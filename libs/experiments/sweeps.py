@@ -1,8 +1,8 @@
-"""Cells of a sweep: do_ scripts in processes of their own, several at a time, by joblib.
+"""Sweeps: do_ scripts in separate processes, several at a time, run by joblib.
 
 Cells run on this machine or on the workers of a dask scheduler. A cell belongs to the sweep that
-holds its lock among the logs. A lock ends with its process, so sweeps may share a folder, and what
-a killed one had begun another one runs.
+holds its lock, which lies among the logs and ends with its process. So sweeps can share a folder,
+and cells that a killed sweep had begun are run by another one.
 """
 
 import ast
@@ -30,9 +30,9 @@ from libs.utils.errors import UserError
 from libs.utils.progress import progress
 
 PAUSE = 2.0
-"""Seconds until cells that another sweep works on are looked at again."""
+"""Seconds between checks of cells that another sweep is running."""
 PATIENCE = 10.0
-"""Seconds in which a scheduler must answer."""
+"""Timeout of a scheduler, in seconds."""
 _taken: set[int] = set()
 _taking = threading.Lock()
 
@@ -54,9 +54,9 @@ class Outcome:
     cell : Cell
     seconds : float
     reason : str
-        Why it failed; empty if it ended well.
+        Why it failed; empty if it succeeded.
     skipped : bool
-        It had ended in another sweep.
+        It had already been run by another sweep.
     """
 
     cell: Cell
@@ -79,20 +79,20 @@ def cells(
     Parameters
     ----------
     root : Path
-        Where the scripts lie.
+        Folder of the scripts.
     data_sets : sequence of str
-        Empty: all whose scripts offer the protocol.
+        Empty: all with a script that offers the protocol.
     seeds, part, budgets
-        Words of every script's command line.
+        Arguments of every script.
     options : sequence of str
-        Further words; those before the first option are the files of scripts that take files.
+        Further arguments; those before the first option are files, for scripts that take files.
     protocol : str
-        Of every script; "": each one's own default.
+        Of every script; "": each script's own default.
 
     Raises
     ------
     UserError
-        If a data set has no script, or one that refuses the protocol or the files.
+        If a data set has no script, or its script refuses the protocol or the files.
     """
     scripts = {p.stem.removeprefix("do_"): read_script(p) for p in sorted(root.glob("do_*.py"))}
     files = list(itertools.takewhile(lambda word: not word.startswith("-"), options))
@@ -140,20 +140,20 @@ class Sweep:
     Attributes
     ----------
     logs : Path
-        Absolute folder of each cell's output and of a note on how it ended.
+        Absolute folder of each cell's log and of a note on how it ended.
     jobs : int
-        Cells at a time on this machine.
+        Number of concurrent cells on this machine.
     threads : int
-        Of each cell; 0: the cells that run at a time share the cores of their machine.
+        Threads of each cell; 0: concurrent cells divide the cores of their machine.
     backend : {"threading", "dask"}
-        Of joblib: threads that wait for the scripts here, or in dask's workers, one on each
-        machine.
+        Backend of joblib: threads that wait for the scripts here, or in dask's workers, one on
+        each machine.
     scheduler : str
         Address of dask's, such as ``tcp://10.0.0.1:8786``.
     folder : Path
-        Where relative paths of the command lines start.
+        Working directory of the command lines.
     environment : mapping of str to str
-        Of each cell, beside its worker's own.
+        Of each cell, in addition to that of its worker.
     """
 
     logs: Path
@@ -165,9 +165,9 @@ class Sweep:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, cells: Sequence[Cell]) -> list[Outcome]:
-        """Run the cells that have not ended well before; in the order of their ends.
+        """Run the cells that have not succeeded before; return outcomes in order of completion.
 
-        What another sweep works on is waited for; where that one dies, it is run here.
+        Cells that another sweep is running are waited for; if that sweep dies, they are run here.
 
         Raises
         ------
@@ -176,7 +176,7 @@ class Sweep:
         """
         storage.check_writable(self.logs)
         for cell in cells:
-            if (self._ended(cell) or {}).get("reason"):  # a new start is a new try
+            if (self._ended(cell) or {}).get("reason"):  # a restart tries again
                 self._note(cell).unlink(missing_ok=True)
         outcomes: dict[Cell, Outcome] = {}
         dask = self.backend == "dask"
@@ -198,7 +198,7 @@ class Sweep:
         return list(outcomes.values())
 
     def run_cell(self, cell: Cell) -> Outcome | None:
-        """Run one cell unless it has ended; None if another sweep works on it."""
+        """Run one cell unless it has ended; None if another sweep is running it."""
         try:
             with FileLock(self.logs / f".{cell.name}.lock", timeout=0):
                 if ended := self._ended(cell):
@@ -214,7 +214,7 @@ class Sweep:
         return self.logs / f"{cell.name}.json"
 
     def _ended(self, cell: Cell) -> dict | None:
-        """The note on how this very command ended, if it did; a damaged note is none."""
+        """The note on how this very command ended, if it did; damaged notes are ignored."""
         try:
             note = {"reason": ""} | json.loads(self._note(cell).read_text())
             ended = {"seconds": float(note["seconds"]), "reason": str(note["reason"])}
@@ -223,7 +223,7 @@ class Sweep:
             return None
 
     def _start(self, cell: Cell) -> Outcome:
-        """Start a cell's process and wait for its end; its output goes to a log file."""
+        """Run a cell's process to its end; its output goes to a log file."""
         start = time.perf_counter()
         path = self.logs / f"{cell.name}.log"
         with open(path, "w") as file, self._surroundings() as surroundings:
@@ -241,7 +241,7 @@ class Sweep:
 
     @contextmanager
     def _surroundings(self) -> Iterator[dict[str, str]]:
-        """Environment of a cell: its share of the cores while it runs, and one of the GPUs."""
+        """Environment of a cell: its fraction of the cores while it runs, and one of the GPUs."""
         at_a_time = self.jobs
         if self.backend == "dask":
             from distributed import get_worker
@@ -252,7 +252,7 @@ class Sweep:
         surroundings = os.environ | self.environment | dict.fromkeys(limits, threads)
         devices = ",".join(sorted(path.name[6:] for path in Path("/dev").glob("nvidia[0-9]*")))
         gpus = surroundings.get("CUDA_VISIBLE_DEVICES", devices)
-        with _taking:  # the smallest number that no other cell of this process has
+        with _taking:  # the smallest number that no other cell of this process uses
             seat = next(number for number in itertools.count() if number not in _taken)
             _taken.add(seat)
         if gpus:
@@ -265,13 +265,12 @@ class Sweep:
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[None]:
-    """Let joblib hand over to the workers of a dask scheduler.
+    """Let joblib use the workers of a dask scheduler.
 
     Raises
     ------
     UserError
-        If there is no scheduler, or it has no workers, or they die again and again, or dask is not
-        installed.
+        If there is no scheduler or worker, workers keep dying, or dask is not installed.
     """
     try:
         from distributed import Client, KilledWorker
@@ -299,7 +298,7 @@ def connected(scheduler: str) -> Iterator[None]:
 
 
 def show(outcomes: Sequence[Outcome]) -> None:
-    """Print a table of all cells, the failed ones last."""
+    """Print a table of all cells, failed ones last."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for head in ("cell", "ended", "seconds", "reason"):
         table.add_column(head, justify="right" if head == "seconds" else "left")

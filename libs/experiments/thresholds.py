@@ -1,4 +1,4 @@
-"""Operating points: thresholds from validation rows, and what each run does at them."""
+"""Operating points: thresholds from validation rows, and each run's metrics at them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from libs import Metrics
-from libs.DataHandler import Split, view_labels
+from libs.DataHandler import Splits, view_labels
 from libs.experiments.result_files import describe_view, natural
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import Row
@@ -36,20 +36,20 @@ RULES: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray, float], float]]] =
     "F1": ("the best F1 on labelled validation rows", partial(_best, "F1")),
     "accuracy": ("the best accuracy on labelled validation rows", partial(_best, "accuracy")),
 }
-"""What a threshold is chosen for, in words, and the function of labels, scores and rate that gives
-it, NaN where rows are too few. The last two are for users who have labels."""
+"""Criterion of each rule in words, and a function of labels, scores and rate that returns the
+threshold, NaN if there are too few rows. The last two rules need labels."""
 
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """How the threshold that is shown is chosen from validation rows.
+    """How the displayed threshold is chosen from validation rows.
 
     Attributes
     ----------
     rule : str
-        Of `RULES`.
+        One of `RULES`.
     rate : float
-        Target of the false-positive rate.
+        Target false-positive rate.
     """
 
     rule: str = "FPR"
@@ -57,14 +57,14 @@ class ThresholdRule:
 
     @property
     def words(self) -> str:
-        """The rule as people read it."""
+        """The rule in words."""
         return RULES[self.rule][0].format(rate=self.rate)
 
 
 def write_operating_points(
     folder: Path,
-    split: Split,
-    part: str,
+    splits: Splits,
+    split: str,
     rows: list[Row],
     validation: Mapping[str, np.ndarray],
     conditions: Conditions,
@@ -72,15 +72,15 @@ def write_operating_points(
 ) -> dict[str, pd.DataFrame]:
     """Write ``<view>.thresholds.csv``, ``<view>.overview.png``, and a folder for each run.
 
-    In ``<view>/<run>/`` lie ``metrics.json`` with every rule's threshold, and ``histogram.png``,
-    ``roc.png`` and ``metrics.png`` with the one of ``threshold``.
+    ``<view>/<run>/`` holds ``metrics.json`` with every rule's threshold, and ``histogram.png``,
+    ``roc.png`` and ``metrics.png`` for the one of ``threshold``.
 
     Parameters
     ----------
-    folder, split, part, conditions
+    folder, splits, split, conditions
         See `libs.experiments.result_files.write_results`.
     rows : list of Row
-        Scores of ``part``; what has none is left out.
+        Scores of ``split``; rows without scores are skipped.
     validation : mapping of name to (m,) float
         Scores of all validation rows.
     threshold : ThresholdRule
@@ -90,12 +90,12 @@ def write_operating_points(
     dict of DataFrame
         For each view a row per run and rule.
     """
-    experiment, data = split.experiment, conditions.data
+    experiment, data = splits.experiment, conditions.data
     words = f"threshold: {threshold.words}"
     tables = {}
     for view in experiment.views:
-        mask, y = view_labels(experiment, view, split.rows(part)[1])
-        mask_val, y_val = view_labels(experiment, view, split.classes_val)
+        mask, y = view_labels(experiment, view, splits.rows(split)[1])
+        mask_val, y_val = view_labels(experiment, view, splits.classes_val)
         place = f"{data['data_set']}, {describe_view(experiment, view)}, seed {data['seed']}"
         runs = [
             RunAtThresholds(
@@ -119,7 +119,7 @@ def write_operating_points(
 
 
 class RunAtThresholds:
-    """Scores of one run on one view, its thresholds, and what it does at them.
+    """Scores of one run on one view, its thresholds, and its metrics at them.
 
     Parameters
     ----------
@@ -129,14 +129,14 @@ class RunAtThresholds:
     y_val, scores_val : (m,) int and (m,) float
         Validation rows.
     rate : float
-        Target of the false-positive rate.
+        Target false-positive rate.
 
     Attributes
     ----------
     ranking : dict
         AUC, AP and prevalence.
     points : dict of dict
-        For each of `RULES` the threshold from validation rows, and the metrics of the test rows.
+        For each of `RULES` the threshold from validation rows and the metrics on test rows.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class RunAtThresholds:
         return {"threshold": threshold, **values, "FPR": float(fpr)}
 
     def picture(self, rule: str) -> ThresholdedRun:
-        """What pictures show of it."""
+        """The run as pictures show it."""
         point = self.points[rule]
         values = {name: point[name] for name in Metrics.THRESHOLDED}
         values |= {name: self.ranking[name] for name in Metrics.COLUMNS}

@@ -1,4 +1,4 @@
-"""Trains and scores the methods of one experiment; skips what is there; records what failed."""
+"""Trains and scores the methods of one experiment; skips finished runs, records failures."""
 
 import logging
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sklearn.base import clone
 
-from libs.DataHandler import Split
+from libs.DataHandler import Splits
 from libs.datasets.tabular.encoder import Encoder
 from libs.detectors.components import describe, keys_of
 from libs.detectors.detector import Detector
@@ -29,7 +29,7 @@ log = logging.getLogger("a3")
 
 
 class SettingsError(UserError):
-    """What is there was made with other settings than are wanted now."""
+    """A finished run was trained with other settings than those requested."""
 
 
 class Trainer:
@@ -39,23 +39,23 @@ class Trainer:
     ----------
     folder : Path
         Of the experiment; runs lie in ``<method>/<run>/`` below it.
-    split : Split
+    splits : Splits
     methods : mapping of name to unfitted Detector
-        A method builds on another one by holding that very object among its settings.
+        A method builds on another one if that very object is among its settings.
     budgets : sequence of int
-        Numbers of known anomalies for the methods that use labels.
+        Label budgets of the methods that use labels.
     conditions : Conditions
     settings : RunSettings
     encoder : Encoder, optional
-        What made the rows of raw ones; kept with each run.
+        Encoder of the raw rows; saved with each run.
     scored : sequence of {"val", "test"}
-        Which rows each run scores.
+        Splits that each run scores.
     """
 
     def __init__(
         self,
         folder: Path,
-        split: Split,
+        splits: Splits,
         methods: Mapping[str, Detector],
         *,
         budgets: Sequence[int],
@@ -65,7 +65,7 @@ class Trainer:
         scored: Sequence[str],
     ):
         self.folder = folder
-        self.split = split
+        self.splits = splits
         self.methods = dict(methods)
         self.budgets = tuple(sorted(set(budgets)))
         self.conditions = conditions
@@ -77,18 +77,18 @@ class Trainer:
         self._failed: dict[str, Exception] = {}
 
     def train(self, name: str) -> list[StoredRun]:
-        """Finished and scored runs of a method, trained if they are not there."""
+        """Return finished and scored runs of a method; train what is missing."""
         if name not in self._done:
-            detector = self._configured(self.methods[name])
+            detector = self._configure(self.methods[name])
             with storage.locked(self.folder / name):
-                runs = self._complete(name, detector)
+                runs = self._train_missing(name, detector)
                 self._score(runs)
                 (self.folder / name / ERROR).unlink(missing_ok=True)
             self._done[name] = runs
         return self._done[name]
 
-    def _configured(self, detector: Detector) -> Detector:
-        """Copy a detector, with the run's own settings for itself and its parts."""
+    def _configure(self, detector: Detector) -> Detector:
+        """Copy a detector and its parts with the settings of this run."""
         detector = clone(detector)
         detector.set_params(**dict.fromkeys(keys_of(detector, "random_state"), self.seed))
         for name, value in self.settings.replaced.items():
@@ -99,11 +99,11 @@ class Trainer:
             detector.set_params(**dict.fromkeys(keys, value))
         return detector
 
-    def _complete(self, name: str, detector: Detector) -> list[StoredRun]:
-        """Train what no finished run has; label budgets that are missing, all in one."""
+    def _train_missing(self, name: str, detector: Detector) -> list[StoredRun]:
+        """Train what no finished run covers; all missing label budgets together."""
         override = self.settings.override
         found = stored_runs(self.folder / name, skip_damaged=override)
-        wanted = self._wanted(name, detector)
+        wanted = self._trainable_budgets(name, detector)
         if override:
             missing = tuple(sorted({*wanted, *(b for run in found for b in run.budgets)}))
             return [self._fit(name, detector, missing)]
@@ -116,8 +116,8 @@ class Trainer:
         missing = tuple(b for b in wanted if b not in there)
         return found + ([self._fit(name, detector, missing)] if missing or not found else [])
 
-    def _wanted(self, name: str, detector: Detector) -> tuple[int, ...]:
-        """Label budgets that a method can be trained for; empty if it uses no labels."""
+    def _trainable_budgets(self, name: str, detector: Detector) -> tuple[int, ...]:
+        """Label budgets for which a method can be trained; empty if it uses no labels."""
         if not detector.uses_labels:
             return ()
         wanted = tuple(b for b in self.budgets if b >= detector.fewest_known)
@@ -129,12 +129,12 @@ class Trainer:
         return wanted
 
     def _manifest(self, detector: Detector) -> dict:
-        """What a run depends on beside the detector's own settings."""
-        known = {"scheduled": int(self.split.y_train.sum())} if detector.uses_labels else {}
+        """What a run depends on besides the detector's own settings."""
+        known = {"scheduled": int(self.splits.y_train.sum())} if detector.uses_labels else {}
         return self.conditions.describe() | known
 
     def _check_same(self, run: StoredRun, detector: Detector) -> None:
-        """Raise a UserError if a finished run was made with other settings."""
+        """Raise a SettingsError if a finished run was trained with other settings."""
         wanted = {"detector": describe(detector), "run": self._manifest(detector)}
         found = {"detector": run.manifest["detector"], "run": run.manifest["run"]}
         ignored = (".budgets:", *([".precision:"] if self.settings.any_precision else []))
@@ -146,25 +146,25 @@ class Trainer:
             )
 
     def differences(self, run: StoredRun) -> list[str]:
-        """Settings in which any run of the experiment differs from what would be trained now."""
+        """Settings in which a run of the experiment differs from those requested."""
         differences, method = run.differences(self.conditions), run.folder.parent.name
         if method in self.methods:
-            wanted = {"detector": describe(self._configured(self.methods[method]))}
+            wanted = {"detector": describe(self._configure(self.methods[method]))}
             found = same_settings(wanted, {"detector": run.manifest["detector"]})
             differences += [d for d in found if ".budgets:" not in d]
         return differences
 
     def _fit(self, name: str, detector: Detector, budgets: tuple[int, ...]) -> StoredRun:
-        """Train, calibrate and save a detector; older runs of other budgets stay."""
+        """Train, calibrate and save a detector; older runs of other budgets are kept."""
         for setting, part in self.methods[name].get_params(deep=False).items():
             if isinstance(part, Detector):
-                detector.set_params(**{setting: self._fitted_part(part)})
+                detector.set_params(**{setting: self._fit_part(part)})
         if detector.uses_labels:
             detector.set_params(budgets=budgets)
-        detector.fit(self.split.x_train, self.split.y_train, self.split.classes_train)
-        detector.calibrate(self.split.x_val_normal)
+        detector.fit(self.splits.x_train, self.splits.y_train, self.splits.classes_train)
+        detector.calibrate(self.splits.x_val_normal)
         if self.settings.keep_reference and detector.starts_from_reference:
-            normal = self.split.x_train[self.split.y_train == 0]
+            normal = self.splits.x_train[self.splits.y_train == 0]
             detector.keep_reference(normal, self.seed)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
         detector.save(folder, self._manifest(detector), self.encoder)
@@ -174,8 +174,8 @@ class Trainer:
                     shutil.rmtree(old)
         return StoredRun(folder, storage.read_manifest(folder))
 
-    def _fitted_part(self, part: Detector) -> Detector:
-        """The fitted form of a detector that another one builds on: a method of its own."""
+    def _fit_part(self, part: Detector) -> Detector:
+        """Train a detector that another one builds on, as a method of its own; return it fitted."""
         same = [name for name, method in self.methods.items() if method is part]
         name = same[0] if same else type(part).__name__
         if not same and name in self.methods:
@@ -188,20 +188,20 @@ class Trainer:
         return Detector.load(self.train(name)[0].folder)
 
     def _score(self, runs: Sequence[StoredRun]) -> None:
-        """Score what is wanted with each run that has not done so, from the disk."""
+        """Score the missing splits of each run, which is loaded from disk."""
         for run in runs:
-            missing = [part for part in self.scored if run.scores(part) is None]
+            missing = [split for split in self.scored if run.scores(split) is None]
             detector = Detector.load(run.folder) if missing else None
-            for part in missing:
-                x, classes = self.split.rows(part)
+            for split in missing:
+                x, classes = self.splits.rows(split)
                 if detector.gated:
                     gates = [detector.gate(x, budget) for budget in detector.budgets_]
                     experts = detector.expert_names_
-                    run.write_gates(part, [gate_table(gate, classes, experts) for gate in gates])
-                run.write_scores(part, detector.decision_matrix(x))
+                    run.write_gates(split, [gate_table(gate, classes, experts) for gate in gates])
+                run.write_scores(split, detector.decision_matrix(x))
 
     def record_failure(self, name: str, error: Exception) -> str:
-        """Leave an error row, and what a developer needs; return the message in one line."""
+        """Record an error row and, for developers, the traceback; return a one-line message."""
         self._failed[name] = error
         expected = isinstance(error, UserError)
         message = str(error) if expected else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""The only place that draws or renders: pictures by matplotlib, tables for terminal and page.
+"""All drawing and rendering: pictures by matplotlib, tables for terminal and documents.
 
-It takes finished numbers and imports `libs.utils` alone.
+Takes finished numbers and imports only `libs.utils`.
 """

@@ -1,4 +1,4 @@
-"""Curves: ROC, and metrics over what is swept, with bands over seeds."""
+"""Curves: ROC, and metrics over a swept parameter, with bands over seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from libs.plotting.style import COLOURS, DASHES, MARKERS, both, entitle, grid, line_style, page
+from libs.plotting.style import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    entitle,
+    grid,
+    line_style,
+    page,
+    picture_paths,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = 14
-"""ROC curves in one picture, those of the highest AUC; more could not be told apart."""
+"""Upper bound on the ROC curves in a picture, by AUC; more could not be told apart."""
 INSIDE = 11
-"""So many names leave the curves free; where there are more, they stand beside the picture."""
+"""Names that fit into the picture without covering curves; longer legends go beside it."""
 
 
 def _styles(names: Sequence[str]) -> dict[str, dict]:
-    """A colour per method, a dash per label budget; a method's last name is drawn solid.
+    """A colour per method, dashes per label budget; the last run of a method is solid.
 
-    Where there are more methods than colours, the others are dashed.
+    If there are more methods than colours, the others are dashed.
     """
     budgets: dict[str, list[str]] = {}
     for name in names:
@@ -71,12 +80,12 @@ def roc_picture(
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a picture of a sweep shows.
+    """Contents of the picture of a sweep.
 
     Attributes
     ----------
     table : DataFrame
-        Columns ``view``, ``method``, ``x`` (NaN: a method that is not swept) and, for each metric,
+        Columns ``view``, ``method``, ``x`` (NaN: the method is not swept) and, for each metric,
         ``_mean``, ``_std`` and ``_count`` over seeds.
     ticks : mapping of x to str
     label : str
@@ -107,7 +116,7 @@ def sweep_picture(path: Path, sweep: Sweep) -> None:
     methods = list(dict.fromkeys(sweep.table["method"]))
     metrics = [c.removesuffix("_mean") for c in sweep.table if c.endswith("_mean")]
     size = 1.2 + 2.5 * len(metrics)
-    with page(max(6.4, 1.2 + 3.1 * len(views)), size, *both(path), dpi=90) as figure:
+    with page(max(6.4, 1.2 + 3.1 * len(views)), size, *picture_paths(path), dpi=90) as figure:
         panels = figure.subplots(len(metrics), len(views), squeeze=False, sharex=True)
         for line, metric in zip(panels, metrics, strict=True):
             for axes, view in zip(line, views, strict=True):
@@ -131,7 +140,7 @@ def sweep_picture(path: Path, sweep: Sweep) -> None:
 
 
 def _draw_sweep(axes: "Axes", table: pd.DataFrame, metric: str, methods: Sequence[str]) -> None:
-    """Lines with bands for what is swept, dashed levels for the rest."""
+    """Draw lines with bands for swept methods, dashed levels for the others."""
     for i, method in enumerate(methods):
         rows = table[(table["method"] == method) & table[f"{metric}_mean"].notna()]
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]

@@ -10,7 +10,7 @@ from libs.plotting.style import COLOURS, INK, page
 
 
 def gate_picture(path: Path, table: pd.DataFrame, title: str) -> None:
-    """Draw which expert answers for which class, as ARGUE's gate weighs them.
+    """Draw how ARGUE's gate weighs the experts for each class.
 
     Parameters
     ----------
@@ -38,10 +38,10 @@ def gate_picture(path: Path, table: pd.DataFrame, title: str) -> None:
 def heat_picture(
     path: Path, images: np.ndarray, heat: np.ndarray, titles: Sequence[str], title: str
 ) -> None:
-    """Draw images in grey, and over each what its pixels contribute to its score.
+    """Draw grey images, overlaid with what each pixel contributes to the score.
 
-    Colours end, for each image by itself, at its largest contribution; the fainter a contribution,
-    the more of the image is seen through it.
+    The colour scale of each image ends at its largest contribution; the smaller a contribution, the
+    more transparent it is.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class ThresholdedRun:
 
 
 def histogram_picture(path: Path, run: ThresholdedRun, subtitle: str) -> None:
-    """Draw how the scores of normal and of anomalous rows are distributed, and the threshold."""
+    """Draw the distributions of normal and anomalous scores, and the threshold."""
     with page(6.4, 4.2, path) as figure:
         axes = figure.add_subplot()
         _draw_histogram(axes, run)
@@ -54,7 +54,7 @@ def bars_picture(path: Path, run: ThresholdedRun, subtitle: str) -> None:
 
 
 def overview_picture(path: Path, runs: Sequence[ThresholdedRun], title: str) -> None:
-    """Draw histogram and bars of every run, a line each, the best AUC on top."""
+    """Draw histogram and bars of every run, one row each, best AUC first."""
     with page(9, 2.2 * len(runs) + 0.6, path) as figure:
         panels = figure.subplots(len(runs), 2, squeeze=False)
         runs = sorted(runs, key=lambda run: -run.values["AUC"])
@@ -67,7 +67,7 @@ def overview_picture(path: Path, runs: Sequence[ThresholdedRun], title: str) -> 
 
 
 def _draw_histogram(axes: "Axes", run: ThresholdedRun) -> None:
-    """Two histograms over the same bins; the highest scores, one in 200, share the last bin."""
+    """Two histograms over the same bins; the highest 0.5 % of scores share the last bin."""
     y, scores, threshold = run.y, run.scores, run.threshold
     low, high = scores.min(), np.quantile(scores, 0.995)
     bins = np.linspace(low, max(high, low + 1e-9), 41)
@@ -77,7 +77,7 @@ def _draw_histogram(axes: "Axes", run: ThresholdedRun) -> None:
     if np.isfinite(threshold):
         axes.axvline(threshold, color="#000000", linestyle="--", linewidth=1.2, label="threshold")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:,.0f}")  # the default's powers are mathematics
+    axes.yaxis.set_major_formatter("{x:,.0f}")  # powers of ten would be rendered as mathematics
     grid(axes)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from libs.plotting.style import COLOURS, INK, both, page
+from libs.plotting.style import COLOURS, INK, page, picture_paths
 
 
 def critical_difference_picture(
@@ -15,7 +15,7 @@ def critical_difference_picture(
     groups: Sequence[tuple[str, str]],
     title: str,
 ) -> None:
-    """Draw average ranks on a line, the best on the left; bars join what cannot be told apart.
+    """Draw average ranks on a line, best on the left; bars join methods that do not differ.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def critical_difference_picture(
     ranks = ranks.sort_values(kind="stable")
     half = (len(ranks) + 1) // 2
     depth = 0.9 + 0.35 * len(groups)
-    with page(7.2, 1.5 + 0.3 * (half + len(groups)), *both(path), dpi=90) as figure:
+    with page(7.2, 1.5 + 0.3 * (half + len(groups)), *picture_paths(path), dpi=90) as figure:
         axes = figure.add_subplot()
         low, high = 1, len(ranks)
         axes.plot([low, high], [0, 0], color=INK, linewidth=1.2)

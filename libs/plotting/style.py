@@ -1,7 +1,7 @@
-"""How every picture looks and is written: colours, dashes, pages as PNG or SVG.
+"""Style and writing of all pictures: colours, dashes, figures as PNG or SVG.
 
-Text of data is never markup: ``$`` in a class name stays a dollar sign. The same numbers give the
-same bytes: no dates, no random names.
+Text from data is never markup: ``$`` in a class name stays a dollar sign. Equal numbers give equal
+bytes: no dates, no random names.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ FIXED = {
 
 @contextmanager
 def page(width: float, height: float, *paths: Path, dpi: int = 130) -> Iterator["Figure"]:
-    """Yield a figure of that size, in inches, that is written at the end.
+    """Yield a figure of the given size, in inches, which is written at the end.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def page(width: float, height: float, *paths: Path, dpi: int = 130) -> Iterator[
         Of the PNG.
     """
     import matplotlib
-    from matplotlib.figure import Figure  # half a second that no other command needs
+    from matplotlib.figure import Figure  # half a second that other commands need not spend
 
     with matplotlib.rc_context(FIXED | {"svg.hashsalt": paths[0].stem}):
         figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
@@ -55,7 +55,7 @@ def page(width: float, height: float, *paths: Path, dpi: int = 130) -> Iterator[
                 figure.savefig(temporary, **about)
 
 
-def both(path: Path) -> tuple[Path, Path]:
+def picture_paths(path: Path) -> tuple[Path, Path]:
     """PNG and SVG of that name."""
     return path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
 

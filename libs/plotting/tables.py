@@ -1,4 +1,4 @@
-"""Tables for terminal, Markdown, LaTeX and HTML. Text of data is never markup; bold is ours."""
+"""Tables for terminal, Markdown, LaTeX and HTML. Text from data is never markup."""
 
 import html
 import re
@@ -28,10 +28,10 @@ class TextTable:
     ----------
     columns : sequence of str
     rows : sequence of sequences of str
-        Cells that are `Bold` are set in bold.
+        `Bold` cells are set in bold.
     caption : str
     keys : int
-        So many columns on the left name the rows; every part of a split table has them.
+        Number of columns on the left that name the rows; repeated in every part of a wide table.
     """
 
     columns: Sequence[str]
@@ -45,15 +45,15 @@ class TextTable:
         rows = [[str(value) for value in row] for row in frame.itertuples(index=False)]
         return cls([str(name) for name in frame.columns], rows, caption)
 
-    def turned(self, head: str) -> Self:
-        """Rows as columns; ``head`` stands above the names of the former columns."""
+    def transpose(self, head: str) -> Self:
+        """Swap rows and columns; ``head`` names the column of the former column names."""
         names = [" / ".join(row[: self.keys]) for row in self.rows]
         cells = zip(*(row[self.keys :] for row in self.rows), strict=True)
         rows = [[n, *row] for n, row in zip(self.columns[self.keys :], cells, strict=True)]
         return replace(self, columns=[head, *names], rows=rows, keys=1)
 
     def split(self, width: int, gap: int = 1) -> Iterator[Self]:
-        """Parts of at most so many characters, where no column alone takes more.
+        """Split a wide table into parts of at most ``width`` characters, if columns allow.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class TextTable:
         return replace(self, columns=[self.columns[i] for i in chosen], rows=rows)
 
     def show(self) -> None:
-        """Print it to the terminal, in parts if it is wider."""
+        """Print to the terminal, in parts if too wide."""
         from rich import box
         from rich.console import Console
         from rich.table import Table
@@ -99,18 +99,18 @@ class TextTable:
             caption = None
 
     def markdown(self, width: int = 10_000) -> str:
-        """GitHub's Markdown, its caption above it; in parts of at most so many characters."""
+        """GitHub Markdown below its caption, in parts of at most ``width`` characters."""
         caption = escape(self.caption.rstrip(".")) + "."
         text = ["\n".join(textwrap.wrap(caption, 100)) + "\n"]
         for part in self.split(width, 3):
             sides = ["---" if i < part.keys else "--:" for i in range(len(part.columns))]
-            lines = [_marked(row, escape, "**{}**") for row in (part.columns, sides, *part.rows)]
+            lines = [_mark_best(row, escape, "**{}**") for row in (part.columns, sides, *part.rows)]
             text += [f"| {' | '.join(line)} |" for line in lines] + [""]
         return "\n".join(text)
 
     def latex(self) -> str:
-        """LaTeX with the package booktabs."""
-        rows = [_marked(row, _latex, r"\textbf{{{}}}") for row in self.rows]
+        """LaTeX, for the package booktabs."""
+        rows = [_mark_best(row, _latex, r"\textbf{{{}}}") for row in self.rows]
         head, *body = [" & ".join(row) + r" \\" for row in [[*map(_latex, self.columns)], *rows]]
         sides = "l" * self.keys + "r" * (len(self.columns) - self.keys)
         lines = [r"\begin{table}", rf"\caption{{{_latex(self.caption)}}}"]
@@ -120,14 +120,14 @@ class TextTable:
     def html(self) -> str:
         """A figure with a table and its caption."""
         head = "".join(f"<th>{_html(name)}</th>" for name in self.columns)
-        rows = [_marked(row, _html, "<b>{}</b>") for row in self.rows]
+        rows = [_mark_best(row, _html, "<b>{}</b>") for row in self.rows]
         body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
         return (
             f'<figure><div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n'
             f"</tbody></table></div><figcaption>{_html(self.caption)}</figcaption></figure>"
         )
 
-    __html__ = html  # templates take it as it is
+    __html__ = html  # lets templates include tables unescaped
 
 
 def decimals(value: float, places: int = 3) -> str:
@@ -136,7 +136,7 @@ def decimals(value: float, places: int = 3) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in one line, without what controls a terminal."""
+    """Text in one line, without control characters."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -145,7 +145,7 @@ def _html(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text of data for Markdown."""
+    """Escape text from data for Markdown."""
     return "".join(MARKDOWN.get(c, c) for c in _plain(text))
 
 
@@ -153,6 +153,6 @@ def _latex(text: str) -> str:
     return "".join(LATEX.get(c, c) for c in _plain(text))
 
 
-def _marked(row: Sequence[str], escape: Callable[[str], str], bold: str) -> list[str]:
-    """A row's cells, escaped, the bold ones marked."""
+def _mark_best(row: Sequence[str], escape: Callable[[str], str], bold: str) -> list[str]:
+    """Escape the cells of a row and mark bold ones."""
     return [bold.format(escape(c)) if isinstance(c, Bold) else escape(c) for c in row]

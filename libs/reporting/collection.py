@@ -19,21 +19,21 @@ DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionErr
 """What reading a damaged file raises."""
 
 
-def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
+def collect(results: Path, split: str, seeds: Sequence[int]) -> pd.DataFrame:
     """Every row of every metric file below a folder.
 
     Parameters
     ----------
     results : Path
-    part : {"val", "test"}
+    split : {"val", "test"}
     seeds : sequence of int
         Only these; all if empty.
 
     Returns
     -------
     DataFrame
-        Columns of the metric files, and data_set, protocol, seed, experiment, view and what
-        `_place` says of the experiment.
+        Columns of the metric files, data_set, protocol, seed, experiment, view, and the columns
+        that `_place` adds.
 
     Raises
     ------
@@ -41,29 +41,29 @@ def collect(results: Path, part: str, seeds: Sequence[int]) -> pd.DataFrame:
         If there is nothing to collect, or a file cannot be read.
     """
     frames = []
-    for folder in result_folders(results, part):
+    for folder in result_folders(results, split):
         if not seeds or int(folder.parts[-3]) in seeds:
             place = _place(folder)
             frames += [_metrics(path, place) for path in sorted(folder.glob("*.metric.csv"))]
     if not frames:
         chosen = f" of seeds {', '.join(map(str, seeds))}" if seeds else ""
         raise UserError(
-            f"no {part} results{chosen} in {results}: expected <data set>/<protocol>/<seed>/"
-            f"<experiment>/{part}/*.metric.csv there. Run a do_ script first."
+            f"no {split} results{chosen} in {results}: expected <data set>/<protocol>/<seed>/"
+            f"<experiment>/{split}/*.metric.csv there. Run a do_ script first."
         )
     return pd.concat(frames, ignore_index=True)
 
 
-def result_folders(results: Path, part: str) -> Iterator[Path]:
-    """Folders ``<data set>/<protocol>/<seed>/<experiment>/<part>`` that say what they hold."""
-    for path in sorted(Path(results).glob(f"*/*/*/*/{part}/{DESCRIPTION}")):
+def result_folders(results: Path, split: str) -> Iterator[Path]:
+    """Folders ``<data set>/<protocol>/<seed>/<experiment>/<split>`` with a description."""
+    for path in sorted(Path(results).glob(f"*/*/*/*/{split}/{DESCRIPTION}")):
         if path.parts[-4].isdecimal():
             yield path.parent
 
 
 @contextmanager
 def undamaged(path: Path) -> Iterator[None]:
-    """Turn what reading a damaged file raises into a UserError."""
+    """Turn the exceptions of reading a damaged file into a UserError."""
     try:
         yield
     except (*DAMAGE, UserError) as error:
@@ -75,12 +75,12 @@ def undamaged(path: Path) -> Iterator[None]:
 
 
 def read_numbers(path: Path, numbers: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
-    """A csv file whose columns are there and hold what they should.
+    """Read a CSV file and check its columns.
 
     Raises
     ------
     UserError
-        If it is damaged.
+        If the file is damaged.
     """
     with undamaged(path):
         table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
@@ -94,7 +94,7 @@ def read_numbers(path: Path, numbers: Sequence[str], words: Sequence[str]) -> pd
 
 
 def _metrics(path: Path, place: dict) -> pd.DataFrame:
-    """A metric file; columns of metrics that are newer than it are empty."""
+    """Read a metric file; metrics introduced later are empty."""
     table = read_numbers(path, NUMBERS, ["run"])
     with undamaged(path):
         table = table.reindex(columns=[*dict.fromkeys([*table, *Metrics.COLUMNS])])
@@ -106,10 +106,10 @@ def _metrics(path: Path, place: dict) -> pd.DataFrame:
 
 
 def _place(folder: Path) -> dict:
-    """Where results belong, by their folders' names, and what ``experiment.json`` says of them.
+    """Keys of results, from the names of their folders and ``experiment.json``.
 
-    ``setup`` is the experiment without its ``pollution``; ``held_out`` says that some anomaly
-    classes are known in training and others are not; ``about`` names the classes.
+    ``setup`` is the experiment without its ``pollution``; ``held_out``: some anomaly classes are
+    known in training and others are not; ``about`` names the classes.
     """
     with undamaged(folder / DESCRIPTION):
         about = json.loads((folder / DESCRIPTION).read_text())

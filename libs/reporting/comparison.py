@@ -1,8 +1,8 @@
-"""Methods against each other, over data sets and over seeds: what is compared, and the statistics.
+"""Comparing methods over data sets and seeds: what is compared, and its statistics.
 
 A *setting* is one protocol, kind of test, label budget, pollution and metric. Within it the table
-of a paper has a row per experiment and a column per method. Statistics take a data set once,
-whatever the number of its experiments: blocks of a test must be independent.
+of a paper has a row per experiment and a column per method. Statistics count a data set once,
+whatever the number of its experiments, as blocks of a test must be independent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,18 +25,18 @@ KINDS = {
     "transfer": "known and unknown anomaly classes",
     "unknown": "unknown anomaly classes",
 }
-"""Kinds of test. Where a data set has an experiment without held-out classes, that is its main one;
-where no class is known, the unknown ones take their place."""
+"""Kinds of test. If a data set has an experiment without held-out classes, that is its main one; if
+no class is known, the unknown ones replace them."""
 
 
 ABLATIONS = {run: name for p in PROTOCOLS.values() for run, name in p.ablation.items()}
-"""Methods of all ablations, and what their tables call them."""
+"""Methods of all ablations, and their names in tables."""
 OWN = {name for p in PROTOCOLS.values() for name in p.own}
-"""What the papers propose."""
+"""Methods that the papers propose."""
 
 
 def own_methods(protocol: str) -> tuple[str, ...]:
-    """What the paper of a protocol, with its suffixes or without, proposes."""
+    """Methods that the paper of a protocol proposes; the name may have suffixes."""
     known = protocol_of(protocol)
     return known.own if known else ()
 
@@ -46,7 +46,7 @@ def all_series() -> list[Series]:
     return [p.series for p in PROTOCOLS.values() if p.series]
 
 
-def in_series(rows: pd.DataFrame) -> pd.Series:
+def belongs_to_series(rows: pd.DataFrame) -> pd.Series:
     """Which rows belong to a series; they have columns ``base`` and ``normal``."""
     masks = [(rows["base"] == s.data_set) & rows["normal"].isin(s.names) for s in all_series()]
     return pd.concat(masks, axis=1).any(axis=1)
@@ -60,7 +60,7 @@ def place_order(place: tuple[str, str]) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a command line asks for; empty: whatever is there.
+    """Selection by the command line; empty: everything.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Comparison:
     ----------
     setting : Setting
     values : DataFrame
-        Rows of `selected`, one per data set, setup, seed and method.
+        Rows of `select_rows`, one per data set, setup, seed and method.
     chosen : sequence of str
         See `Choice.methods`.
     """
@@ -135,29 +135,29 @@ class Comparison:
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """A row per data set: the mean over its experiments, missing where one of them is."""
+        """A row per data set: the mean over its experiments, missing if one of them is."""
         means = self.cells["mean"].round(9)  # so that equal ones tie
         return means.groupby("data_set").agg(lambda column: column.mean(skipna=False))
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """What statistics take: methods that most data sets have, data sets that have them all."""
+        """Input of the statistics: methods of most data sets, data sets that have all of these."""
         common = list(self.chosen) or list(self.means.columns[self.means.notna().mean() > 0.5])
-        return statistics.complete(self.means.reindex(columns=common))[0]
+        return statistics.complete_blocks(self.means.reindex(columns=common))[0]
 
     @property
     def reference(self) -> str | None:
-        """The own method, where statistics take it."""
+        """The paper's method, if it is in `table`."""
         return self.own if self.own in self.table and self.table.shape[1] > 1 else None
 
     def pairs(self, test: str) -> pd.DataFrame:
-        """The reference against the others; see `libs.reporting.statistics.against`."""
+        """The reference against the others; see `libs.reporting.statistics.compare_with`."""
         pairs = self._against(self.table, self.reference, test)
         bounds = [self._interval(self.reference, other) for other in pairs.index]
         return pairs.join(pd.DataFrame(bounds, columns=["low", "high"], index=pairs.index))
 
     def pairs_over_seeds(self, data_set: str, setup: str) -> pd.DataFrame:
-        """The own method against the others over the seeds of one experiment."""
+        """The paper's method against the others over the seeds of one experiment."""
         place = (self.values["data_set"] == data_set) & (self.values["setup"] == setup)
         table = self.values[place].pivot(index="seed", columns="method", values=self.setting.metric)
         table = table.dropna(axis=1, how="all")
@@ -167,8 +167,8 @@ class Comparison:
         return self._against(table[order], self.own)
 
     def _against(self, table: pd.DataFrame, reference: str, test: str = "wilcoxon") -> pd.DataFrame:
-        """`libs.reporting.statistics.against`, whichever values are good ones."""
-        pairs = statistics.against(self._sign * table, reference, test)
+        """`libs.reporting.statistics.compare_with`, whichever values are good ones."""
+        pairs = statistics.compare_with(self._sign * table, reference, test)
         return pairs.assign(difference=self._sign * pairs["difference"])
 
     @property
@@ -209,7 +209,7 @@ class Comparison:
         return statistics.bootstrap(strata, weights)
 
     def remarks(self) -> list[str]:
-        """What a reader must know of the statistics: what they leave out or take together."""
+        """What readers must know of the statistics: what they leave out or combine."""
         means, table, said = self.means, self.table, []
         missing = [f"{n} ({means[n].notna().sum()})" for n in means if n not in table]
         if missing:
@@ -230,8 +230,8 @@ class Comparison:
         return said
 
 
-def selected(rows: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[str]]:
-    """The rows that a command line asks for, with their method, budget and kind.
+def select_rows(rows: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[str]]:
+    """Select the rows that a command line asks for; add method, budget and kind.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def selected(rows: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[str
         kind=kind,
         base=rows["data_set"].str.removesuffix("-sample").str.partition("+")[0],
     )
-    wanted = found["kind"].isin(choice.kinds) & (in_series(found) == choice.series)
+    wanted = found["kind"].isin(choice.kinds) & (belongs_to_series(found) == choice.series)
     if choice.ablation:
         wanted &= found["method"].isin(ABLATIONS)
         found["method"] = found["method"].replace(ABLATIONS)
@@ -281,11 +281,11 @@ def selected(rows: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[str
     if not len(found):
         there = ", ".join(sorted(set(rows["protocol"] + "/" + rows["data_set"])))
         raise UserError(f"no results are left by these options; there are some of {there}")
-    return _once(found)
+    return _drop_variants(found)
 
 
-def _once(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Of the variants of one data set (a sample, other inputs) only the plainest."""
+def _drop_variants(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Keep only the plainest variant of a data set (not a sample, no other inputs)."""
     remarks = []
     for (protocol, _), group in rows.groupby(["protocol", "base"]):
         names = sorted(set(group["data_set"]), key=lambda n: ("-sample" in n, "+" in n, n))
@@ -295,8 +295,8 @@ def _once(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return rows, remarks
 
 
-def comparisons(rows: pd.DataFrame, choice: Choice) -> Iterator[Comparison]:
-    """Every setting of the rows of `selected`; without the experiments that lack its budget."""
+def build_comparisons(rows: pd.DataFrame, choice: Choice) -> Iterator[Comparison]:
+    """Build a comparison per setting, without the experiments that lack its budget."""
     for (protocol, kind), part in rows.groupby(["protocol", "kind"]):
         for metric in choice.metrics:
             for budget in sorted(part["budget"].dropna().unique()) or [None]:

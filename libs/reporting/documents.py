@@ -1,4 +1,4 @@
-"""The pages of ``docs/results/``: one per paper, and an index; generated whole."""
+"""The generated pages of ``docs/results/``: one per paper, and an index."""
 
 import glob
 from collections.abc import Iterator
@@ -13,12 +13,11 @@ from libs.reporting.page import sections
 from libs.utils import storage
 
 WIDTH = 100
-"""Characters of a table's line."""
+"""Width of tables in characters."""
 SHORTENED = r"-e\d+(?:-|$)"
-"""Protocols whose lengths a command line has replaced: they show that code runs, not what
-it is worth."""
+"""Protocols with a reduced number of epochs: they show that code runs, not how well."""
 AUTHORS = "authors.csv"
-"""In the result folder: what runs of the authors' code gave on the same data."""
+"""File in the result folder with results of the authors' code on the same data."""
 FIGURES = ["AUC", "AP"]
 """Its columns of numbers."""
 HEAD = """# Results under the protocol {}
@@ -40,7 +39,7 @@ def write_documents(rows: pd.DataFrame, results: Path, folder: Path) -> list[Pat
     rows : DataFrame
         See `libs.reporting.collection.collect`.
     results : Path
-        Where they were collected.
+        Where they were collected from.
     folder : Path
     """
     rows = rows[~rows["protocol"].str.contains(SHORTENED)]
@@ -59,7 +58,7 @@ def write_documents(rows: pd.DataFrame, results: Path, folder: Path) -> list[Pat
 
 
 def _markdown(block: dict) -> str:
-    """A block of a section; seeds against each other are left to the report."""
+    """A block of a section; comparisons over seeds are left to the report."""
     if "heading" in block:
         return f"#### {escape(block['heading'])}\n"
     if "table" in block and "summary" not in block:
@@ -68,7 +67,7 @@ def _markdown(block: dict) -> str:
 
 
 def _index(rows: pd.DataFrame) -> str:
-    """Which seeds there are of each data set and protocol."""
+    """Table of the seeds of each data set and protocol."""
     groups = rows.groupby(["data_set", "protocol"])["seed"].unique().items()
     cells = [[*place, ", ".join(map(str, sorted(seeds)))] for place, seeds in groups]
     papers = sorted({protocol.partition("-")[0] for protocol in rows["protocol"]})
@@ -78,7 +77,7 @@ def _index(rows: pd.DataFrame) -> str:
 
 
 def _at_thresholds(place: pd.Series, results: Path) -> Iterator[str]:
-    """Means over seeds of what an experiment's runs do at the thresholds of each rule."""
+    """Means over seeds of the metrics of an experiment's runs at the thresholds of each rule."""
     folder = results / place["data_set"] / place["protocol"]
     paths = sorted(folder.glob(f"*/{glob.escape(place['experiment'])}/test/*.thresholds.csv"))
     if paths:
@@ -92,7 +91,7 @@ def _at_thresholds(place: pd.Series, results: Path) -> Iterator[str]:
 
 
 def _beside_the_authors(rows: pd.DataFrame, path: Path) -> Iterator[str]:
-    """Our scores beside those of the authors' code, with the number of its runs."""
+    """Our scores and those of the authors' code, with the number of its runs."""
     if not path.is_file():
         return
     keys = ["data_set", "protocol", "experiment"]

@@ -1,4 +1,4 @@
-"""All results on one page that needs no web: tables, statistics in words, pictures."""
+"""All results on one self-contained page: tables, statistics in words, pictures."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,7 @@ from libs.experiments.result_files import natural
 from libs.plotting.curves import Sweep, sweep_picture
 from libs.plotting.ranks import critical_difference_picture
 from libs.plotting.tables import TextTable
-from libs.reporting import comparison_tables as overview
-from libs.reporting import statistics
+from libs.reporting import rendering, statistics
 from libs.reporting.comparison import (
     ABLATIONS,
     KINDS,
@@ -26,20 +25,20 @@ from libs.reporting.comparison import (
     Choice,
     Comparison,
     all_series,
-    comparisons,
+    build_comparisons,
     own_methods,
-    selected,
+    select_rows,
 )
 from libs.utils import storage
 
 PICTURES = "pictures"
 LISTED = "report.json"
-"""In the folder of the pictures: names of those that the last report has written."""
+"""File in the folder of pictures with the names of those that the last report wrote."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it: tables, pictures, lines; ``rows`` of one experiment."""
+    """A heading with tables, pictures and lines below it; ``rows`` of one experiment."""
 
     protocol: str
     level: int
@@ -49,14 +48,14 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Where the contents lead to."""
+        """Link target of the table of contents."""
         return "".join(c if c.isalnum() else "-" for c in self.title)
 
 
 def write_report(rows: pd.DataFrame, folder: Path) -> Path:
     """Write ``report.html`` and ``pictures/`` and return the page's path.
 
-    Pictures that the last report has listed as its own and this one does not show are removed.
+    Pictures of the previous report that this one does not show are removed.
     """
     shown = list(sections(rows, folder))
     names = [block["picture"] for section in shown for block in section.blocks if "svg" in block]
@@ -68,18 +67,18 @@ def write_report(rows: pd.DataFrame, folder: Path) -> Path:
 
 
 def sections(rows: pd.DataFrame, folder: Path | None = None) -> Iterator[Section]:
-    """What result files hold: protocols, experiments, data sets against each other.
+    """Sections on protocols, experiments, and comparisons over data sets.
 
     Parameters
     ----------
     rows : DataFrame
         See `libs.reporting.collection.collect`.
     folder : Path, optional
-        Where pictures are drawn; else there are none.
+        Where to draw pictures; None: no pictures.
     """
     choice = Choice(kinds=tuple(KINDS))
-    found, remarks = selected(rows, choice)
-    compared = list(comparisons(found, choice))
+    found, remarks = select_rows(rows, choice)
+    compared = list(build_comparisons(found, choice))
     pictures = write_sweeps(rows, folder) if folder else []
     for protocol, part in rows.groupby("protocol"):
         yield Section(protocol, 2, f"Protocol {protocol}", [])
@@ -91,13 +90,15 @@ def sections(rows: pd.DataFrame, folder: Path | None = None) -> Iterator[Section
             title = f"{data_set}, {protocol}: {lines['about'].iloc[0]}"
             yield Section(protocol, 3, title, blocks, lines)
         blocks = [{"lines": [line]} for line in remarks if line.startswith(f"{protocol}:")]
-        for group in overview.by_table([c for c in compared if c.setting.protocol == protocol]):
+        for group in rendering.group_by_table(
+            [c for c in compared if c.setting.protocol == protocol]
+        ):
             blocks += _over_data_sets(group, folder)
         yield Section(protocol, 3, f"Protocol {protocol} over data sets", blocks)
 
 
 def _remove_former(folder: Path, names: Sequence[str]) -> None:
-    """Remove what the last report has listed and this one has not drawn; list what it has."""
+    """Remove pictures of the previous report that this one lacks; record those of this one."""
     try:
         former = json.loads((folder / LISTED).read_text())
     except (OSError, ValueError):
@@ -124,7 +125,7 @@ def write_sweeps(rows: pd.DataFrame, folder: Path) -> list[Path]:
 
 
 def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, Sweep]]:
-    """File names and what the pictures show."""
+    """File names and contents of the pictures."""
     names = [natural(run) for run in rows["run"]]
     rows = rows.assign(
         method=[name for name, _ in names], budget=[n if n >= 0 else np.nan for _, n in names]
@@ -149,14 +150,14 @@ def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, Sweep]]:
                 )
         largest = group[group["budget"].isna() | (group["budget"] == group["budget"].max())]
         labelled = largest[largest["budget"].notna()]
-        shares = sorted(set((labelled if len(labelled) else largest)["pollution"]))
-        if len(shares) > 1:
+        fractions = sorted(set((labelled if len(labelled) else largest)["pollution"]))
+        if len(fractions) > 1:
             yield (
                 f"{data_set}.{protocol}.{setup}.pollutions",
                 Sweep(
                     _over_seeds(largest.assign(x=largest["pollution"]), protocol),
-                    {p: f"{p:g}" for p in shares},
-                    "share of anomalies among the normal training rows",
+                    {p: f"{p:g}" for p in fractions},
+                    "fraction of anomalies among the normal training rows",
                     title.format("pollution"),
                     f"{setup}\nmean ± standard deviation over n seeds",
                 ),
@@ -186,7 +187,7 @@ def _series_sweeps(rows: pd.DataFrame, series: Series) -> Iterator[tuple[str, Sw
 
 
 def _over_seeds(rows: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """The table of a `libs.plotting.curves.Sweep`, the paper's own method first."""
+    """Table of a `libs.plotting.curves.Sweep`, the paper's own method first."""
     keys = ["view", "method", "x"]
     table = rows.groupby(keys, dropna=False)[list(Metrics.COLUMNS)].agg(["mean", "std", "count"])
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
@@ -200,7 +201,7 @@ def _over_seeds(rows: pd.DataFrame, protocol: str) -> pd.DataFrame:
 def _seeds(
     compared: Sequence[Comparison], protocol: str, data_set: str, experiment: str
 ) -> Iterator[dict]:
-    """The own method against the others over the seeds of one experiment, at its largest budget."""
+    """The paper's method against the others over seeds, at the largest budget of an experiment."""
     here = []
     for comparison in compared:
         values = comparison.values
@@ -217,7 +218,7 @@ def _seeds(
         if len(pairs):
             seeds = max(seeds, int(pairs[["wins", "ties", "losses"]].sum(axis=1).max()))
             own = comparison.own
-            shown = overview.pair_table(pairs, "seeds")
+            shown = rendering.pair_table(pairs, "seeds")
             shown.insert(0, "test", f"{KINDS[setting.kind]}: {setting.metric}")
             frames.append(shown)
     if not frames:
@@ -225,11 +226,11 @@ def _seeds(
     if seeds < 2:
         yield {"note": "One seed: nothing to compare over seeds."}
         return
+    smallest = statistics.format_p(statistics.smallest_p(seeds))
     about = (
         f"{own} with {largest} known anomalies against the others, in pairs of equal seeds: "
         "two-sided signed-rank test, corrected by Holm within each kind of test and metric. With "
-        f"{seeds} seeds the smallest p is {statistics.number(statistics.smallest(seeds))} before "
-        "correction (with five .0625)."
+        f"{seeds} seeds the smallest p is {smallest} before correction (with five .0625)."
     )
     table = TextTable.of(pd.concat(frames), about)
     yield {"summary": f"{own} against the others, over seeds", "table": table}
@@ -241,25 +242,25 @@ def _over_data_sets(group: Sequence[Comparison], folder: Path | None) -> Iterato
     largest = max(c.setting.budget or 0 for c in group)
     at_largest = [c for c in group if (c.setting.budget or 0) == largest]
     yield {"heading": f"{setting.metric}, {KINDS[setting.kind]}"}
-    yield {"table": overview.score_table(group if folder else at_largest)}
+    yield {"table": rendering.score_table(group if folder else at_largest)}
     for comparison in at_largest:
-        yield {"lines": [f"{overview.title(comparison)}.", *overview.sentences(comparison)]}
+        yield {"lines": [f"{rendering.title(comparison)}.", *rendering.sentences(comparison)]}
         if len(comparison.table) < 2:
             continue
-        ranks = overview.rank_table(comparison.ranks())
-        yield {"table": TextTable.of(ranks, f"Average ranks. {overview.INTERVAL}")}
+        ranks = rendering.rank_table(comparison.ranks())
+        yield {"table": TextTable.of(ranks, f"Average ranks. {rendering.INTERVAL}")}
         yield from _critical_difference(comparison, folder)
         if comparison.reference:
             about = (
                 f"{comparison.reference} against the others over data sets: two-sided signed-rank "
                 "test, corrected by Holm"
             )
-            pairs = overview.pair_table(comparison.pairs("wilcoxon"), "data sets")
+            pairs = rendering.pair_table(comparison.pairs("wilcoxon"), "data sets")
             yield {"table": TextTable.of(pairs, about)}
 
 
 def _critical_difference(comparison: Comparison, folder: Path | None) -> Iterator[dict]:
-    """The diagram, or why there is none."""
+    """The diagram, or the reason why there is none."""
     blocks, methods = comparison.table.shape
     if methods < 3 or folder is None:
         return
@@ -275,8 +276,8 @@ def _critical_difference(comparison: Comparison, folder: Path | None) -> Iterato
     difference = statistics.critical_difference(methods, blocks)
     name = f"{setting.protocol}.{setting.kind}.n{setting.budget}.p{setting.pollution:g}"
     path = folder / PICTURES / f"{name}.{setting.metric}.ranks"
-    title = f"{overview.title(comparison)}\naverage ranks over {blocks} data sets (Nemenyi, 5 %)"
-    groups = statistics.alike(ranks, difference)
+    title = f"{rendering.title(comparison)}\naverage ranks over {blocks} data sets (Nemenyi, 5 %)"
+    groups = statistics.indistinct_groups(ranks, difference)
     critical_difference_picture(path, ranks, difference, groups, title)
     yield _picture(path)
 

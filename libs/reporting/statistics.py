@@ -1,8 +1,8 @@
-"""Whether differences between methods are more than chance: intervals, ranks, tests, and words.
+"""Are differences between methods significant? Intervals, ranks, tests, and verdicts in words.
 
 A *table* has a row per block (a data set, or a seed) and a column per method; its cells are numbers
-of which higher is better. Blocks must be independent of each other, and complete: `complete` says
-which are not. Procedures as Demšar (JMLR 7, 2006) recommends them.
+of which higher is better. Blocks must be independent of each other and complete; `complete_blocks`
+drops the others. The procedures are those that Demšar (JMLR 7, 2006) recommends.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from libs.utils.seeds import derive_seed
 ALPHA = 0.05
 RESAMPLES = 10_000
 FEWEST = 6
-"""Blocks below which nothing is claimed: two-sided, a signed-rank test over five gives .0625."""
+"""Blocks below which nothing is claimed: a two-sided signed-rank test over five gives .0625."""
 
 
-def complete(table: pd.DataFrame) -> tuple[pd.DataFrame, list]:
-    """The blocks in which every method has a number, and the names of those that are left out."""
+def complete_blocks(table: pd.DataFrame) -> tuple[pd.DataFrame, list]:
+    """Blocks in which every method has a number, and the names of the other blocks."""
     whole = table.notna().all(axis=1)
     return table[whole], list(table.index[~whole])
 
@@ -28,16 +28,16 @@ def complete(table: pd.DataFrame) -> tuple[pd.DataFrame, list]:
 def bootstrap(
     strata: Sequence[Sequence[float]], weights: Sequence[float] | None = None, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of a weighted sum of the means of strata, within which values are drawn anew.
+    """95 % bootstrap interval of a weighted sum of the means of strata.
 
-    Few values per stratum make it too narrow: by a factor of about ((n - 1) / n) ** .5.
+    With n values per stratum it is too narrow by a factor of about ((n - 1) / n) ** .5.
 
     Parameters
     ----------
     strata : sequence of sequences of float
-        Such as the seeds' values of each data set. Strata of one value add no width.
+        For example the values over seeds of each data set. Strata of one value add no width.
     weights : sequence of float, optional
-        Of the strata's means. Default: equal ones that sum to 1.
+        Weights of the means. Default: equal, summing to 1.
     seed : int
 
     Returns
@@ -50,20 +50,20 @@ def bootstrap(
         return np.nan, np.nan
     rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
     means = [rng.choice(v, (RESAMPLES, len(v))).mean(axis=1) for v in values]
-    shares = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights)
-    low, high = np.quantile(shares @ np.stack(means), [0.025, 0.975])
+    fractions = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights)
+    low, high = np.quantile(fractions @ np.stack(means), [0.025, 0.975])
     return float(low), float(high)
 
 
 def average_ranks(table: pd.DataFrame) -> pd.Series:
-    """Mean rank of each method over the blocks, 1 the best; equal ones share the mean of theirs."""
+    """Mean rank of each method over the blocks, 1 is the best; ties share their mean rank."""
     return table.rank(axis=1, ascending=False).mean()
 
 
 def friedman(table: pd.DataFrame) -> tuple[float, float]:
-    """Friedman's chi-squared, corrected for ties, and its p, for all methods being alike.
+    """Friedman's chi-squared, corrected for ties, and p under the hypothesis of equal methods.
 
-    NaN for fewer than three methods or two blocks. Rough below ten blocks.
+    NaN for fewer than three methods or two blocks; approximate below ten blocks.
     """
     if table.shape[1] < 3 or len(table) < 2:
         return np.nan, np.nan
@@ -79,8 +79,8 @@ def wilcoxon(differences: np.ndarray) -> float:
     return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
-def smallest(pairs: np.ndarray) -> np.ndarray:
-    """The smallest p that `wilcoxon` can give for so many pairs."""
+def smallest_p(pairs: np.ndarray) -> np.ndarray:
+    """The smallest p that `wilcoxon` can reach with that many pairs."""
     return np.minimum(1, 2.0 ** (1 - pairs))
 
 
@@ -95,7 +95,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 def nemenyi(table: pd.DataFrame) -> pd.DataFrame:
-    """Nemenyi's test: p of every pair of methods, corrected for their number by itself."""
+    """Nemenyi's test: p of every pair of methods, already corrected for multiple comparisons."""
     ranks, (blocks, methods) = average_ranks(table).to_numpy(), table.shape
     gaps = np.abs(ranks[:, None] - ranks) / np.sqrt(methods * (methods + 1) / (6 * blocks))
     p = stats.studentized_range.sf(gaps * np.sqrt(2), methods, np.inf)
@@ -108,7 +108,7 @@ def critical_difference(methods: int, blocks: int) -> float:
     return float(quantile * np.sqrt(methods * (methods + 1) / (6 * blocks)))
 
 
-def alike(ranks: pd.Series, difference: float) -> list[tuple[str, str]]:
+def indistinct_groups(ranks: pd.Series, difference: float) -> list[tuple[str, str]]:
     """Best and worst method of each largest group within a critical difference of ranks."""
     ordered = ranks.sort_values(kind="stable")
     last = np.searchsorted(ordered, ordered + difference) - 1
@@ -116,13 +116,13 @@ def alike(ranks: pd.Series, difference: float) -> list[tuple[str, str]]:
     return [(ordered.index[i], ordered.index[last[i]]) for i in starts]
 
 
-def against(table: pd.DataFrame, reference: str, test: str = "wilcoxon") -> pd.DataFrame:
-    """One method against each other one.
+def compare_with(table: pd.DataFrame, reference: str, test: str = "wilcoxon") -> pd.DataFrame:
+    """Compare one method with each other one.
 
     Parameters
     ----------
     table : DataFrame
-        Complete for Nemenyi's test. Else a block that lacks one of two methods is left out of
+        Complete for Nemenyi's test; otherwise a block without one of two methods is skipped in
         their comparison.
     reference : str
         Its column.
@@ -146,7 +146,7 @@ def against(table: pd.DataFrame, reference: str, test: str = "wilcoxon") -> pd.D
     else:
         p = np.array([wilcoxon(gaps[name].dropna()) for name in others])
         corrected = holm(p)
-        least = np.minimum(1, len(others) * smallest(gaps.count().to_numpy()))
+        least = np.minimum(1, len(others) * smallest_p(gaps.count().to_numpy()))
         changed = gaps[gaps != 0]
         ahead = (np.sign(changed) * changed.abs().rank()).sum().to_numpy() > 0
     return pd.DataFrame(
@@ -164,8 +164,8 @@ def against(table: pd.DataFrame, reference: str, test: str = "wilcoxon") -> pd.D
     )
 
 
-def in_words(pair: pd.Series, blocks: str) -> str:
-    """What a row of `against` lets one say.
+def describe_pair(pair: pd.Series, blocks: str) -> str:
+    """Verdict on a row of `compare_with`.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def in_words(pair: pd.Series, blocks: str) -> str:
     """
     count = int(pair["wins"] + pair["ties"] + pair["losses"])
     if ALPHA < pair["least"] < 1:
-        return f"too few {blocks} to tell: with {count}, p is {number(pair['least'])} or more"
+        return f"too few {blocks} to tell: with {count}, p is {format_p(pair['least'])} or more"
     if count < FEWEST:
         return f"too few {blocks} to tell: {count}"
     if pair["corrected"] > ALPHA:
@@ -183,8 +183,8 @@ def in_words(pair: pd.Series, blocks: str) -> str:
     return f"{pair['better']} is better"
 
 
-def friedman_in_words(table: pd.DataFrame) -> str:
-    """Whether the methods of a table differ at all, in a sentence."""
+def describe_friedman(table: pd.DataFrame) -> str:
+    """Sentence on whether the methods of a table differ at all."""
     statistic, p = friedman(table)
     size = f"{table.shape[1]} methods over {len(table)} data set{'s' * (len(table) != 1)}"
     if np.isnan(p):
@@ -197,8 +197,8 @@ def friedman_in_words(table: pd.DataFrame) -> str:
     return f"{found}: not all methods are alike."
 
 
-def number(p: float) -> str:
-    """A p value as people write it: ``.0625``, ``.43``, ``<.001``."""
+def format_p(p: float) -> str:
+    """Format a p value: ``.0625``, ``.43``, ``<.001``."""
     if p < 0.001:
         return "<.001"
     if p >= 0.995:
@@ -207,4 +207,4 @@ def number(p: float) -> str:
 
 
 def _equals(p: float) -> str:
-    return number(p).replace("<", "< ") if p < 0.001 else f"= {number(p)}"
+    return format_p(p).replace("<", "< ") if p < 0.001 else f"= {format_p(p)}"

@@ -1,4 +1,4 @@
-"""Networks that a method builds on and that are no rivals: clusterings, experts of a class each.
+"""Networks that methods build on but that are no rivals: checkpoints, clusterings, experts.
 
 Imports baselines, detectors and what lies below.
 """

@@ -1,6 +1,7 @@
 """Checkpoints of an autoencoder's training: R2-AD2's target (Schulze et al., ECML-PKDD 2022)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -14,16 +15,17 @@ from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 
+@dataclass(eq=False, repr=False)
 class Checkpoints(Detector):
-    """Frozen copies of an autoencoder, taken while it learns the normal rows.
+    """Frozen copies of an autoencoder, taken while it is trained on normal rows.
 
-    The autoencoder trains for some epochs, is copied, goes on for a few epochs with the same state
-    of Adam, is copied again, and so on. So one training serves R2-AD2 with any number of
-    checkpoints, and with any label budget. Score: mean squared reconstruction error of the last
+    The autoencoder trains for some epochs, is copied, continues for a few epochs with the same
+    state of Adam, is copied again, and so on. One training thus serves R2-AD2 with any number of
+    checkpoints and any label budget. Score: mean squared reconstruction error of the last
     copy, in [0, inf).
 
-    Only a random share of the rows is learned from, so that an alarm network sees rows that are
-    fresh to its target. It is drawn once; the authors' code draws anew for every stage.
+    Only a random fraction of the rows trains the autoencoder, so that the alarm network sees rows
+    that are new to its target. It is drawn once; the authors' code draws anew for every stage.
 
     Parameters
     ----------
@@ -35,47 +37,34 @@ class Checkpoints(Detector):
     copies : int
         Number of checkpoints (4; R2-AD2 reads the first 3).
     epochs : int
-        Until the first copy (10).
+        Before the first copy (10).
     epochs_between : int
-        From each copy to the next (5).
+        Between copies (5).
     share : float
-        Of the normal rows that are learned from (.75).
+        Fraction of the normal rows that train the autoencoder (.75).
     batch_size, learning_rate
-        Adam on the binary cross-entropy; the experiments take 1e-3.
+        Of Adam on the binary cross-entropy; the paper uses 1e-3.
     random_state : int
 
     Attributes
     ----------
     model_ : keras.Model
-        Rows to reconstructed rows of every copy; see `copies_of`.
+        Rows to the reconstructions of every copy; see `list_copies`.
     """
 
     networks = ("model_",)
     explained_by = ERRORS
 
-    def __init__(
-        self,
-        network: str = "dropout_dense",
-        dims: Sequence[int] = (40, 20, 10),
-        dropout: float = 0.4,
-        copies: int = 4,
-        epochs: int = 10,
-        epochs_between: int = 5,
-        share: float = 0.75,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.dropout = dropout
-        self.copies = copies
-        self.epochs = epochs
-        self.epochs_between = epochs_between
-        self.share = share
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dropout_dense"
+    dims: Sequence[int] = (40, 20, 10)
+    dropout: float = 0.4
+    copies: int = 4
+    epochs: int = 10
+    epochs_between: int = 5
+    share: float = 0.75
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         with seeded(derive_seed(self.random_state, "Checkpoints", "weights")):
@@ -106,7 +95,7 @@ class Checkpoints(Detector):
         return Training.of_stages(stages)
 
     def rows(self, n: int) -> np.ndarray:
-        """Which of ``n`` normal rows are learned from, ascending."""
+        """Numbers of the training rows among ``n`` normal rows, ascending."""
         rng = np.random.default_rng(derive_seed(self.random_state, "Checkpoints", "rows"))
         return np.sort(rng.permutation(n)[: max(1, round(self.share * n))])
 
@@ -115,17 +104,17 @@ class Checkpoints(Detector):
         return keras.Sequential([keras.Input(tuple(shape)), *stack], name=name)
 
     def _error(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.square(x - copies_of(self.model_)[-1](x, training=False))
+        return tf.square(x - list_copies(self.model_)[-1](x, training=False))
 
 
-def copies_of(model: keras.Model) -> list[keras.Model]:
+def list_copies(model: keras.Model) -> list[keras.Model]:
     """Autoencoders within the model of `Checkpoints`, the earliest first."""
     return [model.get_layer(f"checkpoint_{i}") for i in range(len(model.outputs))]
 
 
 def first_copies(target: keras.Model, steps: int) -> list[keras.Model]:
     """Take the first ``steps`` checkpoints of a target; a UserError if there are fewer."""
-    copies = copies_of(target)
+    copies = list_copies(target)
     if not 1 <= steps <= len(copies):
         raise UserError(f"steps {steps}: expected a number from 1 to the {len(copies)} checkpoints")
     return copies[:steps]

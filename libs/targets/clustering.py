@@ -1,6 +1,7 @@
-"""A clustering, which divides normal rows among ARGUE's experts where they have no classes."""
+"""A clustering that divides normal rows without classes among ARGUE's experts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -9,21 +10,31 @@ import tensorflow as tf
 from libs.architecture.adversarial import CLUSTERINGS, clustering_autoencoder, critic
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.training.loop import CHUNK, Step, Training, predict_in_batches, row_graph, seeded, train
+from libs.training.loop import (
+    CHUNK,
+    Step,
+    Training,
+    predict_in_batches,
+    row_graph,
+    schedule_of,
+    seeded,
+    train,
+)
 from libs.training.optimisers import Adam
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 CLIP_NORM = 0.01
-"""Of the gradients of critics and of the encoder against them (authors' code)."""
+"""Bound on the gradients of the critics, and of the encoder against them (authors' code)."""
 
 
+@dataclass(eq=False, repr=False)
 class AdversarialClustering(Detector):
     """Adversarial autoencoder with a categorical code, the clusters of A4RGUE (authors' code).
 
     An update makes three steps in turn: encoder and decoder reconstruct (binary cross-entropy);
     two Wasserstein critics learn to tell the codes of rows from N(0, 1), and their clusters from
-    uniform one-hot vectors; the encoder learns to please the critics. Score: mean squared error of
+    uniform one-hot vectors; the encoder learns to deceive the critics. Score: mean squared error of
     the reconstruction, in [0, inf).
 
     Difference from the authors' code: it sees normal rows only, not the known anomalies.
@@ -51,25 +62,14 @@ class AdversarialClustering(Detector):
     networks = ("encoder_", "decoder_")
     explained_by = ERRORS
 
-    def __init__(
-        self,
-        network: str = "dense",
-        dims: Sequence[int] = (200, 100, 50, 25),
-        clusters: int = 5,
-        code: int = 2,
-        epochs: int = 500,
-        batch_size: int = 256,
-        learning_rate: float = 1e-5,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.clusters = clusters
-        self.code = code
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dense"
+    dims: Sequence[int] = (200, 100, 50, 25)
+    clusters: int = 5
+    code: int = 2
+    epochs: int = 500
+    batch_size: int = 256
+    learning_rate: float = 1e-5
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         lookup(CLUSTERINGS, "network", self.network)
@@ -78,17 +78,10 @@ class AdversarialClustering(Detector):
                 self.network, x.shape[1:], tuple(self.dims), self.code, self.clusters
             )
             critics = [critic(self.code), critic(self.clusters)]
-        return train(
-            self._step(critics),
-            (x,),
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=self.random_state,
-            name="AdversarialClustering",
-        )
+        return train(self._step(critics), (x,), name="AdversarialClustering", **schedule_of(self))
 
     def _step(self, critics: Sequence[keras.Model]) -> Step:
-        """Reconstruction, critics, encoder; each step sees the weights that the last one left."""
+        """Update reconstruction, critics and encoder, each with the latest weights."""
         encoder, rate = self.encoder_.trainable_variables, self.learning_rate
         reconstruction = Adam(encoder + self.decoder_.trainable_variables, rate)
         judging = [Adam(c.trainable_variables, rate, clip_norm=CLIP_NORM) for c in critics]
@@ -116,7 +109,7 @@ class AdversarialClustering(Detector):
         return step
 
     def _real_codes(self, n: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the critics take for real: N(0, 1) codes, one-hot vectors of uniform clusters."""
+        """Draw real codes for the critics: N(0, 1), and one-hot vectors of uniform clusters."""
         code_seed, cluster_seed = tf.unstack(tf.random.split(seed, 2))
         codes = tf.random.stateless_normal((n, self.code), code_seed)
         chosen = tf.random.stateless_uniform((n,), cluster_seed, 0, self.clusters, tf.int32)

@@ -1,4 +1,4 @@
-"""How the Ensemble's readers see a row: encodings fitted on normal rows, each a few arrays."""
+"""Encodings of rows for the Ensemble's readers, fitted on normal rows."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,7 +12,7 @@ DIRECTIONS = 8
 CELL = 4
 """Pixels between two histograms of `Strokes`."""
 SMALLEST_IMAGE = 16
-"""Pixels of a side below which an image is a row of features like any other."""
+"""Side length in pixels below which an image is treated as a table row."""
 BLOCK = 512
 """Images that are encoded at a time."""
 
@@ -59,7 +59,7 @@ class Robust:
 class Ranks:
     """Each feature as the normal score of its rank among normal rows.
 
-    Beyond their range, a logarithmic distance is added.
+    Outside their range, a logarithmic distance is added.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Ranks:
 class Strokes:
     """Images as histograms of the directions of their edges, in overlapping cells.
 
-    After Dalal and Triggs (CVPR 2005); channels are averaged, each row has unit length.
+    After Dalal and Triggs (CVPR 2005); channels are averaged and rows scaled to unit length.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Strokes:
 
     @staticmethod
     def fits(shape: tuple[int, ...]) -> bool:
-        """Whether rows of a shape are images that are large enough."""
+        """Whether rows of a shape are large enough images."""
         return len(shape) == 3 and min(shape[:2]) >= SMALLEST_IMAGE
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -134,7 +134,7 @@ class Strokes:
 
 
 def _pooled(images: np.ndarray) -> np.ndarray:
-    """Sums over cells of `CELL` pixels, each with half of its neighbours'."""
+    """Sum over cells of `CELL` pixels, adding half of each neighbouring cell."""
     n, height, width = images.shape
     images = np.pad(images, ((0, 0), (0, -height % CELL), (0, -width % CELL)))
     rows, columns = images.shape[1] // CELL, images.shape[2] // CELL

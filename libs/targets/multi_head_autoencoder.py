@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ from libs.architecture.experts import PARTS, multi_head_autoencoder
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
 from libs.targets.clustering import AdversarialClustering
-from libs.training.early_stopping import Patience, held_out
+from libs.training.early_stopping import Patience, choose_held_out
 from libs.training.loop import Training, gradient_step, seeded, train
 from libs.utils.errors import UserError, lookup
 from libs.utils.seeds import derive_seed
@@ -22,16 +23,17 @@ from libs.utils.seeds import derive_seed
 log = logging.getLogger("a3")
 EXPERTS = "experts.json"
 SCORE_BYTES = 256 * 2**20
-"""Activations of the rows that are scored at a time take at most this much memory."""
+"""Upper bound on the memory of the activations of rows scored at a time."""
 
 
+@dataclass(eq=False, repr=False)
 class MultiHeadAutoencoder(Detector):
     """Shared encoder with one decoder per expert, trained on normal rows only.
 
     An expert is responsible for a normal class or, with a clustering, for a cluster of normal rows.
-    An update sees as many rows of each: the smaller groups are filled up with random rows of their
-    own. Loss: the sum over experts of the binary cross-entropy of their rows. Score: mean squared
-    error of the expert that reconstructs the row best, in [0, inf).
+    An update uses equally many rows of each; smaller groups are filled up with random repeats.
+    Loss: the sum over experts of the binary cross-entropy of their rows. Score: mean squared error
+    of the expert that reconstructs the row best, in [0, inf).
 
     Parameters
     ----------
@@ -42,10 +44,10 @@ class MultiHeadAutoencoder(Detector):
     dropout : float
         After every hidden layer (.1).
     clustering : AdversarialClustering, optional
-        Divides the normal rows among the experts; trained on them first if it is unfitted. Default:
-        their classes do.
+        Divides the normal rows among the experts; trained on them first if unfitted. Default: one
+        expert per class.
     patience : int, optional
-        Epochs without improvement after which the training ends; see
+        Epochs without improvement after which training stops; see
         `libs.training.early_stopping`.
     epochs, batch_size, learning_rate
         Adam; the paper takes 500 epochs at 1e-4. ``batch_size`` rows of every expert.
@@ -64,27 +66,15 @@ class MultiHeadAutoencoder(Detector):
     uses_classes = True
     explained_by = ERRORS
 
-    def __init__(
-        self,
-        network: str = "dense",
-        dims: Sequence[int] = (200, 100, 50, 25),
-        dropout: float = 0.1,
-        clustering: AdversarialClustering | None = None,
-        patience: int | None = None,
-        epochs: int = 500,
-        batch_size: int = 256,
-        learning_rate: float = 1e-4,
-        random_state: int = 0,
-    ):
-        self.network = network
-        self.dims = dims
-        self.dropout = dropout
-        self.clustering = clustering
-        self.patience = patience
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    network: str = "dense"
+    dims: Sequence[int] = (200, 100, 50, 25)
+    dropout: float = 0.1
+    clustering: AdversarialClustering | None = None
+    patience: int | None = None
+    epochs: int = 500
+    batch_size: int = 256
+    learning_rate: float = 1e-4
+    random_state: int = 0
 
     def _fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> Training:
         lookup(PARTS, "network", self.network)
@@ -103,7 +93,7 @@ class MultiHeadAutoencoder(Detector):
         self.encoder_, self.decoders_ = networks
 
         def loss(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            """A batch has as many rows of every expert, see `equalised`."""
+            """A batch has equally many rows of every expert, see `balanced_orders`."""
             codes = tf.split(self.encoder_(rows, training=True)[0], experts)
             logits = self.decoders_(codes, training=True)[0]
             rows = tf.stack(tf.split(rows, experts), axis=1)
@@ -119,7 +109,7 @@ class MultiHeadAutoencoder(Detector):
         variables = self.encoder_.trainable_variables + self.decoders_.trainable_variables
         patience = None
         if self.patience is not None:
-            out = held_out(groups, self.random_state)
+            out = choose_held_out(groups, self.random_state)
             held = (x[out], groups[out])
             patience = Patience(self.patience, validation, held, self.batch_size, variables)
             x, groups = x[~out], groups[~out]
@@ -130,12 +120,12 @@ class MultiHeadAutoencoder(Detector):
             epochs=self.epochs,
             seed=self.random_state,
             name="MultiHeadAutoencoder",
-            order=equalised(groups, self.batch_size, self.random_state),
+            order=balanced_orders(groups, self.batch_size, self.random_state),
             patience=patience,
         )
 
     def _names(self, x: np.ndarray, classes: np.ndarray | None) -> tuple[str, ...]:
-        """Who the experts are, found in the normal rows; an empty cluster has none."""
+        """Names of the experts, from the normal rows; an empty cluster gets none."""
         if self.clustering_ is None:
             if classes is None:
                 raise UserError(
@@ -151,7 +141,7 @@ class MultiHeadAutoencoder(Detector):
         return tuple(map(str, kept.tolist()))
 
     def groups(self, x: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
-        """Which expert is responsible for each normal row, int32 (n,).
+        """Number of the expert responsible for each normal row, int32 (n,).
 
         Raises
         ------
@@ -195,15 +185,15 @@ class MultiHeadAutoencoder(Detector):
 
 
 def chunk_rows(decoders: keras.Model) -> int:
-    """How many rows' activations, of all experts, fit into `SCORE_BYTES`."""
+    """Number of rows whose activations, of all experts, fit into `SCORE_BYTES`."""
     return max(1, SCORE_BYTES // (4 * int(np.prod(decoders.output_shape[1][1:]))))
 
 
-def equalised(groups: np.ndarray, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
-    """Orders of rows in which every batch has as many rows of each group (authors' code).
+def balanced_orders(groups: np.ndarray, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
+    """Make orders in which every batch has equally many rows of each group (authors' code).
 
-    Every group keeps all its rows; the smaller ones are filled up, once, with random draws of their
-    own, to the size of the largest.
+    All rows are kept; smaller groups are filled up once, by random repeats of their rows, to the
+    size of the largest.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What the Ensemble reads of a row: distances to normal rows, votes of forests, as evidence.
+"""The Ensemble's readers: distances to normal rows and votes of forests, as evidence.
 
-A reader gives scores of rows, (n,) float32, higher for anomalies; its scores of normal rows that it
-has not learned from calibrate it, by `Evidence`.
+A reader scores rows, (n,) float32, higher for anomalies. Its scores of normal rows that it has not
+learned from calibrate it; see `Evidence`.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ NEIGHBOURS = 5
 BLOCK = 2048
 """Rows whose distances are computed at a time."""
 BINS = 4000
-"""Normal scores that calibrate a reader, at most."""
+"""Upper bound on the normal scores that calibrate a reader."""
 KNEE = 0.85
-"""Above this quantile of normal scores the tail is exponential."""
+"""Quantile of normal scores above which the tail is taken to be exponential."""
 FLOOR = 0.002
-"""Share of votes below which the log odds of a forest end."""
+"""Fraction of votes at which the log odds of a forest are cut off."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Logarithm of the mean distance to the nearest of some normal rows.
+    """Logarithm of the mean distance to the nearest normal rows.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Neighbours:
     rows: np.ndarray
 
     def normal_scores(self) -> np.ndarray:
-        """Scores of its own rows, each among the others, (m,)."""
+        """Score each of its own rows against the others, (m,)."""
         return self._distances(self.rows, skip=1)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ class Neighbours:
         return self._distances(self.encoding(x), skip=0)
 
     def _distances(self, z: np.ndarray, skip: int) -> np.ndarray:
-        """Without the ``skip`` nearest, which are a row itself."""
+        """Mean distances, without the ``skip`` nearest rows (the row itself)."""
         k = min(NEIGHBOURS, max(1, len(self.rows) - skip)) + skip
         norms = np.square(self.rows).sum(axis=1)
         found = np.empty(len(z), np.float32)
@@ -62,12 +62,12 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Forests:
-    """Mean log odds that forests of extremely randomised trees give against normal rows.
+    """Mean log odds of being anomalous, by forests of extremely randomised trees.
 
     Attributes
     ----------
     encodings : sequence of Encoding
-        Of the rows that each forest reads.
+        Encoding of the rows that each forest reads.
     models : sequence of ExtraTreesClassifier
     """
 
@@ -82,7 +82,7 @@ class Forests:
         kinds: Sequence[tuple[Encoding, dict[str, Any]]],
         seed: int,
     ) -> tuple[Self, np.ndarray]:
-        """Grow a forest of each kind, an encoding and scikit-learn's settings.
+        """Grow a forest for each pair of an encoding and scikit-learn's settings.
 
         Returns
         -------
@@ -110,15 +110,15 @@ class Forests:
 
 
 def log_odds(votes: np.ndarray) -> np.ndarray:
-    """Log odds of shares of votes in [0, 1]; finite."""
+    """Finite log odds of fractions of votes in [0, 1]."""
     return np.log((votes + FLOOR) / (1 - votes + FLOOR)).astype(np.float32)
 
 
 def counter_examples(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many rows as the encoded normal ones (n, d), each feature by itself.
+    """Draw as many counter-examples as encoded normal rows (n, d), feature by feature.
 
-    One half takes features of unrelated normal rows, the other uniform values of their range, 10 %
-    wider at both ends.
+    One half mixes features of different normal rows, the other is uniform over their range, widened
+    by 10 % at both ends.
     """
     n, half = len(z), len(z) // 2
     shuffled = np.stack([column[rng.integers(0, n, half)] for column in z.T], axis=1)
@@ -130,7 +130,7 @@ def counter_examples(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Evidence:
-    """-log p of a score under normal rows: of its rank up to a knee, of an exponential tail above.
+    """-log p of a score under normal rows: by rank up to a knee, by an exponential tail above.
 
     Attributes
     ----------
@@ -159,12 +159,12 @@ class Evidence:
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Evidence of scores, (n,) float32, in [0, inf)."""
         n = len(self.scores)
-        body = -np.log((n - n * self.share(scores) + 0.5) / (n + 0.5))
+        body = -np.log((n - n * self.fraction(scores) + 0.5) / (n + 0.5))
         tail = self.top + (scores - self.knee) / self.scale
         return np.where(scores > self.knee, tail, np.minimum(body, self.top)).astype(np.float32)
 
-    def share(self, scores: np.ndarray) -> np.ndarray:
-        """Share of normal rows that score less, ties counted half, in [0, 1]."""
+    def fraction(self, scores: np.ndarray) -> np.ndarray:
+        """Fraction of normal rows that score less, ties counted half, in [0, 1]."""
         ranks = np.searchsorted(self.scores, scores, "left")
         ranks = (ranks + np.searchsorted(self.scores, scores, "right")) / 2
         return ranks / len(self.scores)

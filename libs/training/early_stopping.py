@@ -12,17 +12,17 @@ from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 HELD_OUT = 0.05
-"""Share of the normal rows that a training with patience keeps for its validation loss."""
+"""Fraction of the normal rows held out for the validation loss of a training with patience."""
 
 
-def held_out(groups: np.ndarray, seed: int) -> np.ndarray:
+def choose_held_out(groups: np.ndarray, seed: int) -> np.ndarray:
     """Choose `HELD_OUT` of the rows of every group, at random; a group keeps at least one row.
 
     Parameters
     ----------
     groups : (n,) int
     seed : int
-        Of the run: all trainings on the same rows hold out the same ones.
+        Seed of the run: all trainings on the same rows hold out the same ones.
 
     Returns
     -------
@@ -37,15 +37,15 @@ def held_out(groups: np.ndarray, seed: int) -> np.ndarray:
 
 
 class Patience:
-    """Early stopping: ends a training whose validation loss falls no more.
+    """Early stopping: ends a training whose validation loss no longer falls.
 
-    The weights of the best epoch come back. The loss needs no labels: it is that of the training
-    itself, on normal rows that were held out.
+    The weights of the best epoch are restored. The loss needs no labels: it is the training loss on
+    held-out normal rows.
 
     Parameters
     ----------
     epochs : int
-        Epochs without a new best loss after which the training ends.
+        Epochs without a new best loss after which training stops.
     loss : callable
         ``loss(*batch)`` gives the losses of a batch's rows, (b,).
     rows : sequence of (n, ...) arrays
@@ -76,8 +76,8 @@ class Patience:
         self._best, self._waited = math.inf, 0
         self._weights = [v.numpy() for v in variables]
 
-    def ended(self) -> bool:
-        """Whether this was one epoch too many; to be asked after each."""
+    def should_stop(self) -> bool:
+        """Evaluate the loss after an epoch and tell whether training should stop."""
         total = 0.0
         for i in range(0, len(self.rows[0]), self.batch_size):
             batch = [tf.constant(r[i : i + self.batch_size]) for r in self.rows]
@@ -89,6 +89,6 @@ class Patience:
         return self._waited >= self.epochs
 
     def restore(self) -> None:
-        """Bring the weights of the best epoch back."""
+        """Restore the weights of the best epoch."""
         for variable, value in zip(self.variables, self._weights, strict=True):
             variable.assign(value)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,19 +22,19 @@ Step = Callable[..., tf.Tensor]
 """``step(seed, *batch)`` makes one update and returns the loss; ``seed`` is int32 (2,)."""
 
 CALL_BYTES = 32 * 2**20
-"""Rows handed to one compiled call take at most this much memory."""
+"""Upper bound on the memory of the rows passed to one compiled call."""
 CHUNK = 4096
 """Rows that are scored at a time."""
 CALL_STEPS = 64
-"""At most this many updates are made by one compiled call, so that progress stays lively."""
+"""Upper bound on the updates of one compiled call, so that progress is shown often."""
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let networks that are built inside start from ``seed``.
+    """Initialise the networks built inside from ``seed``.
 
-    The global generators of Python and numpy go on afterwards as if nothing had been; TensorFlow's
-    cannot be read and stays seeded.
+    The global generators of Python and numpy are restored afterwards; TensorFlow's cannot be read
+    and stays seeded.
     """
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  (the user's own)
     keras.utils.set_random_seed(seed)
@@ -46,7 +47,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training did: so an undertrained network cannot pass for a method."""
+    """How long a network was trained, so that results of undertrained networks are recognised."""
 
     rows: int
     epochs: int
@@ -56,14 +57,14 @@ class Training:
 
     @classmethod
     def of_each(cls, trainings: Sequence["Training"]) -> "Training":
-        """Several networks that learned from the same rows, each for as long: losses add up."""
+        """Sum up networks trained on the same rows for the same time: losses add up."""
         losses = tuple(map(sum, zip(*(t.losses for t in trainings), strict=True)))
         first, seconds = trainings[0], sum(t.seconds for t in trainings)
         return cls(first.rows, first.epochs, first.updates, seconds, losses)
 
     @classmethod
     def of_stages(cls, stages: Sequence["Training"]) -> "Training":
-        """Trainings one after the other; the rows are those of the last."""
+        """Sum up consecutive trainings; the rows are those of the last."""
         epochs, updates = sum(t.epochs for t in stages), sum(t.updates for t in stages)
         losses = tuple(loss for t in stages for loss in t.losses)
         return cls(stages[-1].rows, epochs, updates, sum(t.seconds for t in stages), losses)
@@ -75,7 +76,7 @@ def gradient_step(
     learning_rate: float,
     optimiser: Optimiser = Adam,
 ) -> Step:
-    """The ordinary step: ``optimiser`` on the gradient of ``loss(seed, *batch)``."""
+    """Make the usual step: ``optimiser`` applied to the gradient of ``loss(seed, *batch)``."""
     optimiser = optimiser(variables, learning_rate)
 
     def step(seed: tf.Tensor, *batch: tf.Tensor) -> tf.Tensor:
@@ -88,7 +89,7 @@ def gradient_step(
     return step
 
 
-def _compiled(
+def _compile_steps(
     step: Step, batch_size: int, seed: int, rows: Sequence[np.ndarray]
 ) -> Callable[..., tf.Tensor]:
     """Make one graph that takes the rows of several batches and runs ``step`` on each in turn."""
@@ -116,10 +117,9 @@ def train(
     order: Callable[[int], np.ndarray] | None = None,
     patience: Patience | None = None,
 ) -> Training:
-    """Run ``step`` over ``epochs`` random orders of the rows.
+    """Run ``step`` on every batch of ``epochs`` random orders of the rows.
 
-    The rows stay where they are (an array or a memory-mapped file); only the batches of one
-    compiled call are gathered at a time.
+    Only the batches of one compiled call are copied at a time: rows may be memory-mapped.
 
     Parameters
     ----------
@@ -133,48 +133,34 @@ def train(
     name : str
         Of the step that is trained; shown with the progress.
     order : callable, optional
-        ``order(epoch)`` gives the row numbers of an epoch, as many in each. Default: all rows in a
-        random order.
+        ``order(epoch)`` gives the row numbers of an epoch, the same number in each. Default: all
+        rows in random order.
     patience : Patience, optional
         Ends the training early.
-
-    Returns
-    -------
-    Training
 
     Raises
     ------
     ArithmeticError
         If a loss is not finite.
     """
-    order = order or order_of(np.ones(len(rows[0]), bool), seed, name)
+    order = order or random_orders(np.ones(len(rows[0]), bool), seed, name)
     numbers = order(0)
-    n = len(numbers)
-    steps = math.ceil(n / batch_size)
-    row_bytes = sum(r[:1].nbytes for r in rows)
-    per_call = max(1, min(CALL_STEPS, CALL_BYTES // max(1, batch_size * row_bytes))) * batch_size
-    run = _compiled(step, batch_size, derive_seed(seed, name, "steps"), rows)
+    steps = math.ceil(len(numbers) / batch_size)
+    run = _compile_steps(step, batch_size, derive_seed(seed, name, "steps"), rows)
     losses, start = [], time.perf_counter()
     with progress(name, steps * epochs) as advance:
+        train_epoch = partial(_train_epoch, run, rows, batch_size, advance)
         for epoch in range(epochs):
-            numbers = order(epoch) if epoch else numbers
-            total = 0.0
-            for begin in range(0, n, per_call):
-                chosen = numbers[begin : begin + per_call]
-                first = epoch * steps + begin // batch_size
-                total += float(run(tf.constant(first), *(tf.constant(r[chosen]) for r in rows)))
-                mean = total / math.ceil((begin + len(chosen)) / batch_size)
-                if not math.isfinite(mean):
-                    raise ArithmeticError(
-                        f"{name}: the loss is {mean} in epoch {epoch + 1} of {epochs}; "
-                        "check the inputs' range or lower the learning rate"
-                    )
-                advance(
-                    math.ceil(len(chosen) / batch_size),
-                    f"epoch {epoch + 1}/{epochs} loss {mean:.4f}",
+            if epoch:
+                numbers = order(epoch)
+            loss = train_epoch(numbers, epoch * steps, f"epoch {epoch + 1}/{epochs}")
+            if not math.isfinite(loss):
+                raise ArithmeticError(
+                    f"{name}: the loss is {loss} in epoch {epoch + 1} of {epochs}; "
+                    "check the inputs' range or lower the learning rate"
                 )
-            losses.append(mean)
-            if patience and patience.ended():
+            losses.append(loss)
+            if patience and patience.should_stop():
                 break
     if patience:
         patience.restore()
@@ -182,18 +168,52 @@ def train(
     return Training(len(rows[0]), len(losses), steps * len(losses), seconds, tuple(losses))
 
 
+def _train_epoch(
+    run: Callable[..., tf.Tensor],
+    rows: Sequence[np.ndarray],
+    batch_size: int,
+    advance: Callable[[int, str], None],
+    numbers: np.ndarray,
+    first: int,
+    title: str,
+) -> float:
+    """Run the steps of one epoch and return the mean loss of a batch.
+
+    ``first`` is the number of the epoch's first step. A loss that is not finite ends the epoch.
+    """
+    batch_bytes = batch_size * sum(r[:1].nbytes for r in rows)
+    per_call = max(1, min(CALL_STEPS, CALL_BYTES // max(1, batch_bytes))) * batch_size
+    total, mean, done = 0.0, math.nan, 0
+    for begin in range(0, len(numbers), per_call):
+        batch = numbers[begin : begin + per_call]
+        total += float(run(tf.constant(first + done), *(tf.constant(r[batch]) for r in rows)))
+        steps = math.ceil(len(batch) / batch_size)
+        done += steps
+        mean = total / done
+        if not math.isfinite(mean):
+            break
+        advance(steps, f"{title} loss {mean:.4f}")
+    return mean
+
+
+def schedule_of(detector: Any) -> dict[str, int]:
+    """Arguments of `train` that are settings of every detector trained by it."""
+    settings = {"batch_size": detector.batch_size, "epochs": detector.epochs}
+    return settings | {"seed": detector.random_state}
+
+
 def known_ranks(y: np.ndarray) -> np.ndarray:
-    """Which known anomaly each row is, int32 (n,): a label budget of b has the rows below b.
+    """Number of each known anomaly, int32 (n,): a label budget of b has those below b.
 
     A normal row, which belongs to every budget, is -1.
     """
     return np.where(y == 1, np.cumsum(y) - 1, -1).astype(np.int32)
 
 
-def order_of(keep: np.ndarray, seed: int, name: str) -> Callable[[int], np.ndarray]:
-    """Random orders of those rows that ``keep``, (n,) bool, marks.
+def random_orders(keep: np.ndarray, seed: int, name: str) -> Callable[[int], np.ndarray]:
+    """Make random orders of the rows that ``keep``, (n,) bool, marks.
 
-    Rows follow each other as they do in the order of all n rows, whatever else is kept.
+    The relative order of two rows is that in the order of all n rows, whatever else is kept.
     """
 
     def order(epoch: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Optimisers: Adam by a fused kernel, the others as Keras has them."""
+"""Optimisers: Adam by a fused kernel, the others from Keras."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,7 +16,7 @@ class Adam:
     beta_1 : float
         Decay of the mean gradient.
     clip_norm : float, optional
-        All gradients together are scaled down to this norm (Keras' ``global_clipnorm``).
+        Upper bound on the global norm of all gradients (Keras' ``global_clipnorm``).
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class Adam:
         self.powers = (tf.Variable(beta_1), tf.Variable(0.999))
 
     def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tf.Tensor]:
-        """Move the variables one step against the gradient of ``loss``, and give the gradient."""
+        """Update the variables by the gradient of ``loss``, and return the gradient."""
         return self.apply(tape.gradient(loss, self.variables))
 
     def zeros(self) -> list[tf.Tensor]:
-        """A gradient to add others to."""
+        """A zero gradient, to accumulate others in."""
         return [tf.zeros_like(v) for v in self.variables]
 
     def apply(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Move the variables one step against ``gradients``, clipped first, and give these."""
+        """Clip ``gradients``, update the variables, and return the clipped gradients."""
         if self.clip_norm is not None:
             gradients = tf.clip_by_global_norm(gradients, self.clip_norm)[0]
         beta1, beta2 = self.powers
@@ -65,8 +65,8 @@ class Adam:
         return gradients
 
 
-def added(a: Sequence[tf.Tensor], b: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Two gradients added up."""
+def add_gradients(a: Sequence[tf.Tensor], b: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Sum of two gradients."""
     return [first + second for first, second in zip(a, b, strict=True)]
 
 
@@ -85,7 +85,7 @@ class KerasOptimiser:
         self.variables = [variable.value for variable in variables]
 
     def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
-        """Move the variables one step against the gradient of ``loss``."""
+        """Update the variables by the gradient of ``loss``."""
         self.optimiser.apply(tape.gradient(loss, self.variables))
 
 
@@ -94,15 +94,15 @@ def rmsprop(
 ) -> KerasOptimiser:
     """RMSprop (Hinton, 2012): ρ = .9, no momentum.
 
-    ``clip_norm`` scales the gradient of each variable by itself down to this norm.
+    ``clip_norm`` bounds the norm of each variable's gradient separately.
     """
     return KerasOptimiser(keras.optimizers.RMSprop(learning_rate, clipnorm=clip_norm), variables)
 
 
 def adadelta(variables: Sequence[keras.Variable], learning_rate: float) -> KerasOptimiser:
-    """Adadelta (Zeiler, 2012): ρ = .95; Zeiler's method has no learning rate, that is 1."""
+    """Adadelta (Zeiler, 2012): ρ = .95; in Zeiler's method the learning rate is 1."""
     return KerasOptimiser(keras.optimizers.Adadelta(learning_rate), variables)
 
 
 Optimiser = Callable[[Sequence[keras.Variable], float], Adam | KerasOptimiser]
-"""Makes an optimiser of variables and a learning rate."""
+"""Maker of an optimiser, from variables and a learning rate."""

@@ -1,4 +1,4 @@
-"""What every room may use: storage, seeds, errors, progress, the command line, TensorFlow's start.
+"""Shared utilities: storage, seeds, errors, progress, the command line, starting TensorFlow.
 
-It knows nothing of data, networks or methods, and imports no other room.
+Knows nothing of data, networks or methods, and imports no other folder.
 """

@@ -1,4 +1,4 @@
-"""Kinds of options, and how every script starts and ends."""
+"""Types of options, and running a script from start to exit code."""
 
 import argparse
 import logging
@@ -25,7 +25,7 @@ def positive(text: str) -> int:
 
 
 def _flag(text: str) -> bool:
-    """A boolean in words, so that "False" is false."""
+    """A boolean as a word, so that "False" is false."""
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     if text.lower() not in words:
         raise argparse.ArgumentTypeError(f"expected true or false, found {text!r}")
@@ -52,7 +52,7 @@ def fraction(text: str) -> float:
 
 
 def contamination(text: str) -> float:
-    """A fraction below 1; or "natural", which is 1: every anomaly that is not labelled."""
+    """A fraction below 1, or "natural" (1): all unlabelled anomalies."""
     if text == "natural":
         return 1.0
     try:
@@ -67,12 +67,12 @@ def contamination(text: str) -> float:
 
 
 def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """One line of `OPTIONS`: the first name is ours, the others are the papers'."""
+    """An option of a script: our name first, then those in the papers' scripts."""
     return names, settings
 
 
 def switch(*names: str, default: bool, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """A boolean option that takes 1, true, yes, 0, false or no, and means true by itself."""
+    """A boolean option: 1, true, yes, 0, false or no; without a value true."""
     word = {"type": _flag, "nargs": "?", "const": True, "metavar": "BOOL"}
     return option(*names, **word, default=default, help=help)
 
@@ -84,13 +84,13 @@ def folder(*names: str, default: str | None, help: str) -> tuple[tuple[str, ...]
 
 
 def plain_parser(doc: str) -> argparse.ArgumentParser:
-    """A parser that shows a script's docstring as it stands."""
+    """A parser that shows a script's docstring unformatted."""
     raw = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(description=doc, formatter_class=raw)
 
 
 def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str) -> None:
-    """Options of the evaluate_ scripts; the arguments are the defaults."""
+    """Add the folders of the evaluate_ scripts, with their defaults."""
     parser.add_argument("--in_path", type=Path, default=Path(in_path), help=f"default: {in_path}")
     parser.add_argument(
         "--out_path", type=Path, default=Path(out_path), help=f"default: {out_path}"
@@ -100,7 +100,7 @@ def add_folders(parser: argparse.ArgumentParser, *, in_path: str, out_path: str)
 def add_flag(
     parser: argparse.ArgumentParser, *names: str, default: bool = False, help: str
 ) -> None:
-    """Add a boolean option that takes 1, true, yes, 0, false or no, and means true by itself."""
+    """Add a boolean option: 1, true, yes, 0, false or no; without a value true."""
     names, settings = switch(*names, default=default, help=help)
     parser.add_argument(*names, **settings)
 
@@ -112,7 +112,7 @@ def experiment_script(
 ) -> int:
     """Run a script: its command line, a quiet TensorFlow, ``main(args)``, an exit code.
 
-    ``check(args)`` finds what a person must put right before TensorFlow takes its seconds to start.
+    ``check(args)`` reports user errors before TensorFlow, which takes seconds, is started.
     """
 
     def start(args: argparse.Namespace) -> int | None:
@@ -131,12 +131,12 @@ def run(
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None = None,
 ) -> int:
-    """Parse the command line, run ``main`` and say in one line what a person can put right.
+    """Parse the command line and run ``main``; report a UserError in one line.
 
     Returns
     -------
     int
-        0: all went well; 1: a method failed; 2: wrong input; 130: interrupted; 141: nobody reads.
+        0: success; 1: a method failed; 2: user error; 130: interrupted; 141: closed pipe.
     """
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -148,7 +148,7 @@ def run(
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+    except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:

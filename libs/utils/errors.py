@@ -1,4 +1,4 @@
-"""The one error that a person can put right."""
+"""The error that users can fix, and helpers for its message."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -15,11 +15,11 @@ class UserError(Exception):
 
 
 LONGEST = 200
-"""Characters of a value that a message repeats."""
+"""Characters of a value that a message shows."""
 
 
 def shorten(value: object) -> str:
-    """A value in a message, as `repr` gives it, and cut where it is long."""
+    """The `repr` of a value for a message, cut if it is long."""
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
 
@@ -30,7 +30,7 @@ def lookup(table: Mapping[str, T], setting: str, name: str) -> T:
     Raises
     ------
     UserError
-        If there is none of that name.
+        If there is no such entry.
     """
     if name not in table:
         raise UserError(f"{setting} {name!r}: expected one of {', '.join(table)}")

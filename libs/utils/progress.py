@@ -1,4 +1,4 @@
-"""Progress with time left in a terminal; nothing at all elsewhere."""
+"""Progress bars with remaining time, in a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 def progress(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
     """Yield ``advance(steps, note)`` for a bar of ``total`` steps named ``label``.
 
-    Without a total there is no time left.
+    Without a total, no remaining time is shown.
     """
     console = Console(file=sys.stderr)
     columns = (

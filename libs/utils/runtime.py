@@ -1,4 +1,4 @@
-"""Starting TensorFlow: without its start-up chatter, reproducibly, without taking a whole GPU."""
+"""Starting TensorFlow quietly, reproducibly, and without occupying a whole GPU."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def _native_stderr_muted() -> Iterator[None]:
-    """Send what native libraries print to file descriptor 2 to nowhere."""
+    """Discard what native libraries print to file descriptor 2."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -22,28 +22,28 @@ def _native_stderr_muted() -> Iterator[None]:
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow; same seed gives the same bits from here on (same machine and threads)."""
+    """Import TensorFlow so that equal seeds give equal bits (same machine and threads)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_stderr_muted():
         import tensorflow as tf
 
-        # every training traces its step once; TensorFlow takes these for retracings of one function
+        # every training traces its step once, which TensorFlow reports as retracing
         tf.get_logger().setLevel("ERROR")
         tf.config.experimental.enable_op_determinism()
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
-        tf.constant(0) + 1  # the first operation prints what is left to be printed
+        tf.constant(0) + 1  # the first operation prints the remaining messages
 
 
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
-"""Instruction sets by which a CPU multiplies bfloat16 faster than float32."""
+"""Instruction sets with which a CPU multiplies bfloat16 faster than float32."""
 
 
-def chosen_precision(wanted: str) -> str:
-    """Replace "auto" by "bfloat16" where the hardware has fast products of it, else "float32".
+def resolve_precision(wanted: str) -> str:
+    """Replace "auto" by "bfloat16" where the hardware multiplies it fast, else by "float32".
 
-    That is so on GPUs with tensor cores of compute capability 8.0 or higher, and on CPUs with one
-    of `BFLOAT16_FLAGS` (known on Linux only).
+    That holds for GPUs of compute capability 8.0 or higher and for CPUs with one of
+    `BFLOAT16_FLAGS` (detected on Linux only).
     """
     if wanted != "auto":
         return wanted

@@ -1,4 +1,4 @@
-"""Every random step has a seed of its own, so that adding one step changes no other."""
+"""A separate seed for every random step, so that adding a step changes no other."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ def derive_seed(seed: int, *step: str | int) -> int:
     seed : int
         Seed of the run.
     step : str or int
-        Name of the step, in as many parts as it takes.
+        Name of the step, in one or more parts.
 
     Returns
     -------

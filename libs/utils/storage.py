@@ -1,8 +1,8 @@
-"""Files and folders that are there whole or not at all, and locks between scripts.
+"""Atomic writing of files and folders, and locks between scripts.
 
-Everything is written beside its place and renamed into it. A process that dies leaves at most
-neighbours: the next owner of the folder's lock moves what starts with ``.new-``, which is complete,
-to its place, and removes what starts with ``.tmp-``.
+Everything is written to a temporary neighbour and then renamed. A process that dies leaves at most
+neighbours: the next owner of the folder's lock completes the renaming of those that start with
+``.new-``, which are complete, and removes those that start with ``.tmp-``.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from libs.utils.errors import UserError
 
 
 class WriteError(UserError):
-    """Nothing can be written: the folder is read-only or the disk is full."""
+    """The folder is read-only or the disk is full."""
 
 
 log = logging.getLogger("a3")
@@ -36,7 +36,7 @@ MANIFEST = "manifest.json"
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write ``path`` into a WriteError."""
+    """Turn an operating system error on writing ``path`` into a WriteError."""
     try:
         yield
     except OSError as error:
@@ -68,13 +68,13 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If something lies there that is no model of this project.
+        If ``path`` holds something that is not a model of this project.
     """
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     complete = path.with_name(f"{COMPLETE}{path.name}")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if complete.exists():  # a killed process left it
+        if complete.exists():  # left by a killed process
             _take_place(complete)
         if path.exists() and not holds_model(path) and (path.is_file() or any(path.iterdir())):
             raise UserError(
@@ -94,7 +94,7 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 def _take_place(complete: Path) -> None:
-    """Move a complete folder to its place; where this is cut off, `locked` does it again."""
+    """Move a complete folder to its place; if interrupted, `locked` repeats this."""
     path = complete.with_name(complete.name.removeprefix(COMPLETE))
     former = path.with_name(f"{TEMPORARY}{os.getpid()}-former-{path.name}")
     if path.exists():
@@ -114,7 +114,7 @@ def _remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
@@ -124,10 +124,10 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, busy: str = "") -> Iterator[None]:
-    """Own ``folder``: one process at a time, and a dead one not at all. Clears what it left.
+    """Lock ``folder`` for one process at a time; the lock ends with the process.
 
-    Where another process owns it, it is waited for or, if ``busy`` is given, that is raised as a
-    UserError.
+    Cleans up after dead owners. While another process holds the lock this waits or, if ``busy`` is
+    given, raises that as a UserError.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def locked(folder: Path, busy: str = "") -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a WriteError before the first training where nothing can be written."""
+    """Raise a WriteError, before the first training, if a folder is not writable."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
@@ -158,12 +158,12 @@ def check_writable(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all."""
+    """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all."""
+    """Write a text atomically."""
     with replaced_file(path) as temporary:
         temporary.write_text(text)
 
@@ -180,7 +180,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises
     ------
     UserError
-        If it is missing or damaged.
+        If the file is missing or damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -202,7 +202,7 @@ def _checksum(content: dict[str, Any]) -> str:
 
 
 def holds_model(folder: Path) -> bool:
-    """Whether there is a manifest of this project in a folder, be it damaged."""
+    """Whether a folder has a manifest of this project, perhaps damaged."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
     except OSError:
@@ -213,9 +213,9 @@ def holds_model(folder: Path) -> bool:
 
 
 def nearest_models(path: Path, at_most: int = 4) -> list[Path]:
-    """Model folders whose paths are most like one that holds none.
+    """Model folders with paths most similar to one that holds none.
 
-    They are looked for below it or, where there are none, below its next parents.
+    They are searched below it or, if there are none, below its nearest parents.
     """
     start = next(folder for folder in (path, *path.parents) if os.path.isdir(folder))
     for folder in (start, *list(start.parents)[:2]):
@@ -232,12 +232,12 @@ def nearest_models(path: Path, at_most: int = 4) -> list[Path]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read ``manifest.json`` and check it and the files that it names.
+    """Read ``manifest.json``; verify it and the files that it names.
 
     Raises
     ------
     UserError
-        If the folder is not one of ours, or a file is missing or damaged.
+        If the folder is not a model of this project, or a file is missing or damaged.
     """
     folder = Path(folder)
     path = folder / MANIFEST

@@ -1,8 +1,9 @@
-"""Published files of comma-separated rows, block by block, so that memory stays bounded."""
+"""Published comma-separated files, read in blocks so that memory stays bounded."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from libs.datasets.readers import delimited, files
 from libs.utils.errors import UserError, shorten
 
 GAPS = ("", "nan")
-"""What a missing number is written as, in any case."""
+"""Spellings of a missing number, in lower case."""
 
 
 def read_blocks(
@@ -32,10 +33,9 @@ def read_blocks(
     numbers, text : sequence of str
         Columns that are read, as float32 and as text; the header must name each of them.
     unused : collection of str
-        Columns that the header may name as well; any other is an error.
+        Other columns that the header may name; any further one is an error.
     gaps : bool
-        Whether a number may be missing, NaN or infinite, and a text empty; such rows are for the
-        caller to drop.
+        Accept missing, NaN or infinite numbers and empty text; the caller drops such rows.
     columns : sequence of str, optional
         Every column, in order, of a file without a header.
 
@@ -50,14 +50,14 @@ def read_blocks(
         Names the file and, where there is one, the first bad row and its column.
     """
     head, found, source = None, 0, str(path)
-    with files.damage_named(path), files.open_bytes(path) as file:
+    with files.name_damage(path), files.open_bytes(path) as file:
         for lines in delimited.split(file, source):
             if columns is None:
                 head = next(iter(lines)).strip()
-                columns = _told_apart(delimited.header(head))
+                columns = _number_duplicates(delimited.parse_header(head))
                 _check_header(path, columns, {*numbers, *text}, set(unused))
             if head and head in lines.content:
-                lines = lines.only(np.array([row.strip() != head for row in lines]))
+                lines = lines.select(np.array([row.strip() != head for row in lines]))
             if len(lines):
                 yield _frame(path, lines, columns, numbers, text, gaps)
                 found += len(lines)
@@ -69,21 +69,13 @@ def read_blocks(
         )
 
 
-def read_table(
-    path: Path,
-    numbers: Sequence[str],
-    text: Sequence[str],
-    unused: Collection[str] = (),
-    gaps: bool = False,
-    columns: Sequence[str] | None = None,
-) -> pd.DataFrame:
-    """Read all rows of a file; see `read_blocks`. Infinite numbers become NaN."""
-    frame = pd.concat(read_blocks(path, numbers, text, unused, gaps, columns))
-    return frame.replace([np.inf, -np.inf], np.nan) if gaps else frame
+def read_table(path: Path, *columns: Collection[str], **options: Any) -> pd.DataFrame:
+    """Read all rows of a file; arguments as for `read_blocks`. Infinite numbers become NaN."""
+    return pd.concat(read_blocks(path, *columns, **options)).replace([np.inf, -np.inf], np.nan)
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
-    """The second of two equal names has .1 at its end, as in pandas."""
+def _number_duplicates(names: Sequence[str]) -> list[str]:
+    """Append .1 to the second of two equal names, as pandas does."""
     seen: Counter[str] = Counter()
     apart = []
     for name in names:
@@ -110,7 +102,7 @@ def _frame(
     text: Sequence[str],
     gaps: bool,
 ) -> pd.DataFrame:
-    """The wanted columns of rows, checked."""
+    """Parse and check the wanted columns of rows."""
     cells = delimited.parse(lines, columns, [*numbers, *text], str(path))
     plain = cells.select(pl.col(numbers).str.strip_chars())
     words = cells.select(pl.col(text).str.strip_chars_start(" "))

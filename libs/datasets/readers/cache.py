@@ -1,13 +1,13 @@
-"""Archives with the finished rows of raw tables, so that these are read once.
+"""Caches of the cleaned rows of raw tables, which are thus parsed only once.
 
-A cache lies in the folder ``.a3-cache`` beside the raw file; where nothing can be written there, in
-``$XDG_CACHE_HOME/a3`` (``~/.cache/a3``). Where that fails too, rows are kept in memory, and every
-start reads the raw file again: no script fails because it cannot keep a cache.
+A cache is written to the folder ``.a3-cache`` beside the raw file or, if that is read-only, to
+``$XDG_CACHE_HOME/a3`` (``~/.cache/a3``). If that fails too, rows are kept in memory and every run
+parses the raw file again: no script fails because it cannot write a cache.
 
-Whether a cache belongs to a raw file is told by the file's size and time of change, not by its
-content: hashing the seven gigabytes of CSE-CIC-IDS2018 at each start would take longer than reading
-the cache. The SHA-256 of the raw file is taken once and kept inside, for manifests. A raw file that
-was changed without a change of size and time is not noticed; remove the cache to read it again.
+A cache is matched to its raw file by size and modification time, not by content: hashing the seven
+gigabytes of CSE-CIC-IDS2018 in each run would take longer than reading the cache. The SHA-256 of
+the raw file is computed once and stored in the cache, for manifests. A change that keeps size and
+modification time goes unnoticed; remove the cache to read the file again.
 """
 
 import hashlib
@@ -32,27 +32,27 @@ from libs.utils import storage
 log = logging.getLogger("a3")
 FOLDER = ".a3-cache"
 ABOUT = "about.json"
-"""Entry of an archive that says what it was made from; the others are blocks of rows."""
+"""Entry of a cache that describes its origin; the other entries are blocks of rows."""
 DAMAGE = (zipfile.BadZipFile, OSError, ValueError, KeyError, NotImplementedError, EOFError)
 """What reading a damaged archive raises."""
 Source = Callable[[], Iterator[Block]]
 
 
-def folders(raw: Path) -> list[Path]:
-    """Where the cache of a raw file may lie, in the order of preference."""
+def cache_folders(raw: Path) -> list[Path]:
+    """Folders for the cache of a raw file, in order of preference."""
     raw = raw.resolve()
     root = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     return [raw.parent / FOLDER, root / "a3" / hashlib.sha256(bytes(raw.parent)).hexdigest()[:16]]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Finished rows of a raw file.
+class CachedRows:
+    """Cleaned rows of a raw file.
 
     Attributes
     ----------
     path : Path, optional
-        Of the cache; None if it is kept in memory.
+        Of the cache; None if in memory.
     file : path or BytesIO
         A zip archive, not compressed; two arrays for each block that is not empty.
     about : dict
@@ -73,7 +73,7 @@ class Kept:
         return self.about["rows"]
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks in order; from the first damaged one on, from the raw file."""
+        """Yield the blocks in order; from the first damaged one on, those of the raw file."""
         for i in range(self.about["blocks"]):
             try:
                 block = _read(self.file, i)
@@ -86,26 +86,26 @@ class Kept:
             yield block
 
 
-def kept(raw: Path, recipe: str, source: Source) -> Kept:
-    """Finished rows of a raw file, from its cache, which is made if it is not there.
+def load_cached(raw: Path, recipe: str, source: Source) -> CachedRows:
+    """Load the cleaned rows of a raw file from its cache, which is created if missing.
 
     Parameters
     ----------
     raw : Path
     recipe : str
-        Changes whenever the same raw file would give other blocks.
+        Changes whenever the same raw file would yield other blocks.
     source : callable
         Gives the blocks.
     """
     raw_now = {"recipe": recipe, "size": raw.stat().st_size, "mtime_ns": raw.stat().st_mtime_ns}
-    places = [folder / f"{raw.name}.zip" for folder in folders(raw)]
+    places = [folder / f"{raw.name}.zip" for folder in cache_folders(raw)]
     for path in places:
-        if found := _opened(path, raw_now, source):
+        if found := _open_cache(path, raw_now, source):
             return found
     for path in places:
         try:
             with storage.locked(path.parent):
-                if found := _opened(path, raw_now, source):  # another process was faster
+                if found := _open_cache(path, raw_now, source):  # another process was faster
                     return found
                 log.info("%s: kept in %s for the next start", raw.name, path)
                 with storage.replaced_file(path) as temporary:
@@ -113,28 +113,28 @@ def kept(raw: Path, recipe: str, source: Source) -> Kept:
         except storage.WriteError as error:
             log.warning("no cache in %s: %s", path.parent, error.__cause__)
             continue
-        return _opened(path, raw_now, source)
+        return _open_cache(path, raw_now, source)
     memory = BytesIO()
     about = _write(memory, raw, raw_now, source())
-    return Kept(None, memory, about, source)
+    return CachedRows(None, memory, about, source)
 
 
-def _opened(path: Path, raw_now: dict[str, Any], source: Source) -> Kept | None:
-    """The cache if it is there, whole, and made from the raw file as it is now."""
+def _open_cache(path: Path, raw_now: dict[str, Any], source: Source) -> CachedRows | None:
+    """Open a cache if it exists, is complete, and matches the raw file as it is now."""
     try:
         with zipfile.ZipFile(path) as archive:
             about = json.loads(archive.read(ABOUT))
     except DAMAGE:
         return None
-    return Kept(path, path, about, source) if raw_now.items() <= about.items() else None
+    return CachedRows(path, path, about, source) if raw_now.items() <= about.items() else None
 
 
 def _write(
     sink: Path | BinaryIO, raw: Path, raw_now: dict[str, Any], blocks: Iterator[Block]
 ) -> dict[str, Any]:
-    """Write blocks unless they are empty, and what they were made from, which is returned.
+    """Write the blocks that are not empty, and a description of their origin; return the latter.
 
-    A thread takes the SHA-256 of the raw file meanwhile. An archive holds checksums of its entries.
+    Meanwhile a thread computes the SHA-256 of the raw file. The archive has its own checksums.
     """
     rows = read = number = 0
     with ThreadPoolExecutor(1) as thread, zipfile.ZipFile(sink, "w") as archive:
@@ -154,7 +154,7 @@ def _write(
 
 
 def _read(file: Path | BytesIO, number: int) -> Block:
-    """A block that `_write` wrote; ``read`` is not known of a single one."""
+    """Read a block that `_write` wrote; its ``read`` is unknown."""
     with zipfile.ZipFile(file) as archive:
         x, classes = (
             np.load(BytesIO(archive.read(f"{name}-{number}.npy")), allow_pickle=False)

@@ -1,7 +1,7 @@
-"""Rows of delimited text, read a piece at a time: whole rows, the lines they start at, their cells.
+"""Rows of delimited text, read in pieces: whole rows, their line numbers, their cells.
 
-This is the only reader of CSV. Cells may be quoted; a quoted cell may hold separators, quotation
-marks (two of them) and line breaks. Blank lines are no rows.
+This is the only reader of CSV. Cells may be quoted; a quoted cell may contain separators, doubled
+quotation marks and line breaks. Blank lines are skipped.
 """
 
 import csv
@@ -19,13 +19,13 @@ T = TypeVar("T")
 PIECE = 8 * 2**20
 """Bytes that are split and parsed at a time, as decompressed."""
 LONGEST = 64 * 2**20
-"""A row is shorter than this."""
+"""Upper bound on the bytes of a row."""
 SHOWN = 60
-"""Characters of a cell that a message repeats."""
+"""Characters of a cell that a message shows."""
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items; a thread makes the next one while the caller works on the last."""
+def read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the same items; a thread prepares the next one while the caller uses the last."""
     thread = ThreadPoolExecutor(1)
     try:
         coming = thread.submit(next, items, None)
@@ -33,7 +33,7 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
             coming = thread.submit(next, items, None)
             yield item
     finally:
-        thread.shutdown(wait=False)  # the collector of garbage may be what ends this, anywhere
+        thread.shutdown(wait=False)  # the garbage collector may end this generator, anywhere
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Lines:
     ----------
     content : bytes
     ends : (n,) int
-        Where each row ends in ``content``; the next one starts there.
+        End of each row in ``content``, where the next one starts.
     numbers : (n,) int
-        The line of the file on which each row starts, as an editor counts.
+        Line of the file on which each row starts, counted from 1.
     """
 
     content: bytes
@@ -62,7 +62,7 @@ class Lines:
             yield self.content[start:end]
             start = end
 
-    def only(self, kept: np.ndarray) -> "Lines":
+    def select(self, kept: np.ndarray) -> "Lines":
         """Some of the rows, by a mask (n,)."""
         if kept.all():
             return self
@@ -113,7 +113,7 @@ def split(file: BinaryIO, source: str) -> Iterator[Lines]:
 
 
 def _outside_quotes(content: bytes, character: str) -> np.ndarray:
-    """Where a character stands outside quotation marks in ``content``, which starts with a row."""
+    """Positions of a character outside quotation marks; ``content`` starts with a row."""
     codes = np.frombuffer(content, np.uint8)
     places = np.flatnonzero(codes == ord(character))
     if b'"' in content:
@@ -123,18 +123,18 @@ def _outside_quotes(content: bytes, character: str) -> np.ndarray:
 
 
 def _lines(content: bytes, ends: np.ndarray, first: int) -> Lines:
-    """Rows without blank ones; ``first`` is the line on which the first one starts."""
+    """Drop blank rows; ``first`` is the line on which the first row starts."""
     starts = np.concatenate([[0], ends[:-1]])
     breaks = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n"))
     lines = Lines(content, ends, first + np.searchsorted(breaks, starts))
     kept = np.ones(len(ends), bool)
     for i in np.flatnonzero(np.isin(np.frombuffer(content, np.uint8)[starts], list(b" \r\n"))):
         kept[i] = bool(content[starts[i] : ends[i]].strip(b" \r\n"))
-    return lines.only(kept)
+    return lines.select(kept)
 
 
-def header(row: bytes, separator: str = ",") -> list[str]:
-    """Cells of a row of names, without blanks around them."""
+def parse_header(row: bytes, separator: str = ",") -> list[str]:
+    """Split a header into names without surrounding blanks."""
     cells = next(csv.reader([row.decode().strip("\r\n")], delimiter=separator, strict=True), [])
     return [cell.strip() for cell in cells]
 
@@ -142,7 +142,7 @@ def header(row: bytes, separator: str = ",") -> list[str]:
 def parse(
     lines: Lines, names: Sequence[str], wanted: Sequence[str], source: str, separator: str = ","
 ) -> pl.DataFrame:
-    """Cells of rows as text: the columns ``wanted`` among ``names``.
+    """Parse rows into text cells: the columns ``wanted`` among ``names``.
 
     Raises
     ------

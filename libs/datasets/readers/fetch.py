@@ -1,4 +1,4 @@
-"""Downloads of published files, known by size and checksum; whole or not at all."""
+"""Downloads of published files of known size and checksum; complete or not at all."""
 
 import hashlib
 import http.client
@@ -12,27 +12,27 @@ from libs.utils.errors import UserError
 
 log = logging.getLogger("a3")
 TIMEOUT = 60
-"""Seconds without a byte after which a download is given up."""
+"""Seconds without data after which a download is given up."""
 BLOCK = 2**16
 
 
 def fetch(url: str, path: Path, size: int, digest: str) -> None:
-    """Download ``url`` to ``path``, unless the right file lies there.
+    """Download ``url`` to ``path``, unless the right file is already there.
 
     Parameters
     ----------
     url : str
     path : Path
-        Appears only once all of it is there and right.
+        Appears only when the download is complete and correct.
     size : int
-        Published bytes; no more are ever read.
+        Published size in bytes; no more are read.
     digest : str
         Published SHA-256, hexadecimal.
 
     Raises
     ------
     UserError
-        If the source does not answer, or sends something else. What lies at ``path`` stays.
+        If the source does not answer or sends something else; ``path`` is left unchanged.
     """
     if path.is_file() and storage.sha256(path) == digest:
         log.info("%s is there", path)

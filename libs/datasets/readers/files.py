@@ -1,4 +1,4 @@
-"""Finding and opening raw files, and what their text means, with errors that name the place."""
+"""Finding and opening raw files and decoding their text; errors name the position."""
 
 import gzip
 import os
@@ -19,8 +19,8 @@ def data_folder(data_path: str | Path | None) -> Path:
     return Path(data_path or os.environ.get("A3_DATA") or "data")
 
 
-def present(data_path: str | Path | None, name: str) -> Path | None:
-    """Path of a raw file or of its gzipped form below the folder; None where there is neither."""
+def find_optional(data_path: str | Path | None, name: str) -> Path | None:
+    """Path of a raw file or of its gzipped form below the folder; None if there is neither."""
     folder = data_folder(data_path)
     return next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
 
@@ -35,9 +35,9 @@ def find_file(data_path: str | Path | None, name: str, source: str) -> Path:
     name : str
         Path below the folder.
     source : str
-        Where to get the file; part of the error message.
+        Where to get the file, for the error message.
     """
-    path = present(data_path, name)
+    path = find_optional(data_path, name)
     if path is None:
         expected = data_folder(data_path) / name
         raise UserError(
@@ -54,8 +54,8 @@ def open_bytes(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def damage_named(path: Path) -> Iterator[None]:
-    """Turn what reading a truncated or damaged file raises into a UserError."""
+def name_damage(path: Path) -> Iterator[None]:
+    """Turn the exceptions of reading a truncated or damaged file into a UserError."""
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
@@ -65,8 +65,8 @@ def damage_named(path: Path) -> Iterator[None]:
 def one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str], path: Path) -> np.ndarray:
     """One 0/1 column for each of a fixed list of categories, float32 (n, categories).
 
-    As in `mapped`, the index of ``frame`` is called "line" or "row" and holds where the rows stand
-    in the file, for errors.
+    As in `map_labels`, the index of ``frame`` is named "line" or "row" and gives the position of
+    each row in the file, for error messages.
     """
     codes = pd.Index(categories).get_indexer(frame[column])
     unknown = np.flatnonzero(codes < 0)
@@ -80,8 +80,8 @@ def one_hot(frame: pd.DataFrame, column: str, categories: Sequence[str], path: P
     return np.eye(len(categories), dtype=np.float32)[codes]
 
 
-def mapped(frame: pd.DataFrame, column: str, classes: dict[str, str], path: Path) -> np.ndarray:
-    """The class of each row by its raw label; a label that the map lacks is an error."""
+def map_labels(frame: pd.DataFrame, column: str, classes: dict[str, str], path: Path) -> np.ndarray:
+    """Map raw labels to classes; an unknown label is an error."""
     mapped_labels = frame[column].map(classes)
     missing = np.flatnonzero(mapped_labels.isna())
     if len(missing):

@@ -22,9 +22,9 @@ class Layout:
     numbers : list of str
         Columns that become features as they are.
     unused : list of str
-        Columns that a file may hold as well and that are no features.
+        Further columns of the file, which are not used.
     protocols : list of str
-        Values of the column Protocol; each becomes a 0/1 column behind the others.
+        Values of the column Protocol; each becomes a 0/1 column after the numbers.
     families : dict of str to str
         The class of every raw label.
     """
@@ -42,7 +42,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Block:
-    """Complete rows of a part of a file.
+    """Complete rows of one block of a file.
 
     Attributes
     ----------
@@ -57,33 +57,33 @@ class Block:
     read: int
 
 
-def cleaned(path: Path, frames: Iterable[pd.DataFrame], layout: Layout) -> Iterator[Block]:
-    """Turn blocks of raw rows into features and classes, without rows with NaN or Infinity.
+def clean_blocks(path: Path, frames: Iterable[pd.DataFrame], layout: Layout) -> Iterator[Block]:
+    """Turn blocks of raw rows into features and classes, dropping rows with NaN or Infinity.
 
-    Every label and protocol is checked first, those of dropped rows too. Where the frames have a
-    column ``date``, it is the class of a benign flow.
+    Every label and protocol is checked first, also those of dropped rows. If the frames have a
+    column ``date``, it is the class of benign flows.
     """
     width = len(layout.numbers)
     for frame in frames:
         x = np.empty((len(frame), len(layout.features)), np.float32, order="F")
         x[:, :width] = frame[layout.numbers].to_numpy(np.float32)
         x[:, width:] = files.one_hot(frame, "Protocol", layout.protocols, path)
-        classes = files.mapped(frame, "Label", layout.families, path)
+        classes = files.map_labels(frame, "Label", layout.families, path)
         if "date" in frame:
             classes = np.where(classes == "Benign", frame["date"].to_numpy(str), classes)
         complete = np.isfinite(x).all(axis=1)
-        if not complete.all():  # column by column, as they lie in memory
+        if not complete.all():  # by column, as they are stored in memory
             x, classes = x.T.compress(complete, axis=1).T, classes[complete]
         yield Block(x, classes, len(frame))
 
 
 def log_dropped(path: Path, rows: int, read: int) -> None:
-    """Say how many of the rows that were read are not among those that remain."""
+    """Log how many rows were dropped."""
     if rows < read:
         log.info("%s: %d of %d rows dropped: NaN or Infinity", path.name, read - rows, read)
 
 
-def complete(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+def drop_incomplete(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Drop rows with gaps; the log says how many."""
     kept = frame.dropna()
     log_dropped(path, len(kept), len(frame))

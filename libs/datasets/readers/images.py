@@ -17,12 +17,12 @@ from libs.utils.errors import UserError
 log = logging.getLogger("a3")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What numpy raises for a truncated or foreign file."""
+"""What numpy raises for a truncated or unsuitable file."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Images and labels of both parts as they lie in a source, and that source's digest."""
+    """Training and test images and labels as stored in a source, and the source's digest."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -37,7 +37,7 @@ def read_npz(path: Path) -> Raw:
         with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive.files]
             arrays = {key: archive[key] for key in KEYS if key in archive.files}
-    except (*DAMAGE, TypeError) as error:  # TypeError: a lone array is no archive
+    except (*DAMAGE, TypeError) as error:  # TypeError: a single array is no archive
         raise UserError(
             f"{path} is truncated or damaged, or is no .npz archive ({error}). Get the file again."
         ) from error
@@ -57,7 +57,7 @@ def download(name: str, expected: Path, source: str) -> Raw:
     name : str
         Its name there.
     expected : Path
-        The local file that is used in its place; part of the error message.
+        The local file that would be used instead, for the error message.
     source : str
         Where to get that file.
     """
@@ -85,7 +85,7 @@ def download(name: str, expected: Path, source: str) -> Raw:
 def data_set(
     name: str, raw: Raw, labels: dict[int, str], published: tuple[int, int], place: str
 ) -> DataSet:
-    """Check images and labels, and give them their classes.
+    """Check images and labels, and map labels to classes.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def data_set(
     labels : dict of int to str
         The class of each raw label.
     published : (int, int)
-        Rows of the published training and test parts; with others it is a sample.
+        Rows of the published training and test split; any other number is a sample.
     place : str
         The file or source, for errors.
     """
@@ -107,7 +107,6 @@ def data_set(
         classes=_classes(raw.y_train, len(x), labels, f"{place}, y_train"),
         x_test=x_test,
         classes_test=_classes(raw.y_test, len(x_test), labels, f"{place}, y_test"),
-        features=(),
         fingerprint=raw.fingerprint,
         maximum=255.0,
     )
@@ -132,7 +131,7 @@ def _images(x: np.ndarray, place: str) -> np.ndarray:
 
 
 def _classes(y: np.ndarray, rows: int, labels: dict[int, str], place: str) -> np.ndarray:
-    """The class of each label; one that the map lacks is an error."""
+    """Map labels to classes; an unknown label is an error."""
     if y.shape != (rows,) or y.dtype.kind not in "ui":
         raise UserError(
             f"{place}: expected {rows} whole numbers, one for each image, found {y.shape} of "
@@ -155,18 +154,8 @@ def load_npz(
 ) -> DataSet:
     """Load a data set of 60,000 + 10,000 images from its local archive, else by download.
 
-    Parameters
-    ----------
-    data_path : path, optional
-        See `libs.datasets.readers.files.data_folder`.
-    file : str
-        Path of the archive below the folder.
-    name : str
-        Of the data set, here and in tensorflow-datasets.
-    labels : dict of int to str
-        The class of each raw label.
-    source : str
-        Where to get the archive.
+    ``file`` is the path of the archive below the data folder; ``name`` is that of the data set here
+    and in tensorflow-datasets. For the other parameters see `data_set` and `download`.
     """
     path = files.data_folder(data_path) / file
     raw = read_npz(path) if path.is_file() else download(name, path, source)

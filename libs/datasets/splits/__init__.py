@@ -1,4 +1,4 @@
-"""Which rows: views of rows that are read when needed, classes of an experiment, cuts by a seed.
+"""Which rows: lazy views of rows, the classes of an experiment, random splits by seed.
 
 Imports `libs.utils`.
 """

@@ -13,21 +13,21 @@ import numpy as np
 from libs.utils.errors import UserError
 
 NATURAL = 1.0
-"""A pollution without a number: all anomalies that are not labelled stay among the normal rows."""
+"""Contamination without a number: all unlabelled anomalies stay among the normal rows."""
 LONGEST = 40
 """Characters of a folder's name before its hash; file systems take 255 bytes."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Which classes are normal, which anomalies are known in training, which appear in tests only.
+    """Classes that are normal, known anomalies in training, or unknown until the test.
 
-    Without anomalies there are scores, but nothing to measure them by.
+    Without anomalies there are scores but no metrics.
 
     Raises
     ------
     UserError
-        If a class stands in two lists, or no class is normal.
+        If a class is in two lists, or no class is normal.
     """
 
     normal: tuple[str, ...]
@@ -61,7 +61,7 @@ class Experiment:
 
     @property
     def slug(self) -> str:
-        """A short name of a folder: `name`, with a hash where anything had to be cut or escaped."""
+        """A short folder name: `name`, with a hash if anything had to be cut or escaped."""
         classes = (*self.normal, *self.known, *self.unknown)
         plain = re.sub(r"[^\w.+-]", "-", self.name)[:LONGEST].lstrip(".")
         if plain == self.name and not any(re.search("_(un)?known_", f"_{c}_") for c in classes):
@@ -71,7 +71,7 @@ class Experiment:
 
     @property
     def views(self) -> dict[str, tuple[str, ...]]:
-        """Test views and the classes that are anomalies in them; the normal ones are in each."""
+        """Test views and their anomalous classes; every view includes the normal classes."""
         views = {
             "known": self.known,
             "transfer": self.known + self.unknown,

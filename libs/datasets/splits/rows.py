@@ -1,4 +1,4 @@
-"""Rows that need not fit into memory: views of a file, looked at a block at a time."""
+"""Rows that need not fit into memory: views of a file, read in blocks."""
 
 import shutil
 import tempfile
@@ -12,16 +12,16 @@ from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 BLOCK_BYTES = 64 * 2**20
-"""Rows of one block take at most this much memory."""
+"""Upper bound on the memory of one block of rows."""
 HELD_BYTES = 256 * 2**20
-"""Rows that take more than this are not copied into memory, but looked at where they lie."""
+"""Rows that take more memory than this are read where they are instead of copied."""
 
 
 class Rows:
-    """Chosen rows of an array, scaled when they are looked at: ``(base[numbers] - low) / span``.
+    """A view of rows of an array, scaled when read: ``(base[numbers] - low) / span``.
 
     ``rows[i:j]`` and ``rows[numbers]`` gather float32 arrays; ``rows[mask]`` is a view again, so
-    that choosing rows costs no memory.
+    that selecting rows costs no memory.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Rows:
         self.low = low
         self.span = span
 
-    def scaled(self, low: np.ndarray, span: np.ndarray) -> "Rows":
+    def scale(self, low: np.ndarray, span: np.ndarray) -> "Rows":
         """The same rows of the same base, scaled."""
         return Rows(self.base, self.numbers, low, span)
 
@@ -57,7 +57,7 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """Memory that all rows would take."""
+        """Memory that all rows would take as an array."""
         return self.dtype.itemsize * int(np.prod(self.shape))
 
     def __len__(self) -> int:
@@ -68,32 +68,34 @@ class Rows:
         if isinstance(index, np.ndarray) and index.dtype == bool:
             return Rows(self.base, chosen, self.low, self.span)
         rows = np.asarray(self.base[chosen]).astype(np.float32, copy=False)
-        return rows if self.low is None else scaled(rows, self.low, self.span)
+        return rows if self.low is None else scale_in_place(rows, self.low, self.span)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or np.float32, copy=False)
 
 
-def scaled(rows: np.ndarray, low: np.ndarray, span: np.ndarray) -> np.ndarray:
+def scale_in_place(rows: np.ndarray, low: np.ndarray, span: np.ndarray) -> np.ndarray:
     """``(rows - low) / span``, in place."""
     rows -= low
     rows /= span
     return rows
 
 
-def cut(rows: np.ndarray, share: float, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a random share off the numbers of rows; both parts in the order of the file.
+def cut_rows(
+    rows: np.ndarray, fraction: float, seed: int, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split row numbers at random: the rest and the ``fraction``, each in the order of the file.
 
     Raises
     ------
     UserError
-        If one of the parts would be empty.
+        If one of the two would be empty.
     """
     order = np.random.default_rng(derive_seed(seed, name)).permutation(rows)
-    n = round(share * len(rows))
+    n = round(fraction * len(rows))
     if not 0 < n < len(rows):
         raise UserError(
-            f"empty split: {share:g} of {len(rows)} rows for {name} leaves {n} and "
+            f"empty split: {fraction:g} of {len(rows)} rows for {name} leaves {n} and "
             f"{len(rows) - n} rows; expected at least one in each part"
         )
     return np.sort(order[n:]), np.sort(order[:n])
@@ -107,23 +109,23 @@ def as_rows(x: np.ndarray | Rows) -> np.ndarray | Rows:
     return Rows(x) if large else x.astype(np.float32, copy=False)
 
 
-def held(rows: Rows) -> np.ndarray | Rows:
-    """The rows as an array if that takes at most `HELD_BYTES`, else as they are."""
+def hold_in_memory(rows: Rows) -> np.ndarray | Rows:
+    """Copy rows into an array if that takes at most `HELD_BYTES`; else return the view."""
     return rows[:] if rows.nbytes <= HELD_BYTES else rows
 
 
-def sampled(x: np.ndarray | Rows, seed: int) -> np.ndarray:
-    """An array for methods that need one: of a view random rows that fill `HELD_BYTES`."""
+def sample_rows(x: np.ndarray | Rows, seed: int) -> np.ndarray:
+    """An array for methods that need one: of a view, random rows that fill `HELD_BYTES`."""
     if not isinstance(x, Rows):
         return x
     n = max(1, HELD_BYTES * len(x) // x.nbytes)
     return x[np.sort(np.random.default_rng(derive_seed(seed, "sample")).choice(len(x), n, False))]
 
 
-def blocks(x: np.ndarray | Rows) -> Iterator[np.ndarray]:
-    """Consecutive rows as arrays: an array as a whole, a view in blocks of `BLOCK_BYTES`.
+def iterate_blocks(x: np.ndarray | Rows) -> Iterator[np.ndarray]:
+    """Yield consecutive rows as arrays: an array whole, a view in blocks of `BLOCK_BYTES`.
 
-    All blocks but the last have a power of two of rows, a multiple of what is scored at a time.
+    The size of all blocks but the last is a power of two, a multiple of what is scored at a time.
     """
     if not isinstance(x, Rows):
         yield x
@@ -133,20 +135,20 @@ def blocks(x: np.ndarray | Rows) -> Iterator[np.ndarray]:
         yield x[start : start + step]
 
 
-def extent(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray]:
+def feature_ranges(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value of every feature."""
-    ends = [(block.min(axis=0), block.max(axis=0)) for block in blocks(x)]
+    ends = [(block.min(axis=0), block.max(axis=0)) for block in iterate_blocks(x)]
     low, high = zip(*ends, strict=True)
     return np.min(low, axis=0), np.max(high, axis=0)
 
 
-def mean_of(x: np.ndarray | Rows) -> np.ndarray:
+def feature_means(x: np.ndarray | Rows) -> np.ndarray:
     """Mean of every feature, float32."""
-    total = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(x))
+    total = sum(block.sum(axis=0, dtype=np.float64) for block in iterate_blocks(x))
     return (total / len(x)).astype(np.float32)
 
 
-def collected(
+def collect_blocks(
     parts: Iterable[np.ndarray], shape: tuple[int, ...], folders: Iterable[Path] = ()
 ) -> np.ndarray:
     """Join float32 blocks of rows.
@@ -157,13 +159,13 @@ def collected(
     shape : tuple of int
         Of the whole.
     folders : iterable of Path
-        Where a whole of more than `HELD_BYTES` may lie: in the first that takes it, else among
-        temporary files, else in memory.
+        Where to keep an array of more than `HELD_BYTES`: the first with room for it, else the
+        folder of temporary files, else memory.
 
     Returns
     -------
     array of ``shape``
-        Read-only and memory-mapped if it is large. Its file has no name and ends with the process.
+        Read-only and memory-mapped if large. Its file has no name and vanishes with the process.
     """
     size = 4 * int(np.prod(shape))
     file = _scratch(size, folders) if size > HELD_BYTES else None
@@ -181,7 +183,7 @@ def collected(
 
 
 def _scratch(size: int, folders: Iterable[Path]) -> BinaryIO | None:
-    """A file without a name that has room for ``size`` bytes; None where no folder has it."""
+    """Open a nameless file with room for ``size`` bytes; None if no folder has it."""
     for folder in [*folders, tempfile.gettempdir()]:
         try:
             if shutil.disk_usage(folder).free > size:

@@ -1,4 +1,4 @@
-"""Cells of a column as numbers or as text, however a table writes them."""
+"""Parsing the cells of a column as numbers or text, in a table's notation."""
 
 import re
 import shlex
@@ -14,30 +14,30 @@ from libs.datasets.tabular.reading import UTF_8, Block
 from libs.utils.errors import UserError, shorten
 
 GAPS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none")
-"""What a missing number may be written as; of text only the empty one is missing."""
+"""Spellings of a missing number; text is missing only if empty."""
 LARGEST = 1e38
-"""Differences of numbers up to this size are float32, too."""
+"""Bound on numbers whose differences still fit float32."""
 DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([ T]\d{1,2}:\d{2}.*)?$"
 WRITTEN = r"^[-+]?(\d+|\d{1,3}([.,' ]\d{3})+)([.,]\d+)?([eE][-+]?\d+)?\s?(%|€|\$|£|EUR|USD)?$"
-"""A number in any country's way of writing, perhaps with a unit."""
+"""A number in the notation of any country, perhaps with a unit."""
 ENGLISH = r"^[-+]?\d{1,3}(,\d{3})+(\.|\D*$)"
 """One with commas between thousands."""
 MARK = r"^[-–—.?*/]{1,3}$"
-"""What people write where there is no number."""
+"""Marks that people write for a missing number."""
 MOST_TOLD = 20
-"""Problems that one message tells."""
+"""Upper bound on the problems in one message."""
 
 
 @dataclass(frozen=True)
 class Notation:
-    """How a table writes its cells.
+    """Notation of the cells of a table.
 
     Attributes
     ----------
     decimal, thousands : str
-        One character each; no ``thousands`` if empty.
+        One character each; an empty ``thousands`` means no separator.
     missing : tuple of str
-        What a missing value is written as, besides `GAPS`.
+        Spellings of a missing value besides `GAPS`.
     encoding : str
         Of CSV.
     """
@@ -57,7 +57,7 @@ class Notation:
             )
 
     @classmethod
-    def described(cls, about: dict[str, Any]) -> Self:
+    def from_description(cls, about: dict[str, Any]) -> Self:
         """Undo `describe`."""
         return cls(**about | {"missing": tuple(about.get("missing", ()))})
 
@@ -79,7 +79,7 @@ PLAIN = Notation()
 
 
 def as_text(series: pl.Series, notation: Notation = PLAIN) -> pl.Series:
-    """Text without blanks around it, empty where it is missing; whole numbers without a point."""
+    """Stripped text, empty where missing; whole numbers without a decimal point."""
     if series.dtype == pl.Float64:
         values = series.fill_nan(None)
         whole = ((values == values.round()) & (values.abs() < 2**53)).fill_null(False)
@@ -96,9 +96,9 @@ def as_numbers(series: pl.Series, notation: Notation = PLAIN) -> tuple[pl.Series
     Returns
     -------
     values : Series of Float64
-        Null where a number is missing or there is none.
+        Null where the number is missing or the cell is not a number.
     strange : (m,) int
-        Rows that hold something that is neither a number nor missing.
+        Rows whose cell is neither a number nor missing.
     """
     if series.dtype == pl.Float64:
         values = series.fill_nan(None)
@@ -120,12 +120,12 @@ def as_numbers(series: pl.Series, notation: Notation = PLAIN) -> tuple[pl.Series
 
 
 def number_problem(values: pl.Series, strange: np.ndarray, block: Block, name: str) -> str | None:
-    """What is wrong with the first cell that is text, too large for float32, or infinite.
+    """Message on the first cell that is text, too large for float32, or infinite.
 
     Parameters
     ----------
     values, strange
-        What `as_numbers` gave.
+        Result of `as_numbers`.
     """
     rows = strange if len(strange) else (values.abs() > LARGEST).arg_true()
     if not len(rows):
@@ -141,7 +141,7 @@ def number_problem(values: pl.Series, strange: np.ndarray, block: Block, name: s
 
 
 def way_out(cells: Iterable[str], name: str) -> str:
-    """The options by which cells that are no plain numbers become numbers, or their column text."""
+    """Options that turn cells into numbers, or their column into text."""
     numbers = [cell for cell in cells if re.match(WRITTEN, cell)]
     commas = [cell for cell in numbers if "," in cell]
     english = all(re.match(ENGLISH, cell) for cell in commas)
@@ -164,7 +164,7 @@ class TableError(UserError):
 
 
 def tell_together(errors: Iterable[UserError]) -> UserError:
-    """One error for all problems of a table."""
+    """Combine all problems of a table in one error."""
     told = [problem for error in errors for problem in getattr(error, "problems", [str(error)])]
     if len(told) == 1:
         return UserError(told[0])

@@ -1,4 +1,4 @@
-"""Rows of a table as a model's inputs: the columns that it knows, scaled as in its training."""
+"""Rows of a table as inputs of a model: the columns it knows, scaled as in training."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from libs.datasets.splits.rows import scaled
+from libs.datasets.splits.rows import scale_in_place
 from libs.datasets.tabular.cells import Notation
 from libs.datasets.tabular.reading import Block
 from libs.datasets.tabular.schema import Schema
@@ -15,12 +15,12 @@ from libs.utils import storage
 from libs.utils.errors import UserError
 
 FILE = "inputs.json"
-"""Lies beside a saved model."""
+"""File in the folder of a saved model."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes a model's inputs of raw rows, to the same bits as its training did.
+    """Turns raw rows into inputs of a model, bit for bit as in its training.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class Encoder:
     def rows(self, block: Block) -> np.ndarray:
         """Inputs of a block, float32 (n, features), finite.
 
-        What is so far from the training rows that float32 cannot tell becomes its largest number.
+        Values too far from the training rows for float32 become its largest number.
         """
         largest = np.finfo(np.float32).max
         with np.errstate(over="ignore"):
-            x = scaled(self.schema.encode(block), self.low, self.span)
+            x = scale_in_place(self.schema.encode(block), self.low, self.span)
         return np.clip(x, -largest, largest, out=x)
 
     def save(self, folder: Path) -> None:
@@ -65,7 +65,7 @@ class Encoder:
         Raises
         ------
         UserError
-            If it is not there, or damaged.
+            If it is missing or damaged.
         """
         path = Path(folder) / FILE
         if not path.is_file():
@@ -75,7 +75,7 @@ class Encoder:
             )
         try:
             content = json.loads(path.read_text())
-            notation = Notation.described(content.get("notation", {}))
+            notation = Notation.from_description(content.get("notation", {}))
             schema = Schema.from_json(content["columns"], notation)
             ends = (np.array(content[key], np.float32) for key in ("low", "span"))
             return cls(schema, *ends)

@@ -1,4 +1,4 @@
-"""What the columns of a table are, found out in one pass over its training rows."""
+"""Learning a table's schema in one pass over its training rows."""
 
 import re
 from collections import Counter
@@ -23,25 +23,25 @@ from libs.datasets.tabular.cells import (
     way_out,
 )
 from libs.datasets.tabular.reading import Block
-from libs.datasets.tabular.schema import MEDIAN, REFUSE, Column, Schema, listed
+from libs.datasets.tabular.schema import MEDIAN, REFUSE, Column, Schema, join_names
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 MOST_CATEGORIES = 100
-"""A column with more different texts is dropped."""
+"""Categories above which a text column is dropped."""
 NEARLY_EACH = 0.9
-"""A column of text with so many different ones per row is an identifier."""
+"""Fraction of distinct texts from which a column counts as an identifier."""
 MOSTLY = 0.9
-"""A column with so many numbers is one of numbers: what else is in it is a mistake."""
+"""Fraction of numbers from which a column counts as numeric: any other cell is an error."""
 LONGEST_TEXT = 200
-"""Characters of a text that becomes a feature, or a class."""
+"""Upper bound on the characters of a text that becomes a feature or a class."""
 MOST_EXAMPLES = 3
 ANY = ""
-"""A pattern of all cells."""
+"""Pattern that matches every cell."""
 ROLES = {"label": "the label", "id": "kept beside the scores", "unused": "as asked"}
-"""Columns that are no inputs because somebody said so, and how that is told."""
+"""Roles of columns that the user excluded from the inputs, and how they are described."""
 SAMPLE = 2**17
-"""Rows from which medians are taken, where there are more: drawn at random."""
+"""Size of the random sample of rows from which medians are computed, if there are more."""
 
 
 class Learner:
@@ -50,12 +50,12 @@ class Learner:
     Parameters
     ----------
     rows : int
-        How many training rows are going to come.
+        Number of training rows.
     missing : str
         Of `libs.datasets.tabular.schema.MISSING`.
     roles : mapping of str to str, optional
-        What columns are that need not be learned: "label", "id" or "unused"; "text" is learned, and
-        is text whatever it holds.
+        Roles of columns that need not be learned ("label", "id", "unused"); a "text" column is
+        learned as text whatever it holds.
     notation : Notation
     """
 
@@ -71,18 +71,18 @@ class Learner:
         self.notation = notation
         self._share = min(1.0, SAMPLE / max(1, rows)) if missing == MEDIAN else 0.0
         self._rng = np.random.default_rng(derive_seed(0, "medians"))
-        self._columns: dict[str, _Seen] = {}
+        self._columns: dict[str, _ColumnStatistics] = {}
 
     def add(self, block: Block) -> None:
-        """Look at training rows."""
+        """Learn from training rows."""
         names = block.names
         if not self._columns:
-            self._columns = {name: _Seen(name, self.notation) for name in names}
+            self._columns = {name: _ColumnStatistics(name, self.notation) for name in names}
         if names != tuple(self._columns) and set(names) != set(self._columns):
             odd = sorted(set(names) ^ set(self._columns))
             raise UserError(
                 f"{block.source}: other columns than in the first file; only in one of the two: "
-                f"{listed(odd)}"
+                f"{join_names(odd)}"
             )
         sampled = pl.Series(self._rng.random(len(block)) < self._share)
         for name in names:
@@ -90,13 +90,13 @@ class Learner:
                 self._columns[name].add(block, sampled)
 
     def schema(self) -> Schema:
-        """What was learned.
+        """The schema learned so far.
 
         Raises
         ------
         UserError
-            If values are missing and refused, a column of numbers holds text, one seems to hold
-            numbers that cannot be read, or no column is left. Tells all of these together.
+            If values are missing and refused, a numeric column holds text, a column seems to hold
+            numbers in another notation, or no column is left. Reports all of these at once.
         """
         columns, problems = [], []
         for name, seen in self._columns.items():
@@ -114,8 +114,8 @@ class Learner:
         return schema
 
 
-class _Seen:
-    """What was seen of one column."""
+class _ColumnStatistics:
+    """Statistics of one column."""
 
     def __init__(self, name: str, notation: Notation):
         self.name = name
@@ -133,7 +133,7 @@ class _Seen:
         self.gaps = {"number": _Gaps(), "text": _Gaps()}
 
     def add(self, block: Block, sampled: pl.Series) -> None:
-        """Look at rows; ``sampled`` marks those of which medians are taken."""
+        """Add rows; ``sampled`` marks those from which medians are computed."""
         series = block.frame[self.name]
         values, strange = as_numbers(series, self.notation)
         if len(strange):
@@ -150,7 +150,7 @@ class _Seen:
             self.sample.append(values.filter(sampled).drop_nulls().to_numpy())
 
     def _add_strange(self, cells: pl.Series) -> None:
-        """Count cells that are no numbers, and those that a person would read as one."""
+        """Count cells that are not numbers, and those that a person would read as one."""
         self.strange += len(cells)
         self.written += int(cells.str.contains(WRITTEN).sum())
         for pattern, seen in self.examples.items():
@@ -169,7 +169,7 @@ class _Seen:
             self.texts.update(dict(zip(*map(list, counts.get_columns()), strict=True)))
 
     def column(self, missing: str, role: str = "") -> Column:
-        """The column that it is."""
+        """The learned column."""
         if role in ROLES:
             return Column(self.name, role, ROLES[role])
         if not self.texts:
@@ -186,7 +186,7 @@ class _Seen:
         return self._of_texts(missing)
 
     def _refuse_written(self) -> None:
-        """Raise a UserError if most cells are numbers in a person's eyes."""
+        """Raise a UserError if a person would read most cells as numbers."""
         many = len(self.texts) > MOST_CATEGORIES
         seem = self.numbers + self.written
         if (self.written or many) and seem > (self.numbers + self.strange) / 2:
@@ -209,7 +209,7 @@ class _Seen:
             self.gaps["number"].refuse()
             return Column(self.name, "number")
         known = np.concatenate(self.sample)
-        # of a column that is nearly empty the sample may hold nothing
+        # the sample may hold no value of a nearly empty column
         return Column(self.name, "number", fill=float(np.median(known if len(known) else ends)))
 
     def _of_texts(self, missing: str) -> Column:
@@ -220,7 +220,7 @@ class _Seen:
         if len(self.texts) == 1:
             return Column(self.name, "text", "constant")
         if len(self.texts) > max(2, NEARLY_EACH * self.texts.total()):
-            return Column(self.name, "text", "nearly a text of its own in each row")
+            return Column(self.name, "text", "a different text in nearly each row")
         fill = None
         if missing == REFUSE:
             self.gaps["text"].refuse()

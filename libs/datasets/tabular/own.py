@@ -1,4 +1,4 @@
-"""A user's own table: one or more CSV or Parquet files, with a column of classes or without."""
+"""A user's own table: one or more CSV or Parquet files, with or without a column of classes."""
 
 import hashlib
 import re
@@ -11,28 +11,28 @@ from typing import Any, Self
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.splits.rows import Rows, collected, cut
+from libs.datasets.splits.rows import Rows, collect_blocks, cut_rows
 from libs.datasets.tabular.cells import PLAIN, Notation, as_text, tell_together
 from libs.datasets.tabular.learning import LONGEST_TEXT, Learner
 from libs.datasets.tabular.reading import Block, read
-from libs.datasets.tabular.schema import REFUSE, Schema, listed
+from libs.datasets.tabular.schema import REFUSE, Schema, join_names
 from libs.utils import storage
 from libs.utils.errors import UserError, shorten
 
 UNLABELLED = "unlabelled"
 """The class of every row of a table without a label; it counts as normal."""
 MANY = 2**62
-"""So many rows that no value is drawn for a median."""
+"""A number of rows so large that no value is sampled for a median."""
 
 
 @dataclass(frozen=True)
 class OwnTable:
-    """Where a table lies, and how it is read; as a dict it stands in manifests.
+    """The files of a table and how to read them; described in manifests.
 
     Attributes
     ----------
     files : tuple of str
-        Paths, whose rows follow one another.
+        Paths; their rows are concatenated.
     test_file : str, optional
         The test rows; default: a fraction of the rows of ``files``.
     label : str, optional
@@ -40,10 +40,10 @@ class OwnTable:
     missing : str
         Of `libs.datasets.tabular.schema.MISSING`.
     drop, text, ids : tuple of str
-        Columns that are left out, that are text whatever they hold, and that are kept beside the
-        scores and are no inputs.
+        Columns to leave out, to treat as text whatever they hold, and to keep beside the scores
+        instead of using them as inputs.
     notation : Notation
-        How cells are written.
+        Notation of the cells.
     """
 
     files: tuple[str, ...]
@@ -57,12 +57,12 @@ class OwnTable:
 
     @classmethod
     def of(cls, files: Sequence[Path], test_file: Path | None, **options: Any) -> Self:
-        """A table by paths from anywhere; ``options`` are the other attributes."""
+        """Build a table from relative or absolute paths; ``options`` are the other attributes."""
         absolute = tuple(str(Path(file).resolve()) for file in files)
         return cls(absolute, test_file and str(test_file.resolve()), **options)
 
     def describe(self) -> dict[str, Any]:
-        """The attributes in JSON, for manifests; of the last four only what was set."""
+        """The attributes in JSON, for manifests; the last four only if set."""
         about = asdict(self) | {"notation": self.notation.describe()}
         about = {name: list(v) if isinstance(v, tuple) else v for name, v in about.items()}
         set_by_hand = {name for name in ("drop", "text", "ids", "notation") if about[name]}
@@ -70,8 +70,8 @@ class OwnTable:
         return {name: about[name] for name in about if name in always | set_by_hand}
 
     @classmethod
-    def described(cls, about: dict[str, Any], folder: str | Path | None = None) -> Self:
-        """Undo `describe`; what is not there any more is looked for in ``folder``."""
+    def from_description(cls, about: dict[str, Any], folder: str | Path | None = None) -> Self:
+        """Undo `describe`; files that have moved are looked for in ``folder``."""
 
         def found(file: str | None) -> str | None:
             moved = Path(folder or ".") / Path(file or "").name
@@ -79,12 +79,12 @@ class OwnTable:
 
         settings = {n: tuple(v) if isinstance(v, list) else v for n, v in about.items()}
         settings["files"] = tuple(map(found, about["files"]))
-        settings["notation"] = Notation.described(about.get("notation", {}))
+        settings["notation"] = Notation.from_description(about.get("notation", {}))
         return cls(**settings | {"test_file": found(about["test_file"])})
 
     @property
     def name(self) -> str:
-        """``csv-<name of the first file>``, good as a folder's."""
+        """``csv-<name of the first file>``, valid as a folder name."""
         stem = Path(self.files[0].removesuffix(".gz")).stem
         return "csv-" + re.sub(r"[^\w.-]+", "_", stem)
 
@@ -95,18 +95,18 @@ class OwnTable:
 
     @property
     def roles(self) -> dict[str, str]:
-        """What columns are that the command line names; see `Learner`."""
+        """Roles of the columns that the command line names; see `Learner`."""
         roles = dict.fromkeys(self.text, "text") | dict.fromkeys(self.drop, "unused")
         roles |= dict.fromkeys(self.ids, "id")
         return roles | ({} if self.label is None else {self.label: "label"})
 
     def check(self) -> Schema:
-        """Look at every row once, and tell all that is wrong together.
+        """Check every row and report all errors at once.
 
         Returns
         -------
         Schema
-            As all rows of ``files`` show it.
+            Learned from all rows of ``files``.
 
         Raises
         ------
@@ -129,38 +129,38 @@ class OwnTable:
         _ = self.classes
 
     def _look_at_columns(self) -> Schema:
-        schema = self._learned(None)
+        schema = self._learn_schema(None)
         for block in self._blocks([self.test_file] if self.test_file else [], schema.wanted):
             schema.encode(block)
         return schema
 
-    def load(self, share: float, seed: int) -> DataSet:
-        """Read the rows; the columns are learned from those that are no test rows.
+    def load(self, fraction: float, seed: int) -> DataSet:
+        """Read the rows; the schema is learned from all rows but the test rows.
 
         Parameters
         ----------
-        share : float
-            Of the rows that become test rows where there is no ``test_file``.
+        fraction : float
+            Fraction of the rows that become test rows if there is no ``test_file``.
         seed : int
-            Which ones.
+            Decides which rows these are.
 
         Raises
         ------
         UserError
-            If a file cannot be read, a value is missing or strange, or no row remains.
+            If a file cannot be read, a value is missing or invalid, or no row remains.
         """
         classes = self.classes
         train, test = np.arange(len(classes)), np.arange(0)
         if self.test_file is None:
-            train, test = cut(train, share, seed, "test")
-        schema = self._learned(train)
-        x = self._encoded(self.files, len(classes), schema)
+            train, test = cut_rows(train, fraction, seed, "test")
+        schema = self._learn_schema(train)
+        x = self._encode(self.files, len(classes), schema)
         rows = {"x": Rows(x, train), "classes": classes[train]}
         if self.test_file is None:
             rows |= {"x_test": Rows(x, test), "classes_test": classes[test]}
         else:
             classes = self._classes((self.test_file,))
-            x = self._encoded((self.test_file,), len(classes), schema)
+            x = self._encode((self.test_file,), len(classes), schema)
             rows |= {"x_test": x, "classes_test": classes}
         return DataSet(
             name=self.name,
@@ -187,7 +187,7 @@ class OwnTable:
             if gone:
                 raise UserError(
                     f"{block.source}: no column {shorten(gone[0])} for --{option.rstrip('s')}; the "
-                    f"columns are {listed(block.names, 20)}"
+                    f"columns are {join_names(block.names, 20)}"
                 )
 
     def _classes(self, files: Sequence[str]) -> np.ndarray:
@@ -200,7 +200,7 @@ class OwnTable:
         if self.label not in block.names:
             raise UserError(
                 f"{block.source}: no column {self.label!r} for --label; the columns are "
-                f"{listed(block.names, 20)}"
+                f"{join_names(block.names, 20)}"
             )
         text = as_text(block.frame[self.label])
         for bad, expected in (
@@ -215,8 +215,8 @@ class OwnTable:
                 )
         return text.to_numpy().astype(str)
 
-    def _learned(self, train: np.ndarray | None) -> Schema:
-        """The schema of the numbered rows; None: of all, without medians."""
+    def _learn_schema(self, train: np.ndarray | None) -> Schema:
+        """Learn the schema from the given rows; None: from all, without medians."""
         rows = MANY if train is None else len(train)
         learner = Learner(rows, self.missing, self.roles, self.notation)
         unlearned = {name for name, role in self.roles.items() if role != "text"}
@@ -225,15 +225,15 @@ class OwnTable:
         for block in self._blocks(self.files, skipped=unlearned):
             self._check_names(block)
             end = start + len(block)
-            learner.add(block if chosen is None else block.only(chosen[start:end]))
+            learner.add(block if chosen is None else block.select(chosen[start:end]))
             start = end
         return learner.schema()
 
-    def _encoded(self, files: Sequence[str], rows: int, schema: Schema) -> np.ndarray:
-        """Features of all rows; in a file without a name where they are many."""
+    def _encode(self, files: Sequence[str], rows: int, schema: Schema) -> np.ndarray:
+        """Encode all rows, into a nameless file if they are many."""
         parts = (schema.encode(block) for block in self._blocks(files, schema.wanted))
         folders = [Path(file).parent for file in files]
-        return collected(parts, (rows, len(schema.features)), folders)
+        return collect_blocks(parts, (rows, len(schema.features)), folders)
 
     def _fingerprint(self) -> str:
         """SHA-256 over the contents of all files."""

@@ -1,8 +1,8 @@
 """Tables of any size in blocks of rows: CSV, plain or gzipped, Parquet, and standard input.
 
-What a file is, is told by its first bytes; what separates the cells of a CSV file, by its header.
-Memory follows the settings below, not the file: columns that nobody wants are never parsed, long
-cells are cut, and a block is bounded in rows and in bytes.
+The format is recognised by the first bytes, the separator of a CSV file by its header. Memory use
+depends on the constants below, not on the file: unwanted columns are never parsed, long cells are
+cut, and blocks are bounded in rows and bytes.
 """
 
 import csv
@@ -27,38 +27,38 @@ from libs.utils.errors import UserError, shorten
 
 STANDARD_INPUT = "-"
 BLOCK = 32 * 2**20
-"""Bytes that the numbers of a block's rows take at most, in double precision, and its text."""
+"""Upper bound on the bytes of a block's numbers, in double precision, and of its text."""
 MOST_ROWS = 2**16
 LONGEST_CELL = 1000
-"""Characters of a cell that are kept."""
+"""Characters of a cell that are kept; the rest is cut."""
 LONGEST_NAME = 1000
-"""Characters of a column's name."""
+"""Upper bound on the characters of a column name."""
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 LINE = ""
-"""Name of a column with the line of the file on which each row starts; no other one can have it."""
+"""Internal column with the line on which each row starts; no file can use this name."""
 
 
 @dataclass(frozen=True)
 class Block:
     """Consecutive rows of a table.
 
-    All blocks of a file but its last have the same number of rows, which depends on the number of
-    columns alone, unless they hold much text.
+    All blocks of a file but the last have the same number of rows, which depends only on the number
+    of columns, unless there is much text.
 
     Attributes
     ----------
     frame : polars.DataFrame
-        The wanted columns: text, or Float64 where the file itself knows that they are numbers.
+        The wanted columns: text, or Float64 where the file format declares numbers.
     source : str
         The name of the file, for messages.
     numbers : sequence of int
-        Numbers of the rows in the file, which count from 1 below the header.
+        Row numbers in the file, counted from 1 below the header.
     read : int
-        Bytes of the file that were read so far; 0 of standard input.
+        Bytes of the file read so far; 0 for standard input.
     lines : (n,) int, optional
-        The line of the file on which each row starts, as an editor counts; None of Parquet.
+        Line of the file on which each row starts, counted from 1; None for Parquet.
     names : tuple of str
         All columns of the file, in order.
     """
@@ -76,15 +76,15 @@ class Block:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def only(self, chosen: np.ndarray) -> "Block":
-        """Some of its rows, by a mask (n,)."""
+    def select(self, chosen: np.ndarray) -> "Block":
+        """The rows that a mask (n,) selects."""
         numbers = np.asarray(self.numbers)[chosen]
         lines = None if self.lines is None else self.lines[chosen]
         frame = self.frame.filter(pl.Series(chosen))
         return replace(self, frame=frame, numbers=numbers, lines=lines)
 
     def place(self, column: str, row: int) -> str:
-        """Where a cell is, for messages; ``row`` counts from 0 within the block."""
+        """Position of a cell, for messages; ``row`` counts from 0 within the block."""
         known = self.lines is not None
         where = f"line {self.lines[row]}" if known else f"row {self.numbers[row]}"
         return f"{self.source}, {where}, column {shorten(column)}"
@@ -103,22 +103,22 @@ def read(
     path : path, or "-" for standard input
         CSV with a header, plain or gzipped, or a Parquet file.
     wanted : collection of str, optional
-        Columns that are read where the file has them; default: all.
+        Columns to read if the file has them; default: all.
     skipped : collection of str
-        Columns that are not read.
+        Columns not to read.
     encoding : str
         Of CSV.
 
     Raises
     ------
     UserError
-        If there is no such file, no row in it, or it is not such a table; names the line.
+        If the file is missing, empty, or not such a table; names the line.
     """
     source = "standard input" if str(path) == STANDARD_INPUT else str(path)
     first = 1
 
     def choose(names: Sequence[str]) -> list[str]:
-        """The wanted ones; one at least, so that there are rows."""
+        """Choose the wanted columns, at least one, so that there are rows."""
         left = [name for name in names if name not in skipped]
         return [n for n in left if wanted is None or n in wanted] or list(names[:1])
 
@@ -130,9 +130,9 @@ def read(
             raise UserError(f"{source} is no Parquet file, or a damaged one. Write it again.")
         else:
             file = gzip.GzipFile(fileobj=raw) if head[:2] == b"\x1f\x8b" else raw
-            file = file if encoding == UTF_8 else _Recoded(file, encoding)
+            file = file if encoding == UTF_8 else _Transcoder(file, encoding)
             names, frames = _open_csv(file, source, choose)
-        for frame in _grouped(frames, len(names)):
+        for frame in _group_frames(frames, len(names)):
             numbers = range(first, first + len(frame))
             read_now = raw.tell() if raw.seekable() else 0
             lines = frame[LINE].to_numpy() if LINE in frame.columns else None
@@ -145,7 +145,7 @@ def read(
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
-    """The bytes of a file; standard input stays open."""
+    """Open a file for bytes; standard input stays open."""
     if str(path) == STANDARD_INPUT:
         yield sys.stdin.buffer
         return
@@ -153,7 +153,7 @@ def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
         yield raw
 
 
-class _Recoded:
+class _Transcoder:
     """Text in another encoding, read as UTF-8."""
 
     def __init__(self, file: BinaryIO, encoding: str):
@@ -170,7 +170,7 @@ class _Recoded:
 
 @contextmanager
 def _explained(source: str, encoding: str) -> Iterator[None]:
-    """Turn what reading raises into a UserError."""
+    """Turn the exceptions of reading into a UserError."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -193,24 +193,24 @@ def _explained(source: str, encoding: str) -> Iterator[None]:
 
 
 def _rows_of(width: int) -> int:
-    """Rows of a block of so many columns: a power of two."""
+    """Rows per block for a number of columns: a power of two."""
     return min(MOST_ROWS, 1 << (max(1, BLOCK // (8 * width)).bit_length() - 1))
 
 
-def _grouped(frames: Iterator[pl.DataFrame], width: int) -> Iterator[pl.DataFrame]:
-    """The same rows, so many at a time as their columns and their text allow."""
+def _group_frames(frames: Iterator[pl.DataFrame], width: int) -> Iterator[pl.DataFrame]:
+    """Regroup rows into blocks as large as their columns and text allow."""
     most, kept = _rows_of(width), None
     for frame in frames:
         kept = frame if kept is None else pl.concat([kept, frame])
-        while len(kept) >= (rows := _fitting(kept, most)):
+        while len(kept) >= (rows := _rows_that_fit(kept, most)):
             yield kept[:rows]
             kept = kept[rows:]
     if kept is not None and len(kept):
         yield kept
 
 
-def _fitting(frame: pl.DataFrame, most: int) -> int:
-    """So many rows of a frame, a power of two and at most ``most``, whose text fits a block."""
+def _rows_that_fit(frame: pl.DataFrame, most: int) -> int:
+    """Number of rows, a power of two and at most ``most``, whose text fits a block."""
     sizes = frame.select(pl.col(pl.String).str.len_bytes().sum())
     size = sum(sizes.row(0)) if sizes.width else 0
     if size <= BLOCK:
@@ -221,7 +221,7 @@ def _fitting(frame: pl.DataFrame, most: int) -> int:
 # --- CSV -----------------------------------------------------------------------------------------
 Chooser = Callable[[Sequence[str]], list[str]]
 Opened = tuple[list[str], Iterator[pl.DataFrame]]
-"""All names of columns, and the rows of the chosen ones."""
+"""All column names, and the rows of the chosen columns."""
 
 
 def _open_csv(file: BinaryIO, source: str, choose: Chooser) -> Opened:
@@ -244,7 +244,7 @@ def _open_csv(file: BinaryIO, source: str, choose: Chooser) -> Opened:
 
 
 def _cut(frame: pl.DataFrame) -> pl.DataFrame:
-    """The beginning of each text; a copy where one is long, so that the rest is given back."""
+    """Cut long texts; they are copied, so that the memory of the rest is freed."""
     lengths = frame.select(pl.col(pl.String).str.len_bytes().max())
     rows = lengths.rows()[0] if lengths.width else ()
     long = [n for n, size in zip(lengths.columns, rows, strict=True) if (size or 0) > LONGEST_CELL]
@@ -252,7 +252,7 @@ def _cut(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _header(head: bytes, source: str) -> tuple[list[str], str]:
-    """Names of the columns, and what separates them."""
+    """Column names and separator of a CSV file."""
     if head.startswith(UTF_16):
         raise UserError(f"{source} is in UTF-16: start with --encoding utf-16, or convert it.")
     head = head.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n")
@@ -263,16 +263,16 @@ def _header(head: bytes, source: str) -> tuple[list[str], str]:
         )
     bare = re.sub('"[^"]*"', "", head.decode())
     separator = max(SEPARATORS, key=bare.count)
-    return checked_names(delimited.header(head, separator), source), separator
+    return check_names(delimited.parse_header(head, separator), source), separator
 
 
-def checked_names(names: Sequence[str], source: str) -> list[str]:
-    """Names of columns, without blanks around them.
+def check_names(names: Sequence[str], source: str) -> list[str]:
+    """Strip and check column names.
 
     Raises
     ------
     UserError
-        If one is empty, too long or stands twice, or they look like a row.
+        If a name is empty, too long or repeated, or the names look like a row.
     """
     names = [name.strip() for name in names]
     if not all(names):
@@ -284,7 +284,7 @@ def checked_names(names: Sequence[str], source: str) -> list[str]:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         named = shorten(twice[0])
-        raise UserError(f"{source}: the column {named} stands twice. Rename one of them.")
+        raise UserError(f"{source}: the column {named} appears twice. Rename one of them.")
     longest = max(names, key=len, default="")
     if len(longest) > LONGEST_NAME:
         raise UserError(
@@ -307,7 +307,7 @@ def _open_parquet(path: str | Path, source: str, choose: Chooser) -> Opened:
     if str(path) == STANDARD_INPUT:
         raise UserError("standard input holds Parquet, which can be read from files only")
     kinds = pl.read_parquet_schema(path)
-    names = checked_names(list(kinds), source)
+    names = check_names(list(kinds), source)
     raw, chosen = dict(zip(names, kinds, strict=True)), choose(names)
     for name in chosen:
         if not _is_plain(kinds[raw[name]]):
@@ -326,16 +326,16 @@ def _open_parquet(path: str | Path, source: str, choose: Chooser) -> Opened:
 
 
 def _is_plain(kind: pl.DataType) -> bool:
-    """Whether values of a type are numbers, text or points in time."""
+    """Whether a type is numeric, text or temporal."""
     text = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null)
     return kind.is_numeric() or kind in text or (kind.is_temporal() and kind != pl.Duration)
 
 
 def _plain(series: pl.Series) -> pl.Series:
-    """Numbers as Float64, all else as text, which is empty where there is none."""
+    """Numbers as Float64, everything else as text, empty where missing."""
     if series.dtype.is_numeric():
         return series.cast(pl.Float64)
-    if series.dtype in (pl.Categorical, pl.Enum):  # its texts are cut before they are repeated
+    if series.dtype in (pl.Categorical, pl.Enum):  # cut the categories before they are repeated
         known = series.drop_nulls().unique()
         texts = known.cast(pl.String).str.head(LONGEST_CELL)
         codes, known = series.to_physical(), known.to_physical()

@@ -1,4 +1,4 @@
-"""What the columns of a table are, and rows as the numbers that a network reads."""
+"""The columns of a table, and encoding its rows as inputs of a network."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,24 +22,24 @@ from libs.utils.errors import UserError
 
 REFUSE, MEDIAN = "refuse", "median"
 MISSING = (REFUSE, MEDIAN)
-"""What is done about missing values: an error, or the median of the training rows (of text the most
-frequent one)."""
+"""Treatment of missing values: an error, or the median of the training rows (for text the most
+frequent value)."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table as the training rows showed it.
+    """A column of a table, as learned from the training rows.
 
     Attributes
     ----------
     name : str
     kind : {"number", "text", "date", "label", "id", "unused"}
     dropped : str
-        Why it is no input; empty if it is one.
+        Why it is not an input; empty if it is.
     categories : tuple of str
-        Of text: one feature each, 1 where the cell holds it. Any other text is a row of zeros.
+        Values of a text column: one 0/1 feature each. Any other text is all zeros.
     fill : float or str, optional
-        Takes the place of missing values; None: these are refused.
+        Replaces missing values; None: they are refused.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Column:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of its features: its own, or ``protocol=tcp`` and so on."""
+        """Names of its features: its own name, or ``protocol=tcp`` and so on."""
         if self.dropped:
             return ()
         return tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
@@ -60,7 +60,7 @@ class Column:
         series = block.frame[self.name]
         if self.kind == "text":
             text = as_text(series, notation)
-            text = text.replace("", self._filled(block, (text == "").arg_true()))
+            text = text.replace("", self._fill_value(block, (text == "").arg_true()))
             codes = text.cast(pl.Enum(self.categories), strict=False).to_physical()
             rows = codes.is_not_null().arg_true().to_numpy()
             out[rows, codes.drop_nulls().to_numpy()] = 1
@@ -68,10 +68,12 @@ class Column:
         values, strange = as_numbers(series, notation)
         if problem := number_problem(values, strange, block, self.name):
             raise UserError(problem)
-        out[:, 0] = values.fill_null(self._filled(block, values.is_null().arg_true())).to_numpy()
+        out[:, 0] = values.fill_null(
+            self._fill_value(block, values.is_null().arg_true())
+        ).to_numpy()
 
-    def _filled(self, block: Block, missing: pl.Series) -> float | str:
-        """What stands for the ``missing`` rows of a block."""
+    def _fill_value(self, block: Block, missing: pl.Series) -> float | str:
+        """The value that replaces ``missing`` cells; a UserError if they are refused."""
         if len(missing) and self.fill is None:
             raise UserError(
                 f"{block.place(self.name, int(missing[0]))}: a value is missing ({len(missing)} in "
@@ -83,14 +85,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table, as `libs.datasets.tabular.learning.Learner` found them.
+    """The columns of a table; learned by `libs.datasets.tabular.learning.Learner`.
 
     Attributes
     ----------
     columns : tuple of Column
-        In the order of the file. The label's column is among them.
+        In the order of the file, the label column included.
     notation : Notation
-        How its cells are written.
+        Notation of its cells.
     """
 
     columns: tuple[Column, ...]
@@ -98,7 +100,7 @@ class Schema:
 
     @classmethod
     def of_numbers(cls, features: Sequence[str]) -> Self:
-        """A schema for rows that are numbers already, under their features' names."""
+        """The schema of rows that are numeric already, from the names of their features."""
         return cls(tuple(Column(name, "number") for name in features))
 
     @classmethod
@@ -123,7 +125,7 @@ class Schema:
 
     @cached_property
     def wanted(self) -> frozenset[str]:
-        """Names of the columns that are read to score rows."""
+        """Names of the columns needed to score rows."""
         return frozenset({column.name for column in self.inputs} | set(self.ids))
 
     @cached_property
@@ -132,14 +134,14 @@ class Schema:
         return tuple(name for column in self.inputs for name in column.features)
 
     def encode(self, block: Block) -> np.ndarray:
-        """Rows of a block as features, float32 (n, features); columns are matched by name.
+        """Encode the rows of a block, float32 (n, features); columns are matched by name.
 
         Raises
         ------
         UserError
-            If a column is missing, or cells cannot be inputs; tells the first one of each column.
-            Columns that were no inputs in training may be there or not and hold anything; those
-            that the training rows did not have must not be read.
+            If a column is missing or a cell is invalid; reports the first one per column. Columns
+            that were not inputs in training may be absent or hold anything; columns that the
+            training rows did not have must not have been read.
         """
         self._check_names(block)
         x = np.zeros((len(block), len(self.features)), np.float32)
@@ -155,8 +157,8 @@ class Schema:
             raise tell_together(problems)
         return x
 
-    def foreign(self, block: Block) -> list[str]:
-        """Columns of a file that the training rows did not have."""
+    def unknown_columns(self, block: Block) -> list[str]:
+        """Columns of a file that were absent in training."""
         return sorted(set(block.names) - {column.name for column in self.columns})
 
     def _check_names(self, block: Block) -> None:
@@ -164,24 +166,24 @@ class Schema:
         missing = [column.name for column in self.inputs if column.name not in found]
         if missing or found - {column.name for column in self.columns}:
             raise UserError(
-                f"{block.source}: other columns than in training; missing: {listed(missing)}; "
-                f"extra: {listed(self.foreign(block))}. Rename them, or leave them out."
+                f"{block.source}: other columns than in training; missing: {join_names(missing)}; "
+                f"extra: {join_names(self.unknown_columns(block))}. Rename them, or leave them out."
             )
 
-    def shown(self) -> pd.DataFrame:
-        """A row of text for each column, for people."""
+    def summarise(self) -> pd.DataFrame:
+        """A readable row for each column."""
         lines = []
         for column in self.columns:
             use = f"dropped: {column.dropped}" if column.dropped else "kept"
             if column.kind == "text" and not column.dropped:
-                use = f"{len(column.categories)} features: {listed(column.categories, 3)}"
+                use = f"{len(column.categories)} features: {join_names(column.categories, 3)}"
             if column.fill is not None and not column.dropped:
                 use += f"; missing: {column.fill}"
             lines.append({"column": column.name, "kind": column.kind, "use": use})
         return pd.DataFrame(lines)
 
 
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """Names for people: ``a, b, c, … (12)``."""
+def join_names(names: Sequence[str], most: int = 8) -> str:
+    """Join names for a message: ``a, b, c, … (12)``."""
     words = ", ".join(names[:most]) or "none"
     return words if len(names) <= most else f"{words}, … ({len(names)})"

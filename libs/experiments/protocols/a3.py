@@ -29,7 +29,7 @@ ALARM = {"alarm_dims": (1000, 500, 200, 75), "dropout": 0.1, "learning_rate": 1e
 
 
 def a3_cells(*experiments: "Experiment") -> "list[Cell]":
-    """Each experiment with all label budgets, without pollution."""
+    """Each experiment with all label budgets, without contamination."""
     from libs.experiments.study import Cell
 
     return [Cell(experiment, BUDGETS) for experiment in experiments]
@@ -49,13 +49,13 @@ def a3_methods(
     Parameters
     ----------
     autoencoder : Autoencoder
-        Its network; its batch size and epochs are set here.
+        Defines the network; batch size and epochs are set here.
     target : keras.Model, optional
-        What A3 reads; default: the autoencoder.
+        Target of A3; default: the autoencoder.
     batch_size : int
-        Of autoencoder and A3.
+        Of the autoencoder and A3.
     times : int
-        How many times longer the networks train that go through the rows epoch by epoch; see
+        Epoch factor of the networks that train by epochs; see
         `libs.DataHandler.DataHandler.epoch_factor`.
     """
     from baselines import DAGMM, DevNet, IsolationForest

@@ -30,17 +30,16 @@ PROTOCOL = Protocol(
     learning_rate=1e-4,
 )
 RULES = {"test": 0.15, "validation": 0.05, "test_seed": 42, "scale_on": "normal"}
-"""Of the split. The test rows are the same for every seed (authors' code). Scaled on the normal
-training rows, the polluted among them; the authors' code adds the known anomalies, which would let
-one label
-budget change the inputs of another."""
+"""Rules of the split. The test rows are the same for every seed (authors' code). Scaling is fitted
+on the normal training rows, polluted ones included; the authors' code adds the known anomalies, by
+which one label budget would change the inputs of another."""
 UNSUPERVISED = {"budgets": (0,), "p_contamination": 0.01}
 SEMI_SUPERVISED = {"budgets": (100,), "p_contamination": 0.0}
 """The paper's two settings (authors' code)."""
 ALARM = (1000, 500, 200, 75)
 """Widths of alarm and gate (authors' code)."""
 EPOCHS = PROTOCOL.epochs
-"""The paper's; so many that a sample needs no longer trainings."""
+"""Of the paper; enough on samples as well."""
 RATE = PROTOCOL.learning_rate
 
 
@@ -60,13 +59,13 @@ def argue_study(
     ----------
     data_set : str
     normal, anomalies : sequence of str
-        The classes; each normal one has an expert of its own.
+        The classes; each normal class has its own expert.
     dims : sequence of int, optional
         Widths of the autoencoders; None: the convolutional ones, for images.
     batch_size : int
         Of every network.
     clusters : int
-        Experts of A4RGUE, which finds its own classes.
+        Number of experts of A4RGUE, which finds its own groups.
     normal_by : str, optional
         See `libs.datasets.registry.load`.
     """
@@ -94,7 +93,7 @@ def argue_increasing(
 ) -> "Study":
     """The paper's experiment 1: the first class is normal, then the first two, and so on.
 
-    Unsupervised, and without A4RGUE. Parameters as those of `argue_study`.
+    Unsupervised, without A4RGUE. The parameters are those of `argue_study`.
     """
     from libs.DataHandler import SplitRules
     from libs.datasets.splits.experiment import Experiment

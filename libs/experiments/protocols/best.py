@@ -1,6 +1,6 @@
-"""Our own settings: the Ensemble against the strongest simple rivals, fast enough for a first look.
+"""Our own settings: the Ensemble against the strongest simple rivals, fast enough to start with.
 
-Nothing here was chosen on test rows: docs/ensemble.md has the development rows and the ablation.
+Nothing here was chosen on test rows; docs/ensemble.md has the development data and the ablation.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ PROTOCOL = Protocol(
 )
 BUDGETS = (5, 25, 50, 100)
 RULES = {"test": 0.2, "validation": 0.1, "test_seed": 42, "scale_on": "normal"}
-"""Of the split: scaled on normal training rows, so that no held-out class is seen."""
+"""Rules of the split: scaled on normal training rows, so that no held-out class is seen."""
 UPDATES = 3000
-"""Of the networks, at least: they are rivals at a tenth of the papers' cost."""
+"""Lower bound on the updates of the networks, which cost a tenth of the papers' training."""
 BATCH = 256
 
 
@@ -39,7 +39,7 @@ def best_study(
     budgets: Sequence[int] = BUDGETS,
     contaminations: Sequence[float] = (0.0,),
 ) -> "Study":
-    """Every experiment with all label budgets, and with each pollution.
+    """Every experiment with all label budgets and each contamination.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def best_study(
 
 
 def epochs_for(handler: "DataHandler") -> int:
-    """Epochs that make `UPDATES` updates out of the training rows."""
+    """Number of epochs that amounts to `UPDATES` updates on the training rows."""
     return max(1, round(UPDATES / max(1, handler.n_train / BATCH)))
 
 
@@ -76,7 +76,7 @@ def best_methods(dims: Sequence[int] | None, epochs: int) -> "dict[str, Detector
     dims : sequence of int, optional
         See `best_study`.
     epochs : int
-        Of the networks that go through the rows epoch by epoch.
+        Of the networks that train by epochs.
     """
     from baselines import (
         KNN,

@@ -25,7 +25,7 @@ TEST_SEED = 250
 def deepad_study(
     data_set: str, experiment: "Experiment", partition: str, threshold: "ThresholdRule"
 ) -> "Study":
-    """The experiment of deepad; partitions other than 8020 have a protocol name of their own.
+    """The experiment of deepad; partitions other than 8020 have their own protocol name.
 
     Parameters
     ----------
@@ -52,19 +52,19 @@ def deepad_study(
 SMALL = {"dropout": 0.0, "loss": "mse", "batch_size": 128}
 AUTOENCODER = {"network": "linear_code", "dims": (15, 7, 2), "epochs": 14} | SMALL
 STEADY_RATE = 1e-3
-"""deepad's is .01. With that, 3 of 12 autoencoders rank the labelled validation rows of KDD Cup
-1999 worse than chance or far below the others (AUC .39, .43, .86 against .93 to .95; seeds 101 to
-112), though their losses are the same; with 1e-3 none does (.93 to .95)."""
+"""Learning rate; deepad's is .01. With that, 3 of 12 autoencoders rank the labelled validation rows
+of KDD Cup 1999 worse than chance or far below the others (AUC .39, .43, .86 against .93 to .95;
+seeds 101 to 112), though their losses are the same; with 1e-3 none does (.93 to .95)."""
 VAE_NETWORK = {"dims": (15, 7), "code": 2, "epochs": 8, "learning_rate": 0.01} | SMALL
-"""With a divergence that weighs 1, warmed up or not, the code says nothing and the score is the
-distance to the mean."""
+"""With a divergence of weight 1, warmed up or not, the code carries no information and the score is
+the distance to the mean."""
 DIVERGENCE_WEIGHT = 0.3
 """Best of 1, .3, .1, .03, .01 by mean AUC on the labelled validation rows of KDD Cup 1999, seeds 1
 to 5: .932, .946, .941, .940, .936."""
 
 
 def deepad_methods() -> dict[str, "Detector"]:
-    """The detectors at deepad's settings, its mistakes corrected, and two trivial ones."""
+    """The detectors at deepad's settings with its errors corrected, and two trivial ones."""
     from baselines import (
         PCA,
         VAE,
@@ -89,7 +89,7 @@ def deepad_methods() -> dict[str, "Detector"]:
 
 
 def published_methods() -> dict[str, "Detector"]:
-    """What deepad's published figures came from, where that is another method."""
+    """The methods behind deepad's published figures, where they differ."""
     from baselines import PCA, VAE, Autoencoder, BiGAN, Seq2Seq
 
     steps = {"epochs": 15, "batches": 1, "batch_size": 256, "learning_rate": 0.01, "beta_1": 0.9}

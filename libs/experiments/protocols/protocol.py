@@ -1,4 +1,4 @@
-"""What tables and help read of a protocol, beside the functions that make its studies."""
+"""The properties of a protocol that tables, help and scripts read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ class Series:
     ----------
     data_set : str
     names : dict
-        Normal classes, joined by ``+``, and what a table calls the experiment; in their order.
+        Normal classes, joined by ``+``, and the names of the experiments in tables; in order.
     title : str
     """
 
@@ -29,20 +29,20 @@ class Protocol:
     ----------
     name : str
     source : str
-        Who wrote it, where.
+        Authors and venue.
     seeds : tuple of int
-        The paper's.
+        Of the paper.
     own : tuple of str
-        What it proposes, held against all other methods: the first that is there.
+        Methods that it proposes; the first available one is compared with all other methods.
     published : tuple of str
-        The rows that the paper's own tables have; all others are additions.
+        The methods in the paper's own tables; all others are additions.
     ablation : dict
-        Methods of the ablation and what its table calls them; trained only where they are named,
-        but for the method itself.
+        Methods of the ablation and their names in its table; all but the method itself are
+        trained only if named on the command line.
     series : Series, optional
     epochs, learning_rate : int and float, optional
-        Defaults of the paper's own options ``--n_epochs`` and ``--learning_rate``: these reach the
-        settings that have this value, and no others. None: the options reach every network.
+        Defaults of the paper's own options ``--n_epochs`` and ``--learning_rate``, which change
+        only the settings that have this value. None: the options change every network.
     """
 
     name: str

@@ -26,18 +26,18 @@ PROTOCOL = Protocol(
     learning_rate=1e-3,
 )
 RULES = {"test": 0.2, "validation": 0.05, "test_seed": 42, "scale_on": "normal"}
-"""Of the split. The test rows are the same for every seed (authors' code)."""
+"""Rules of the split. The test rows are the same for every seed (authors' code)."""
 BUDGETS = (5, 10, 25, 50, 100)
-"""Known anomalies in training (authors' code); the main experiment takes 100."""
+"""Known anomalies in training (authors' code); the main experiment uses 100."""
 POLLUTIONS = (0.025, 0.05, 0.075, 0.1)
-"""Shares of anomalies among the normal training rows, beside none (authors' code)."""
+"""Contamination of the normal training rows, besides none (authors' code)."""
 ALARM_BIG = (1000, 500, 200, 75)
 ALARM_SMALL = (100, 50, 25, 10)
 """Widths of the alarm networks (authors' code); the small one is for Mammography alone."""
 STEPS = {"R2AD2-1": 1, "R2AD2-2": 2, "R2AD2-4": 4}
-"""Checkpoints that are read (paper's ablation); trained only where they are named."""
+"""Checkpoints read (paper's ablation); trained only if named on the command line."""
 EPOCHS = PROTOCOL.epochs
-"""On a sample of large batches these are few updates (CovType: 300); tables show how many."""
+"""With large batches on a sample, few updates (CovType: 300); tables show their number."""
 RATE = PROTOCOL.learning_rate
 
 
@@ -53,7 +53,7 @@ def r2ad2_study(
     pollutions: Sequence[float] = POLLUTIONS,
     budgets: Sequence[int] = BUDGETS,
 ) -> "Study":
-    """The paper's experiments on one data set: main, transfer, label budgets, pollution.
+    """The paper's experiments on one data set: main, transfer, label budgets, contamination.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ def r2ad2_study(
     normal, anomalies : sequence of str
         The classes; all anomalies are known in the main experiment.
     transfer : sequence of str
-        The anomalies that are known in the transfer experiment; none: there is no such one.
+        The known anomalies of the transfer experiment; none: no such experiment.
     dims : sequence of int, optional
         Widths of the target autoencoder; None: the convolutional one, for images.
     batch_size : int
         Of every network.
     alarm_dims : sequence of int
     pollutions : sequence of float
-        Of the pollution sweep, which takes the largest budget.
+        Contaminations of the sweep, at the largest budget.
     budgets : sequence of int
         Of the main experiment.
     """

@@ -1,4 +1,4 @@
-"""The registry of protocols: importing it imports no method, so that help is at once."""
+"""The registry of protocols; it imports no method, so that help is instant."""
 
 from libs.experiments.protocols import a3, argue, best, deepad, r2ad2
 from libs.experiments.protocols.protocol import Protocol
@@ -17,6 +17,6 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def protocol_of(name: str) -> Protocol | None:
-    """The protocol of results that may carry suffixes, such as ``r2ad2-e2``; None if unknown."""
+    """Protocol of a name that may have suffixes, such as ``r2ad2-e2``; None if unknown."""
     fitting = [known for known in PROTOCOLS if name == known or name.startswith(f"{known}-")]
     return PROTOCOLS[max(fitting, key=len)] if fitting else None

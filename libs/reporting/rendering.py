@@ -1,4 +1,4 @@
-"""Comparisons as people read them: tables like the papers', verdicts in words, one row per fact."""
+"""Rendering comparisons: tables like those of the papers, verdicts in words, raw numbers."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -17,7 +17,7 @@ from libs.utils import storage
 
 PLACES = ["n", "pollution", "data set"]
 PAIRED = ("wilcoxon", "nemenyi")
-"""Tests that hold the own method against each other one."""
+"""Tests that compare the paper's method with each other one."""
 INTERVAL = (
     "Intervals: 95 %, bootstrap over the seeds within each data set, for these data sets; with few "
     "seeds too narrow."
@@ -50,11 +50,11 @@ def score_table(
     comparisons : sequence of Comparison
         Of one protocol, kind and metric.
     test : {"", "wilcoxon", "nemenyi", "friedman"}
-        Adds p of the own method against each other one.
+        Adds p of the paper's method against each other one.
     with_std : bool
         Show standard deviations.
     means : {0, 1, 2}
-        1: only the rows of means and p; 2: all but these.
+        1: only the rows of means and p; 2: all rows but these.
     """
     rows, names, metric = [], place_names(comparisons), comparisons[0].setting.metric
     for comparison in comparisons:
@@ -84,13 +84,13 @@ def _p_rows(comparison: Comparison, test: str) -> list[dict[str, str]]:
     pairs = comparison.pairs(test)
     shown = {"p, Nemenyi": "p"} if test == "nemenyi" else {"p": "p", "p, Holm": "corrected"}
     return [
-        {"data set": name} | {other: statistics.number(p) for other, p in pairs[column].items()}
+        {"data set": name} | {other: statistics.format_p(p) for other, p in pairs[column].items()}
         for name, column in shown.items()
     ]
 
 
 def caption(comparisons: Sequence[Comparison], with_std: bool = True) -> str:
-    """What a `score_table` shows, in one line."""
+    """Caption of a `score_table`."""
     numbered = [
         f"{name}: {setup}"
         for (_, setup), name in place_names(comparisons).items()
@@ -113,33 +113,34 @@ def caption(comparisons: Sequence[Comparison], with_std: bool = True) -> str:
 
 
 def pair_table(pairs: pd.DataFrame, blocks: str) -> pd.DataFrame:
-    """Rows of `libs.reporting.statistics.against` as text, with a verdict each.
+    """Rows of `libs.reporting.statistics.compare_with` as text, with a verdict each.
 
     Parameters
     ----------
     pairs : DataFrame
-        With the bounds ``low`` and ``high`` of the difference, or without.
+        With or without the bounds ``low`` and ``high`` of the difference.
     blocks : str
         What the blocks are: ``data sets`` or ``seeds``.
     """
     shown = pd.DataFrame({"against": pairs.index})
-    shown["difference"] = [signed(d) for d in pairs["difference"]]
+    shown["difference"] = [format_difference(d) for d in pairs["difference"]]
     if "low" in pairs:
         bounds = zip(pairs["low"], pairs["high"], strict=True)
         shown["interval"] = [
-            "–" if np.isnan(a) else f"{signed(a)} to {signed(b)}" for a, b in bounds
+            "–" if np.isnan(a) else f"{format_difference(a)} to {format_difference(b)}"
+            for a, b in bounds
         ]
     counts = pairs[["wins", "ties", "losses"]].astype(int)
     shown["wins–ties–losses"] = ["–".join(map(str, row)) for row in counts.to_numpy()]
-    shown["p"] = [statistics.number(p) for p in pairs["p"]]
-    shown["corrected"] = [statistics.number(p) for p in pairs["corrected"]]
-    shown["in words"] = [statistics.in_words(pair, blocks) for _, pair in pairs.iterrows()]
+    shown["p"] = [statistics.format_p(p) for p in pairs["p"]]
+    shown["corrected"] = [statistics.format_p(p) for p in pairs["corrected"]]
+    shown["in words"] = [statistics.describe_pair(pair, blocks) for _, pair in pairs.iterrows()]
     return shown
 
 
 def verdicts(pairs: pd.DataFrame, blocks: str) -> list[str]:
-    """The verdicts of `pair_table`, each with the methods that it holds for."""
-    words = [statistics.in_words(pair, blocks) for _, pair in pairs.iterrows()]
+    """The verdicts of `pair_table`, each with the methods it applies to."""
+    words = [statistics.describe_pair(pair, blocks) for _, pair in pairs.iterrows()]
     same = pairs.index.to_series().groupby(words, sort=False)
     return [f"Against {', '.join(others)}: {verdict}." for verdict, others in same]
 
@@ -161,10 +162,10 @@ def rank_table(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """Friedman's test and what the statistics leave out, in words."""
+    """Friedman's test, and what the statistics leave out, in words."""
     words = comparison.remarks()
     if comparison.table.size:
-        words.insert(0, statistics.friedman_in_words(comparison.table))
+        words.insert(0, statistics.describe_friedman(comparison.table))
     return words
 
 
@@ -194,25 +195,25 @@ def raw_scores(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def raw_pairs(comparisons: Sequence[Comparison], test: str) -> pd.DataFrame:
-    """Unrounded statistics: a row per setting and method that the own one is held against."""
+    """Unrounded statistics: a row per setting and method compared with the paper's."""
     frames = []
     for comparison in comparisons:
         if comparison.reference is None:
             continue
         pairs = comparison.pairs(test)
-        words = [statistics.in_words(pair, "data sets") for _, pair in pairs.iterrows()]
+        words = [statistics.describe_pair(pair, "data sets") for _, pair in pairs.iterrows()]
         place = vars(comparison.setting) | {"reference": comparison.reference}
         frames.append(pairs.reset_index().assign(**place, in_words=words))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def signed(value: float) -> str:
+def format_difference(value: float) -> str:
     """A difference as papers print it: ``+.012``, ``-.200``."""
     return ("-" if value < 0 else "+") + decimals(abs(value))
 
 
-def by_table(comparisons: Sequence[Comparison]) -> Iterator[list[Comparison]]:
-    """Those that one `score_table` shows: of one protocol, kind and metric."""
+def group_by_table(comparisons: Sequence[Comparison]) -> Iterator[list[Comparison]]:
+    """Group the comparisons of one protocol, kind and metric, which share a `score_table`."""
 
     def place(comparison: Comparison) -> tuple[str, int, int]:
         setting = comparison.setting
@@ -245,9 +246,9 @@ def write(
         A row per method, instead of a column.
     """
     markdown, latex = [], []
-    for group in by_table(comparisons):
+    for group in group_by_table(comparisons):
         table = score_table(group, test=test, with_std=with_std, means=means)
-        tables = [table.turned("method") if by_method else table]
+        tables = [table.transpose("method") if by_method else table]
         words = []
         for comparison in group:
             words += [f"{title(comparison)}.", *sentences(comparison)]
