@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from libs import Metrics
+from libs.experiments.protocols.registry import protocol_of
 from libs.experiments.result_files import natural
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import TRAINED
@@ -105,7 +106,18 @@ def caption(table: pd.DataFrame) -> str:
         f"deviation over n seeds; prevalence (AP of a constant score): {', '.join(prevalence)}"
         + ("; seconds/4: one training served four budgets" if shared else "")
         + _precisions(table)
+        + _additions(table)
     )
+
+
+def _additions(table: pd.DataFrame) -> str:
+    """Which methods the tables of the protocol's paper do not have."""
+    protocol = protocol_of(table["protocol"].iloc[0])
+    if protocol is None or not protocol.published:
+        return ""
+    methods = dict.fromkeys(natural(run.partition(" (")[0])[0] for run in table["run"])
+    added = [m for m in methods if m not in {*protocol.published, *protocol.ablation}]
+    return f"; not in the paper: {', '.join(added)}" if added else ""
 
 
 def _precisions(table: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from libs.experiments.protocols.protocol import Protocol
+from libs.experiments.protocols.rivals import simple_rivals
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +43,7 @@ def a3_methods(
     batch_size: int = 256,
     times: int = 1,
 ) -> dict[str, "Detector"]:
-    """A3 and the baselines of its paper, unfitted.
+    """A3, the baselines of its paper and simple rivals, unfitted.
 
     The autoencoder trains 30 epochs at 1e-3, the alarm network 60 at 1e-5, with N(.5, 1) noise.
 
@@ -68,6 +69,7 @@ def a3_methods(
         "IsolationForest": IsolationForest(),
         "DAGMM": DAGMM(epochs=200 * times),
         "DevNet": DevNet(),
+        **simple_rivals(),
         "A3": A3(
             target=autoencoder if target is None else target,
             anomaly=GaussianNoise(mean=0.5, std=1.0),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from libs.experiments.protocols.protocol import Protocol, Series
+from libs.experiments.protocols.rivals import simple_rivals
 
 if TYPE_CHECKING:
     from libs.detectors.detector import Detector
@@ -154,6 +155,7 @@ def argue_methods(
         "DeepSVDD": DeepSVDD(**bias_free, **schedule),
         "DeepSAD": DeepSAD(**bias_free, **schedule),
         "DevNet": DevNet(),
+        **simple_rivals(),
         "FAnoGAN": FAnoGAN(**network, **schedule),
         "GANomaly": GANomaly(**network, **schedule),
         "MExCVAE": MExCVAE(**network, **schedule),

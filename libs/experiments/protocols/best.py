@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from libs.experiments.protocols.protocol import Protocol
+from libs.experiments.protocols.rivals import simple_rivals
 
 if TYPE_CHECKING:
     from libs.DataHandler import DataHandler
@@ -19,10 +20,6 @@ PROTOCOL = Protocol(
     "our settings",
     (1, 2, 3),
     own=("Ensemble",),
-    published=(
-        *("Ensemble", "KNN", "ExtraTrees", "HistGradientBoosting", "IsolationForest"),
-        *("Autoencoder", "A3", "DevNet", "DeepSAD"),
-    ),
 )
 BUDGETS = (5, 25, 50, 100)
 RULES = {"test": 0.2, "validation": 0.1, "test_seed": 42, "scale_on": "normal"}
@@ -78,15 +75,7 @@ def best_methods(dims: Sequence[int] | None, epochs: int) -> "dict[str, Detector
     epochs : int
         Of the networks that train by epochs.
     """
-    from baselines import (
-        KNN,
-        Autoencoder,
-        DeepSAD,
-        DevNet,
-        ExtraTrees,
-        HistGradientBoosting,
-        IsolationForest,
-    )
+    from baselines import Autoencoder, DeepSAD, DevNet, IsolationForest
     from libs.A3 import A3
     from libs.architecture.anomaly import GaussianNoise
     from libs.Ensemble import Ensemble
@@ -97,10 +86,8 @@ def best_methods(dims: Sequence[int] | None, epochs: int) -> "dict[str, Detector
     autoencoder = Autoencoder(**network, **schedule)
     return {
         "Ensemble": Ensemble(),
-        "KNN": KNN(),
+        **simple_rivals(),
         "IsolationForest": IsolationForest(),
-        "ExtraTrees": ExtraTrees(),
-        "HistGradientBoosting": HistGradientBoosting(),
         "DevNet": DevNet(),
         "DeepSAD": DeepSAD(**bias_free, **schedule),
         "Autoencoder": autoencoder,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from libs.experiments.protocols.protocol import Protocol
+from libs.experiments.protocols.rivals import simple_rivals
 
 if TYPE_CHECKING:
     from libs.datasets.splits.experiment import Experiment
@@ -84,6 +85,7 @@ def deepad_methods() -> dict[str, "Detector"]:
         "PCA": PCA(components=2),
         "OneClassSVM": OneClassSVM(nu=1e-4, gamma=0.5),
         "IsolationForest": IsolationForest(),
+        **simple_rivals(labels=False),
         "MeanDistance": MeanDistance(),
     }
 

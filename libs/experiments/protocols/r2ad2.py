@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from libs.experiments.protocols.protocol import Protocol
+from libs.experiments.protocols.rivals import simple_rivals
 
 if TYPE_CHECKING:
     from libs.detectors.detector import Detector
@@ -127,6 +128,7 @@ def r2ad2_methods(
         "DeepSAD": DeepSAD(**bias_free, **schedule),
         "GradCon": GradCon(**network, **schedule),
         "DevNet": DevNet(),
+        **simple_rivals(),
         "R2AD2-sketch": R2AD2Sketch(target, **schedule),
         "R2AD2": R2AD2(target, **alarm),
         **{name: R2AD2(target, steps=steps, **alarm) for name, steps in STEPS.items()},
