@@ -85,14 +85,14 @@ def threshold_at(normal_scores: np.ndarray, rate: float) -> float:
 
 
 def best_threshold(y: np.ndarray, scores: np.ndarray, metric: str) -> float:
-    """Threshold with the highest accuracy or F1 on labelled validation rows.
+    """Threshold with the highest accuracy, F1 or F2 on labelled validation rows.
 
     Parameters
     ----------
     y : (m,) int, 0 or 1, both present
     scores : (m,) float
         Of validation rows, never of test rows.
-    metric : {"accuracy", "F1"}
+    metric : {"accuracy", "F1", "F2"}
 
     Returns
     -------
@@ -107,6 +107,7 @@ def best_threshold(y: np.ndarray, scores: np.ndarray, metric: str) -> float:
     values = {
         "accuracy": len(y) - flagged - y.sum() + 2 * hits,  # right answers
         "F1": 2 * hits / (flagged + y.sum()),
+        "F2": 5 * hits / (flagged + 4 * y.sum()),
     }
     candidates = np.append(scores[np.concatenate([[0], ends[:-1] + 1])], -np.inf)
     return float(candidates[np.argmax(values[metric])])

@@ -21,7 +21,7 @@ FEWEST = 6
 
 def complete_blocks(table: pd.DataFrame) -> tuple[pd.DataFrame, list]:
     """Blocks in which every method has a number, and the names of the other blocks."""
-    whole = table.notna().all(axis=1)
+    whole = table.notna().all(axis=1) & bool(table.shape[1])
     return table[whole], list(table.index[~whole])
 
 

@@ -1,4 +1,4 @@
-"""Networks that methods build on but that are no rivals: checkpoints, clusterings, experts.
+"""What a method builds on and what is no rival: checkpoints, experts, a clustering, readers.
 
 Imports baselines, detectors and what lies below.
 """
