@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers wait for each other's threads otherwise
+
 import numpy as np
 import pytest
 

@@ -195,7 +195,7 @@ def test_wrong_input_is_one_clear_message(tmp_path, tiny_nslkdd):
     damaged = tmp_path / "results/digits/a3/1/e/test/experiment.json"
     damaged.parent.mkdir(parents=True)
     damaged.write_text("{")
-    assert "experiment.json is damaged" in _refused("evaluate_results.py", folder=tmp_path)
+    assert "damaged" in _refused("evaluate_results.py", folder=tmp_path)
     damaged.unlink()
     assert "no saved models of seed 5" in _refused("evaluate_models.py", 5, folder=tmp_path)
     assert "no test results" in _refused("evaluate_results.py", folder=tmp_path)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 import polars as pl
 
 from libs.datasets.tabular.cells import (
@@ -19,6 +18,9 @@ from libs.datasets.tabular.cells import (
 )
 from libs.datasets.tabular.reading import Block
 from libs.utils.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REFUSE, MEDIAN = "refuse", "median"
 MISSING = (REFUSE, MEDIAN)
@@ -170,8 +172,10 @@ class Schema:
                 f"extra: {join_names(self.unknown_columns(block))}. Rename them, or leave them out."
             )
 
-    def summarise(self) -> pd.DataFrame:
+    def summarise(self) -> "pd.DataFrame":
         """A readable row for each column."""
+        import pandas as pd  # a third of a second, which help does not need
+
         lines = []
         for column in self.columns:
             use = f"dropped: {column.dropped}" if column.dropped else "kept"
