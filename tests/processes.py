@@ -45,6 +45,8 @@ class Started(FORKS.Process):
         self.environment = dict(os.environ if environment is None else environment)
         self.largest_file = largest_file
         self.printed = Path(tempfile.mkdtemp(prefix="printed-"))
+        for name in ("out", "err"):  # it may be killed before it opens them
+            (self.printed / name).touch()
         self.start()
 
     def run(self) -> None:

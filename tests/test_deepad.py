@@ -146,6 +146,7 @@ def test_mean_distance_by_hand():
 def test_a_foreign_model_is_refused(tmp_path, train_rows, monkeypatch):
     """A forest where a PCA should be: types that a PCA does not need."""
     pca, forest = (make(name).fit(*train_rows) for name in ("PCA", "IsolationForest"))
+    pca.calibrate(train_rows[0])  # else it scores its training rows when it is saved
     forest.forest_, pca.pca_ = pca.pca_, forest.forest_
     pca.save(tmp_path / "pca")
     with pytest.raises(UserError, match=r"types that it does not need.*Tree"):

@@ -1,6 +1,7 @@
 """R2-AD2's and ARGUE's scripts: every cell is split as the papers say, and every script runs."""
 
 import importlib
+import json
 import runpy
 import sys
 from types import SimpleNamespace
@@ -144,7 +145,8 @@ def test_emnist_with_more_and_more_letters(raw, tmp_path):
     words += ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
     assert run("do_emnist.py", 110, "test", *words) == 0
     found = (tmp_path / "results/emnist-sample/argue/110").glob("*/test/scores.npz")
-    paths = sorted(found, key=lambda path: str(path).count("+"))
+    about = {path: json.loads((path.parent / "experiment.json").read_text()) for path in found}
+    paths = sorted(about, key=lambda path: len(about[path]["experiment"]["normal"]))
     letters = "ABCDEFGH"
     for n, path in enumerate(paths, start=1):
         with np.load(path) as arrays:

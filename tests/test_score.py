@@ -189,8 +189,8 @@ def test_two_processes_with_one_output(house, tmp_path, monkeypatch):
     first = []
 
     @contextmanager
-    def late(folder):
-        with locked(folder):
+    def late(folder, busy):
+        with locked(folder, busy):
             if not first:  # the other process ends and removes the folder
                 first.append(shutil.rmtree(folder))
             yield

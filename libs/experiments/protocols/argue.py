@@ -119,18 +119,7 @@ def argue_methods(
     dims, batch_size, clusters
         See `argue_study`; without ``clusters`` there is no A4RGUE.
     """
-    from baselines import (
-        DAGMM,
-        REPEN,
-        Autoencoder,
-        DeepSAD,
-        DeepSVDD,
-        DevNet,
-        FAnoGAN,
-        GANomaly,
-        IsolationForest,
-        MExCVAE,
-    )
+    import baselines
     from libs.A3 import A3
     from libs.architecture.anomaly import GaussianNoise
     from libs.ARGUE import ARGUE
@@ -145,21 +134,21 @@ def argue_methods(
         bias_free = {"network": "conv", "dims": (32,)}
         dims = (16, 8, 8)
     network = {"network": kind, "dims": tuple(dims)}
-    autoencoder = Autoencoder(f"argue_{kind}", tuple(dims), **schedule)
+    autoencoder = baselines.Autoencoder(f"argue_{kind}", tuple(dims), **schedule)
     alarm = {"alarm_dims": ALARM, **schedule}
     experts = MultiHeadAutoencoder(**network, **schedule)
     methods = {
-        "IsolationForest": IsolationForest(),
+        "IsolationForest": baselines.IsolationForest(),
         "Autoencoder": autoencoder,
-        "DAGMM": DAGMM(**mixture, estimation_dims=(10,), **schedule),
-        "DeepSVDD": DeepSVDD(**bias_free, **schedule),
-        "DeepSAD": DeepSAD(**bias_free, **schedule),
-        "DevNet": DevNet(),
+        "DAGMM": baselines.DAGMM(**mixture, estimation_dims=(10,), **schedule),
+        "DeepSVDD": baselines.DeepSVDD(**bias_free, **schedule),
+        "DeepSAD": baselines.DeepSAD(**bias_free, **schedule),
+        "DevNet": baselines.DevNet(),
         **simple_rivals(),
-        "FAnoGAN": FAnoGAN(**network, **schedule),
-        "GANomaly": GANomaly(**network, **schedule),
-        "MExCVAE": MExCVAE(**network, **schedule),
-        "REPEN": REPEN(),
+        "FAnoGAN": baselines.FAnoGAN(**network, **schedule),
+        "GANomaly": baselines.GANomaly(**network, **schedule),
+        "MExCVAE": baselines.MExCVAE(**network, **schedule),
+        "REPEN": baselines.REPEN(),
         "A3": A3(autoencoder, GaussianNoise(mean=0.5, std=1.0), dropout=(0.1,) * 4, **alarm),
         "MAE": experts,
         "ARGUE": ARGUE(experts, **alarm),
