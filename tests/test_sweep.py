@@ -42,7 +42,9 @@ def test_failures_are_listed(tmp_path):
 
 
 def test_wrong_settings(tmp_path):
-    with pytest.raises(UserError, match=r"no script do_nothing\.py; expected some of census"):
+    with pytest.raises(
+        UserError, match=r"no script do_nothing\.py; expected some of adbench, census"
+    ):
         sweeps.cells(ROOT, ["nothing"], [1], "test", [], [])
     assert "nothing to run: give --data_sets and --seeds" in sweep(tmp_path).stderr
     (tmp_path / "s.toml").write_text("seed = 1")
@@ -105,7 +107,7 @@ def test_own_tables(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "csv-flows-1-test" in done.stdout
-    assert list(tmp_path.glob("r/csv-flows/a3/1/*/test/unknown.metric.csv"))
+    assert list(tmp_path.glob("r/csv-flows/best/1/*/test/unknown.metric.csv"))
 
 
 def test_files_are_for_scripts_that_take_them():
@@ -116,7 +118,9 @@ def test_files_are_for_scripts_that_take_them():
 
 
 def test_protocols_that_are_not_offered():
-    with pytest.raises(UserError, match=r"--protocol a4: expected one of a3, argue, deepad, r2ad2"):
+    with pytest.raises(
+        UserError, match=r"--protocol a4: expected one of a3, argue, best, deepad, r2ad2"
+    ):
         sweeps.cells(ROOT, [], [1], "test", [], [], "a4")
     with pytest.raises(UserError, match=r"do_digits\.py; .*: those with protocol argue"):
         sweeps.cells(ROOT, ["digits"], [1], "test", [], [], "argue")

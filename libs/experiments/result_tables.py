@@ -105,8 +105,8 @@ def caption(table: pd.DataFrame) -> str:
         f"{first['data_set']}, protocol {first['protocol']}, {first['experiment']}: mean±standard "
         f"deviation over n seeds; prevalence (AP of a constant score): {', '.join(prevalence)}"
         + ("; seconds/4: one training served four budgets" if shared else "")
-        + _precisions(table)
         + _additions(table)
+        + _precisions(table)
     )
 
 
