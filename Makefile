@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 .PHONY: demo dashboard test test-fast tables
 
 demo: $(VENV)/.installed
-	$(BIN)/python do_digits.py 706 test --protocol best
+	$(BIN)/python do_digits.py 706 test --protocol best --methods Ensemble KNN IsolationForest
 
 dashboard: $(VENV)/.installed-dashboard
 	$(BIN)/python dashboard.py
