@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sklearn.ensemble import ExtraTreesClassifier
 
+from libs.detectors import estimators
 from libs.detectors.classifiers import ClassifierDetector
 
 
@@ -21,7 +22,7 @@ class ExtraTrees(ClassifierDetector):
     random_state : int
     """
 
-    trusted = frozenset({"sklearn.tree._tree.Tree"})
+    trusted = estimators.TREES
 
     budgets: Sequence[int] | None = None
     n_estimators: int = 500

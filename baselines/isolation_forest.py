@@ -12,9 +12,6 @@ from libs.detectors import estimators
 from libs.detectors.detector import Detector
 from libs.training.loop import Training
 
-TRUSTED = {"sklearn.tree._tree.Tree"}
-"""Types in a forest beyond those that skops trusts: plain arrays of nodes."""
-
 
 @dataclass(eq=False, repr=False)
 class IsolationForest(Detector):
@@ -48,4 +45,4 @@ class IsolationForest(Detector):
         estimators.save(self.forest_, folder / "forest.skops")
 
     def _load(self, folder: Path) -> None:
-        self.forest_ = estimators.load(folder / "forest.skops", TRUSTED)
+        self.forest_ = estimators.load(folder / "forest.skops", estimators.TREES)

@@ -18,8 +18,6 @@ from libs.targets.readers import Evidence, Forests, Neighbours, counter_examples
 from libs.training.loop import Training
 from libs.utils.seeds import derive_seed
 
-TREES = {"sklearn.tree._tree.Tree"}
-"""Types in a forest beyond those that skops trusts: plain arrays of nodes."""
 NOISE = "noise"
 """Name of the reader that is a forest trained against counter-examples."""
 
@@ -258,7 +256,7 @@ class Ensemble(Detector):
 
         def forests(name: str, encodings: Sequence[str]) -> Forests:
             paths = [folder / f"{name}.{i}.skops" for i in range(len(encodings))]
-            models = [estimators.load(path, TREES) for path in paths]
+            models = [estimators.load(path, estimators.TREES) for path in paths]
             return Forests([self.encodings_[e] for e in encodings], models)
 
         plan = self._plan

@@ -10,6 +10,9 @@ from sklearn.tree._tree import Tree
 
 from libs.utils.errors import UserError
 
+TREES = frozenset({"sklearn.tree._tree.Tree"})
+"""What forests are made of beyond the types that skops trusts by itself: plain arrays of nodes."""
+
 
 def save(model: BaseEstimator, path: Path) -> None:
     """Write a fitted model."""
