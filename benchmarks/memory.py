@@ -1,11 +1,11 @@
 """Training and scoring on a data set that is not held in memory: bounded memory, linear time.
 
 Writes synthetic data in the shape of CSE-CIC-IDS2018 (80 features, 2 % attacks) to a temporary
-folder, trains the target of do_ids.py and A3 on it for one epoch each, and scores all rows. Every
-size runs in a new process. Prints seconds and peak memory (MiB) of each phase: RssAnon is the
-memory of the process itself, VmRSS also counts the pages of files that it reads.
+folder, trains on it (the Ensemble, or the target of do_ids.py and A3 for one epoch each) and scores
+all rows. Every size runs in a new process. Prints seconds and peak memory (MiB) of each phase:
+RssAnon is the memory of the process itself, VmRSS also counts the pages of files that it reads.
 
-    python -m benchmarks.memory [--rows 1000000 2500000 5000000] [--budgets 100]
+    python -m benchmarks.memory [--method {A3,Ensemble}] [--rows 1000000 5000000] [--budgets 100]
 """
 
 import argparse
@@ -39,16 +39,38 @@ def write_rows(path: Path, rows: int) -> np.ndarray:
     return CLASSES[codes]
 
 
-def measure(rows: int, budgets: Sequence[int]) -> None:
+def fit_a3(splits, budgets: Sequence[int], about: dict):
+    """Target and alarm for one epoch each."""
+    from baselines import Autoencoder
+    from libs.A3 import A3
+    from libs.experiments.protocols.a3 import ALARM
+
+    target = Autoencoder(dims=(150, 80, 40, 20), epochs=1, batch_size=2048)
+    with phase("target", **about):
+        target.fit(splits.x_train, splits.y_train)
+    a3 = A3(target=target, budgets=budgets, epochs=1, batch_size=2048, **ALARM)
+    with phase("alarm", **about):
+        return a3.fit(splits.x_train, splits.y_train)
+
+
+def fit_ensemble(splits, budgets: Sequence[int], about: dict):
+    """All readers."""
+    from libs.Ensemble import Ensemble
+
+    with phase("readers", **about):
+        return Ensemble(budgets=budgets).fit(splits.x_train, splits.y_train)
+
+
+METHODS = {"A3": fit_a3, "Ensemble": fit_ensemble}
+
+
+def measure(method: str, rows: int, budgets: Sequence[int]) -> None:
     """Run all phases for one size."""
     from libs.utils.runtime import start_tensorflow
 
     start_tensorflow()
-    from baselines import Autoencoder
-    from libs.A3 import A3
     from libs.DataHandler import DataHandler, Experiment, SplitRules
     from libs.datasets.dataset import DataSet
-    from libs.experiments.protocols.a3 import ALARM
 
     about = {"rows": rows}
     with tempfile.TemporaryDirectory() as folder:
@@ -62,22 +84,19 @@ def measure(rows: int, budgets: Sequence[int]) -> None:
                 DataSet("ids", x, classes, "0", features=names), SplitRules(), 706
             )
             splits = handler.split(Experiment(("Benign",), ("DoS",), ("Bot",)), max(budgets))
-        target = Autoencoder(dims=(150, 80, 40, 20), epochs=1, batch_size=2048)
-        with phase("target", **about):
-            target.fit(splits.x_train, splits.y_train)
-        a3 = A3(target=target, budgets=budgets, epochs=1, batch_size=2048, **ALARM)
-        with phase("alarm", **about):
-            a3.fit(splits.x_train, splits.y_train)
+        detector = METHODS[method](splits, budgets, about)
         with phase("score", **about):
-            scores = a3.decision_matrix(x)
+            scores = detector.decision_matrix(x)
         assert scores.shape == (rows, len(budgets))
 
 
-def main(sizes: Sequence[int], budgets: Sequence[int]) -> None:
+def main(method: str, sizes: Sequence[int], budgets: Sequence[int]) -> None:
     """Measure every size in a new process."""
     lines = []
     for rows in sizes:
-        lines += in_own_process("memory", "--own", "--rows", rows, "--budgets", *budgets)
+        lines += in_own_process(
+            "memory", "--own", "--method", method, "--rows", rows, "--budgets", *budgets
+        )
     for line in lines:
         line["µs a row"] = f"{line['seconds'] / line['rows'] * 1e6:.2f}"
     print(f"\n{table(lines)}")
@@ -85,11 +104,12 @@ def main(sizes: Sequence[int], budgets: Sequence[int]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--method", choices=METHODS, default="A3")
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 2_500_000, 5_000_000])
     parser.add_argument("--budgets", type=int, nargs="+", default=[100])
     parser.add_argument("--own", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.own:
-        measure(args.rows[0], args.budgets)
+        measure(args.method, args.rows[0], args.budgets)
     else:
-        main(args.rows, args.budgets)
+        main(args.method, args.rows, args.budgets)

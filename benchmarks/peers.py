@@ -64,9 +64,7 @@ def measure_study(study, seed: int, split: str, methods, data_path) -> list[dict
 
     handler, rows = DataHandler(study.load(data_path, seed), study.rules, seed), []
     for cell in select_cells(study.cells, Selection()):
-        splits = handler.split(
-            cell.experiment, max(cell.budgets), cell.schedule, cell.p_contamination
-        )
+        splits = handler.split(cell.experiment, cell.largest, cell.schedule, cell.p_contamination)
         train = np.asarray(splits.x_train).reshape(len(splits.x_train), -1)
         normal, known = train[splits.y_train == 0], train[splits.y_train == 1]
         x, classes = splits.rows(split)

@@ -69,8 +69,7 @@ def run_study(
     for cell in cells:
         only = selection.methods
         if only and study.skips_methods:
-            most = max(cell.budgets, default=0)
-            only = [n for n in only if n not in methods or methods[n].fewest_known <= most]
+            only = [n for n in only if n not in methods or methods[n].fewest_known <= cell.largest]
         wrapper.run(cell, methods, only=only, optional=study.optional_methods)
     return wrapper.finish()
 
@@ -137,9 +136,9 @@ class ExperimentWrapper:
         optional : sequence of str
             Methods left out of that default.
         """
-        wanted = self._select_methods(methods, max(cell.budgets, default=0), only, optional)
+        wanted = self._select_methods(methods, cell.largest, only, optional)
         splits = self.handler.split(
-            cell.experiment, max(cell.budgets, default=0), cell.schedule, cell.p_contamination
+            cell.experiment, cell.largest, cell.schedule, cell.p_contamination
         )
         folder = cell.folder
         conditions = Conditions(

@@ -52,6 +52,11 @@ def edits(value: Any) -> Iterator[Any]:
                 yield edited
 
 
+def texts_of(value: Any) -> list[str]:
+    """Files that are no description, and every third edit of one, of 13 for each key."""
+    return ["", "{", "\x00", "[" * 100_000, *map(json.dumps, [*STRANGE, *[*edits(value)][::3]])]
+
+
 def ask(client, addresses: dict) -> dict[str, int]:
     """Statuses of the answers; the client raises what the application does not catch."""
     return {path: client.get(path, params=query).status_code for path, query in addresses.items()}
@@ -62,8 +67,7 @@ def test_strange_descriptions(own):
     settings, client = own
     path = settings.results.joinpath(*map(str, PLACE.values()), "experiment.json")
     whole = json.loads(path.read_text())
-    texts = ["", "{", "\x00", "[" * 100_000, *map(json.dumps, [*STRANGE, *edits(whole)])]
-    for i, text in enumerate(texts):
+    for i, text in enumerate(texts_of(whole)):
         path.write_text(text)
         found = ask(client, LISTS if i % 3 else ADDRESSES)
         assert set(found.values()) <= {200, 404, 422}, text[:200]
@@ -78,9 +82,8 @@ def test_strange_manifests(own):
     path = next(settings.models.glob("**/A3/*/manifest.json"))
     whole = json.loads(path.read_text())
     short = {name: whole[name] for name in ("budgets", "rate", "input_shape", "run", "detector")}
-    texts = ["", "{", "\x00", "[" * 100_000, *map(json.dumps, [*STRANGE, *edits(short)])]
     used = {a: ADDRESSES[a] for a in ("/api/thresholds", "/api/expected", "/api/example")}
-    for i, text in enumerate(texts):
+    for i, text in enumerate(texts_of(short)):
         path.write_text(text)
         found = ask(client, LISTS if i % 3 else LISTS | used)
         assert set(found.values()) <= {200, 404, 422}, text[:200]
@@ -90,7 +93,7 @@ def test_strange_manifests(own):
 
 @pytest.mark.slow
 def test_damaged_scores_and_calibrations(own):
-    """Each byte of a sample of them is changed in turn."""
+    """Each of a sample of bytes is changed in turn."""
     settings, client = own
     rng = np.random.default_rng(1)
     scores = settings.results.joinpath(*map(str, PLACE.values()), "scores.npz")
@@ -98,7 +101,7 @@ def test_damaged_scores_and_calibrations(own):
     addresses = {a: ADDRESSES[a] for a in ("/api/scores", "/api/thresholds", "/api/expected")}
     for path in (scores, calibration):
         whole = path.read_bytes()
-        for i in [*range(80), *rng.integers(len(whole), size=80), *range(-150, 0)]:
+        for i in [*range(0, 80, 2), *rng.integers(len(whole), size=40), *range(-150, 0, 2)]:
             damaged = bytearray(whole)
             damaged[i] ^= int(rng.integers(1, 256))
             path.write_bytes(damaged)

@@ -44,7 +44,7 @@ def test_mnist_emnist(images, tmp_path):
     ).finish()
     assert code == 0, err
     assert "test accuracy" in out
-    words = [*QUICK, "--data_path", images, "-target_path", target]
+    words = [*QUICK, "--data_path", images, "-target_path", target, "--methods", "A3"]
     code, out, err = start("do_mnist_emnist.py", 706, "test", *words, folder=tmp_path).finish()
     assert code == 0, out + err
     (found,) = tmp_path.glob("models/*/*/706/*_known_A+B*/A3/n5/target.keras")

@@ -49,10 +49,8 @@ def test_every_cell_can_be_split(raw, monkeypatch, name, protocol):
     handler = DataHandler(data, study.rules, 110)
     assert handler.rules.test_seed == 42
     for cell in select_cells(study.cells, Selection()):
-        splits = handler.split(
-            cell.experiment, max(cell.budgets), cell.schedule, cell.p_contamination
-        )
-        assert splits.y_train.sum() == max(cell.budgets)
+        splits = handler.split(cell.experiment, cell.largest, cell.schedule, cell.p_contamination)
+        assert splits.y_train.sum() == cell.largest
         true = np.isin(data.classes[handler._train], cell.experiment.normal).sum()
         share = cell.p_contamination / (1 - cell.p_contamination)
         assert (splits.y_train == 0).sum() == true + round(true * share)
@@ -156,15 +154,16 @@ def test_emnist_with_more_and_more_letters(raw, tmp_path):
 
 PRINTED = """
 do_mnist.py 110 test --p_contamination .01 --n_train_anomalies 100 --model_path m --result_path r \
---n_epochs 1
+--n_epochs 1 --methods DevNet IsolationForest
 do_covtype.py 110 test --n_train_anomalies 100 --n_epochs 1 --p_pollution 0.0 --eval_n_anomalies \
-True --eval_p_pollution True --is_override False --learning_rate .001 --model_path ./models
-do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0
+True --eval_p_pollution True --is_override False --learning_rate .001 --model_path ./models \
+--methods R2AD2Sketch
+do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0 --methods GANomaly DevNet
 do_census.py 110 test --p_contamination 0.01 --n_train_anomalies 0 --n_epochs 1 --learning_rate \
-1e-4 --model_path ./models --is_override False
+1e-4 --model_path ./models --is_override False --methods ARGUE
 do_emnist.py 110 val --increase_normal True --methods IsolationForest
 """
-"""Lines with the options that the two READMEs name; the epochs are ours."""
+"""Lines with the options that the two READMEs name; epochs and methods are ours."""
 
 
 @pytest.mark.parametrize("line", PRINTED.strip().splitlines())

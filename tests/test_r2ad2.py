@@ -30,7 +30,7 @@ METHODS = ["R2AD2", "R2AD2Sketch"]
 @pytest.fixture(scope="module")
 def checkpoints(train_rows):
     x, y = train_rows
-    return make("Checkpoints").set_params(random_state=3).fit(x[y == 0])
+    return make("Checkpoints").set_params(copies=4, random_state=3).fit(x[y == 0])
 
 
 def small(name, checkpoints, **settings):
@@ -72,7 +72,7 @@ def test_every_stage_learns_from_the_same_rows(train_rows, monkeypatch):
 
     monkeypatch.setattr("libs.targets.checkpoints.train", watched)
     x = train_rows[0][:400]
-    target = make("Checkpoints", epochs=1).set_params(epochs_between=1).fit(x)
+    target = make("Checkpoints", epochs=1).set_params(copies=4, epochs_between=1).fit(x)
     assert len(seen) == 4
     for rows in seen:
         np.testing.assert_array_equal(rows, x[target.rows(400)])
@@ -91,7 +91,7 @@ def test_adam_goes_on_between_checkpoints(train_rows, monkeypatch):
         plain(self, *args)
 
     monkeypatch.setattr(training.Adam, "__init__", counted)
-    make("Checkpoints", epochs=1).fit(train_rows[0])
+    make("Checkpoints", epochs=1).set_params(copies=4).fit(train_rows[0])
     assert len(made) == 1
     updates = 16 * int(np.ceil(round(0.75 * 460) / 32))
     assert float(made[0].powers[0]) == pytest.approx(0.9 ** (updates + 1), rel=1e-3)
@@ -109,7 +109,7 @@ def test_a_fitted_target_is_used_as_it_is(name, checkpoints, train_rows):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, 4])
 def test_any_number_of_checkpoints(name, steps, checkpoints, train_rows, test_rows, tmp_path):
     detector = small(name, checkpoints, steps=steps).fit(*train_rows)
     scores = detector.decision_function(test_rows[0])
@@ -130,14 +130,14 @@ def test_more_steps_than_checkpoints(name, checkpoints, train_rows):
 @pytest.mark.parametrize("name", METHODS)
 def test_budgets_alone_and_together_agree(name, checkpoints, train_rows, test_rows):
     """Trained alone or with others, a budget gives the same scores to 1e-4 (design)."""
-    together = small(name, checkpoints, budgets=(0, 5, 60)).fit(*train_rows)
+    together = small(name, checkpoints, budgets=(0, 60)).fit(*train_rows)
     matrix = together.decision_matrix(test_rows[0])
-    assert matrix.shape == (len(test_rows[0]), 3)
-    for i, budget in enumerate((0, 5, 60)):
+    assert matrix.shape == (len(test_rows[0]), 2)
+    for i, budget in enumerate((0, 60)):
         alone = small(name, checkpoints, budgets=(budget,)).fit(*train_rows)
         scores = alone.decision_function(test_rows[0])
         np.testing.assert_allclose(scores, matrix[:, i], atol=1e-4, rtol=0)
-    assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-3)
+    assert not np.allclose(matrix[:, 0], matrix[:, 1], atol=1e-3)
 
 
 @pytest.mark.slow

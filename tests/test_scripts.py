@@ -157,6 +157,7 @@ def tiny_nslkdd(tmp_path_factory):
 def test_nslkdd_script(tiny_nslkdd, tmp_path):
     """The script's own experiments and budgets, on a sample, which is named so."""
     words = ["--n_epochs", 1, "--data_path", tiny_nslkdd, "--n_train_anomalies", 5, 25]
+    words += ["--methods", "A3", "IsolationForest"]
     code, out, err = start("do_nslkdd.py", 3003, "val", *words, folder=tmp_path).finish()
     assert code == 0, err
     assert "nslkdd-sample, protocol a3-e1" in out

@@ -154,13 +154,6 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
         (n, ...), scores at both ends (n,) and what was missed, as a sum of absolute values (n,).
     """
     rows = tf.TensorSpec((None, *shape), tf.float32)
-    wide = (-1, *[1] * len(shape))
-
-    def on_path(x: tf.Tensor, start: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-        """Rows (n · k, ...) at the shares ``at``, (n, k), of the way; exact at both ends."""
-        k = at.shape[1]
-        share, start, x = tf.reshape(at, wide), tf.repeat(start, k, 0), tf.repeat(x, k, 0)
-        return (1.0 - share) * start + share * x
 
     def explained(x: tf.Tensor, start: tf.Tensor, column: tf.Tensor) -> tuple[tf.Tensor, ...]:
         n = tf.shape(x)[0]
@@ -170,8 +163,8 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
 
         at = tf.repeat(tf.linspace(0.0, 1.0, points // 2 + 1)[None], n, axis=0)
         for k in [points // 2 + 1] * (SEARCHES - 1) + [points]:
-            at = _shared_out(at, scores(on_path(x, start, at), at.shape[1]), k)
-        path = on_path(x, start, at)
+            at = _shared_out(at, scores(_on_path(x, start, at), at.shape[1]), k)
+        path = _on_path(x, start, at)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(path)
             found = scores(path, points)
@@ -187,6 +180,13 @@ def path_graph(score: Score, shape: Sequence[int], points: int = POINTS) -> Call
         return tf.reshape(total, tf.shape(x)), *ends, tf.reduce_sum(tf.abs(missed), axis=1)
 
     return compiled(explained, [rows, rows, tf.TensorSpec((), tf.int32)])
+
+
+def _on_path(x: tf.Tensor, start: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+    """Rows (n · k, ...) at the fractions ``at``, (n, k), of the way; exact at both ends."""
+    k = at.shape[1]
+    fraction = tf.reshape(at, (-1, *[1] * (x.shape.rank - 1)))
+    return (1.0 - fraction) * tf.repeat(start, k, 0) + fraction * tf.repeat(x, k, 0)
 
 
 def _steps(values: tf.Tensor) -> tf.Tensor:

@@ -29,7 +29,8 @@ def described(name: str, **settings: Any) -> dict[str, Any]:
 
 SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
 CODE = described("Autoencoder", dims=(16, 8), **SCHEDULE)
-CHECKPOINTS = described("Checkpoints", dims=(12, 8, 4), epochs=20, batch_size=32)
+BRIEF = {"dims": (12, 4), "copies": 2, "epochs": 20, "batch_size": 32}
+CHECKPOINTS = described("Checkpoints", **BRIEF)
 GROUPS = described("AdversarialClustering", dims=(16, 8), clusters=3, **SCHEDULE | {"epochs": 5})
 EXPERTS = described("MultiHeadAutoencoder", dims=(16, 8), clustering=GROUPS, **SCHEDULE)
 
@@ -48,7 +49,8 @@ COMPONENTS = {
         ),
     ),
     "R2AD2Sketch": Component(
-        "libs.R2AD2Sketch", dict(target=CHECKPOINTS, size=16, **(SCHEDULE | {"epochs": 15}))
+        "libs.R2AD2Sketch",
+        dict(target=CHECKPOINTS, size=16, steps=2, **(SCHEDULE | {"epochs": 15})),
     ),
     "ARGUE": Component(
         "libs.ARGUE",
@@ -66,9 +68,7 @@ COMPONENTS = {
     "BiGAN": Component(
         "baselines.bigan", dict(dims=(32,), epochs=20, batch_size=32, learning_rate=1e-3)
     ),
-    "Checkpoints": Component(
-        "libs.targets.checkpoints", dict(dims=(12, 8, 4), epochs=20, batch_size=32)
-    ),
+    "Checkpoints": Component("libs.targets.checkpoints", BRIEF),
     "DAGMM": Component(
         "baselines.dagmm", dict(dims=(16, 4), epochs=100, batch_size=64, learning_rate=3e-3)
     ),

@@ -34,6 +34,11 @@ class Cell:
     schedule: int = 0
 
     @property
+    def largest(self) -> int:
+        """The largest label budget."""
+        return max(self.budgets, default=0)
+
+    @property
     def folder(self) -> str:
         """Folder name: that of the experiment, and the contamination if there is any."""
         return self.experiment.slug + (
@@ -119,4 +124,4 @@ def _schedule(cells: Sequence[Cell], cell: Cell, p_contamination: float) -> int:
     """The protocol's largest budget at this contamination or, without such a cell, at any."""
     own = [c for c in cells if c.experiment == cell.experiment]
     same = [c for c in own if c.p_contamination == p_contamination] or own
-    return max(budget for c in same for budget in c.budgets)
+    return max(c.largest for c in same)
