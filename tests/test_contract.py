@@ -5,7 +5,7 @@ import json
 import pickle
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -37,9 +37,19 @@ def _looped():
 
 
 @pytest.fixture(scope="module")
-def fitted(name, train_rows) -> Iterator[Detector]:
+def build(name, train_rows) -> Callable[[], Detector]:
+    """Make the detector, unfitted; its target, where it has one, is trained once for all."""
+    target = make(name).get_params().get("target")
+    if target is not None:
+        x, y = train_rows
+        target.set_params(random_state=3).fit(x[y == 0])
+    return lambda: make(name) if target is None else make(name).set_params(target=target)
+
+
+@pytest.fixture(scope="module")
+def fitted(build, train_rows) -> Iterator[Detector]:
     """The detector of a group of tests, which goes with the last of them."""
-    yield make(name).fit(*train_rows)
+    yield build().fit(*train_rows)
     release_memory()
 
 
@@ -77,11 +87,11 @@ def test_finds_anomalies(name, fitted, train_rows, request):
     assert roc_auc_score(np.repeat([0, 1], 200), scores) > 0.9
 
 
-def test_depends_on_labels(name, request, train_rows, test_rows):
+def test_depends_on_labels(name, build, request, train_rows, test_rows):
     """With true labels clearly better than with permuted ones; without labels no difference."""
     x, y = train_rows
     if make(name).uses_labels:
-        permuted = make(name).fit(x, np.random.default_rng(7).permutation(y))
+        permuted = build().fit(x, np.random.default_rng(7).permutation(y))
         auc, auc_permuted = (
             roc_auc_score(test_rows[1], d.decision_function(test_rows[0]))
             for d in (request.getfixturevalue("fitted"), permuted)
@@ -94,9 +104,9 @@ def test_depends_on_labels(name, request, train_rows, test_rows):
         np.testing.assert_array_equal(found, same)
 
 
-def test_bfloat16_products(name, request, train_rows, test_rows):
+def test_bfloat16_products(build, request, train_rows, test_rows):
     """They teach as well; the model that remains is float32."""
-    fast = make(name)
+    fast = build()
     if "precision" not in fast.get_params():
         pytest.skip("float32 only")
     fast.set_params(precision="bfloat16").fit(*train_rows)
@@ -107,7 +117,7 @@ def test_bfloat16_products(name, request, train_rows, test_rows):
     fitted = request.getfixturevalue("fitted")
     assert not np.array_equal(fitted.decision_function(test_rows[0]), scores)
     with pytest.raises(UserError, match="float32, bfloat16"):
-        make(name).set_params(precision="float16").fit(*train_rows)
+        build().set_params(precision="float16").fit(*train_rows)
 
 
 def test_rows_are_scored_each_by_itself(name, fitted, test_rows):
@@ -306,7 +316,7 @@ def test_explanations_add_up(name, fitted, train_rows, test_rows, tmp_path):
         fitted.explain(x, budget=7)
 
 
-def test_the_only_anomalous_feature_contributes_most(name, fitted):
+def test_the_only_anomalous_feature_contributes_most(build, fitted):
     """Known anomalies, and new rows, differ from normal ones in one feature only."""
     if fitted.explained_by is None:
         pytest.skip("explains nothing")
@@ -315,6 +325,6 @@ def test_the_only_anomalous_feature_contributes_most(name, fitted):
     x[400:, 7] += 0.6
     new[:, 7] += 0.6
     if fitted.starts_from_reference:
-        fitted = make(name).fit(x, y).keep_reference(x[:400])
+        fitted = build().fit(x, y).keep_reference(x[:400])
     strongest = fitted.explain(new).contributions.argmax(axis=1)
     assert np.mean(strongest == 7) > 0.8
