@@ -190,6 +190,8 @@ assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 
 def test_a_look(table, tmp_path, capsys):
     """A file alone, or a label that it does not have: what is in it, and a command that works."""
+    assert run("do_csv.py", table, "--missing", "median", "--drop", "v0") == 0
+    assert f"{table} 1 test --missing median --drop v0\n" in capsys.readouterr().out
     assert run("do_csv.py", table) == 0
     out = capsys.readouterr().out
     assert "400 rows, 8 columns" in out
@@ -313,7 +315,6 @@ def test_the_worked_example_of_the_docs(tmp_path, monkeypatch, capsys):
         verdict = {"verdict": np.where(fraud, "fraud", "fine")} if judged else {}
         pl.DataFrame(columns | verdict).write_csv(tmp_path / f"{name}.csv")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("libs.experiments.protocols.best.UPDATES", 20)
     for words in python_calls(blocks(text, "sh")[0]):
         assert run(*words) == 0, words
         if "--explain" in words:

@@ -5,8 +5,10 @@ TensorFlow is imported for the next steps only, so that errors are reported with
 
 import argparse
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,8 @@ def look(args: argparse.Namespace) -> None:
         few = ", ".join(f"{value} ({n})" for value, n in counts.most_common(MOST_CLASSES))
         print(f"  {name}: {few if name in labels else _kind(counts)}")
     words = ["python", "do_csv.py", *map(str, args.files), "1", "test"]
+    if not hasattr(args, "seed"):  # else they have not led anywhere
+        words += dropwhile(lambda word: not word.startswith("-"), sys.argv[1:])
     print("\nto go on, without labels:\n    " + shlex.join(words))
     guess = args.label if args.label in labels else _likely_label(labels)
     if guess:
