@@ -1,37 +1,47 @@
 """The dashboard's addresses. Each hands over to the module that knows the answer."""
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from app import figures
+from app import explaining, figures
 from app.catalog import Catalog, Missing
-from app.explaining import explain
 from app.predict import predict
-from app.rows import RowSource
-from app.schemas import (
-    Expected,
-    Explanation,
-    Metrics,
+from app.queries import (
+    FilteredQuery,
+    MarksQuery,
     ModelQuery,
-    Models,
-    Predicted,
-    Results,
-    RowDetail,
+    ReasonsQuery,
     RowQuery,
     RowsQuery,
     RunQuery,
-    Scored,
     ScoredQuery,
     StudyQuery,
+    ThresholdsQuery,
+    UploadQuery,
+)
+from app.rows import RowSource
+from app.schemas import (
+    About,
+    Contribution,
+    Expected,
+    Explanation,
+    Metrics,
+    Models,
+    Predicted,
+    Results,
+    Retraining,
+    RowDetail,
+    Scored,
     TablePage,
     Threshold,
-    UploadQuery,
 )
 from app.scoring import Scoring, TooManyError, threshold_of
 from app.security import Guard
@@ -49,9 +59,10 @@ def create_app(settings: Settings) -> Guard:
     catalog = Catalog(settings.results, settings.models)
     source = RowSource(settings)
     scoring = Scoring(settings, source)
-    app.add_exception_handler(UserError, _told)
+    app.add_exception_handler(UserError, _answer_error)
     app.include_router(_route_results(settings, catalog))
-    app.include_router(_route_rows(settings, catalog, source, scoring))
+    app.include_router(_route_rows(settings, catalog, source))
+    app.include_router(_route_explanations(catalog, source, scoring))
     app.include_router(_route_models(settings, catalog, scoring))
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return Guard(app, settings.hosts, settings.upload_bytes)  # around answers to errors, too
@@ -76,29 +87,63 @@ def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
         return Response(body, headers=headers, media_type="application/octet-stream")
 
     @router.get("/thresholds")
-    def thresholds(query: Annotated[RunQuery, Query()]) -> list[Threshold]:
-        return figures.thresholds(catalog, catalog.result(query.place), query.view, query.run)
+    def thresholds(query: Annotated[ThresholdsQuery, Query()]) -> list[Threshold]:
+        return figures.thresholds(catalog, catalog.result(query.place), query)
+
+    @router.get("/about")
+    def about(query: Annotated[RunQuery, Query()]) -> About:
+        return figures.about_run(catalog, catalog.result(query.place), query)
 
     return router
 
 
-def _route_rows(
-    settings: Settings, catalog: Catalog, source: RowSource, scoring: Scoring
-) -> APIRouter:
-    """Rows behind the scores, and why they were scored so."""
+def _route_rows(settings: Settings, catalog: Catalog, source: RowSource) -> APIRouter:
+    """Rows behind the scores, and tables of them to download."""
     router = APIRouter(prefix="/api")
 
     @router.get("/rows")
     def rows(query: Annotated[RowsQuery, Query()]) -> TablePage:
         return source.page(catalog.result(query.place), query, settings.page)
 
+    @router.get("/rows.csv")
+    def rows_table(query: Annotated[FilteredQuery, Query()]) -> Response:
+        from app.tables import as_csv  # a second
+
+        heads, *lines = source.table(catalog.result(query.place), query)
+        return _file([as_csv(heads, lines)], "rows.csv")
+
     @router.get("/row")
     def row(query: Annotated[RowQuery, Query()]) -> RowDetail:
         return source.detail(catalog.result(query.place), query)
 
+    @router.get("/labelled.csv")
+    def labelled(query: Annotated[MarksQuery, Query()]) -> Response:
+        from app.feedback import Feedback  # a second
+
+        feedback = Feedback(source, catalog.result(query.place), query)
+        lines = feedback.lines()
+        return _file(chain([next(lines)], lines), feedback.name)
+
+    @router.get("/retraining")
+    def retraining(query: Annotated[MarksQuery, Query()]) -> Retraining:
+        from app.feedback import Feedback
+
+        return Feedback(source, catalog.result(query.place), query).retraining()
+
+    return router
+
+
+def _route_explanations(catalog: Catalog, source: RowSource, scoring: Scoring) -> APIRouter:
+    """Why rows were scored so."""
+    router = APIRouter(prefix="/api")
+
     @router.get("/explanation")
     def explanation(query: Annotated[RowQuery, Query()]) -> Explanation:
-        return explain(catalog, source, scoring, catalog.result(query.place), query)
+        return explaining.explain(catalog, source, scoring, catalog.result(query.place), query)
+
+    @router.get("/reasons")
+    def reasons(query: Annotated[ReasonsQuery, Query()]) -> dict[int, list[Contribution]]:
+        return explaining.reasons(catalog, source, scoring, catalog.result(query.place), query)
 
     return router
 
@@ -124,7 +169,7 @@ def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> API
 
     @router.get("/example")
     def example(query: Annotated[ModelQuery, Query()]) -> Response:
-        return _file(scoring.example(catalog.model(query.model)), "example.csv")
+        return _file([scoring.example(catalog.model(query.model))], "example.csv")
 
     @router.post("/score")
     async def score(request: Request, query: Annotated[UploadQuery, Query()]) -> Scored:
@@ -133,11 +178,11 @@ def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> API
                 file.write(chunk)
             file.flush()
             model = catalog.model(query.model)
-            return await run_in_threadpool(scoring.score_file, model, file.name, query.name)
+            return await run_in_threadpool(scoring.score_file, model, file.name, query)
 
     @router.get("/scored")
     def scored(query: Annotated[ScoredQuery, Query()]) -> Response:
-        return _file(scoring.kept(query.id), "scores.csv")
+        return _file([scoring.kept(query.id)], "scores.csv")
 
     @router.post("/predict")
     def predicted(args: Annotated[Any, Body()]) -> Predicted:
@@ -146,13 +191,14 @@ def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> API
     return router
 
 
-def _file(text: str, name: str) -> Response:
-    """A CSV file to be kept."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, headers=headers, media_type="text/csv; charset=utf-8")
+def _file(parts: Iterable[str], name: str) -> Response:
+    """A CSV file to download."""
+    ascii_name = name.encode("ascii", "replace").decode().translate(str.maketrans('"\\', "__"))
+    headers = {"Content-Disposition": f'attachment; filename="{ascii_name}"'}
+    return StreamingResponse(parts, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def _told(request: Request, error: Exception) -> JSONResponse:
-    """Say what a person can put right."""
+def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    """The message of an error that people can put right."""
     status = {Missing: 404, TooManyError: 413}.get(type(error), 422)
     return JSONResponse({"detail": str(error)}, status)

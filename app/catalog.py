@@ -1,7 +1,6 @@
-"""What lies in results/ and models/. A request names something here, never a path.
+"""Result and model folders. A request gives a name from their list, never a path.
 
-Every folder that is opened was found by listing the disk; what a request says is looked up among
-these names.
+Every folder that is opened was found by listing the disk; names in requests are looked up there.
 """
 
 import json
@@ -20,17 +19,19 @@ from libs.utils.errors import UserError
 from libs.utils.storage import MANIFEST, read_arrays
 
 PARTS = ("test", "val")
+ALL = "all"
+"""The view of every row, where no view has metrics because the rows have no labels."""
 KEPT = 8
-"""Result folders whose scores are kept in memory."""
+"""Number of result folders whose scores are kept in memory."""
 READ = 4096
-"""Descriptions and manifests that are kept in memory."""
+"""Number of descriptions and manifests kept in memory."""
 
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Known(BaseModel):
-    """What is needed of a description; other entries are let pass where they are handed on."""
+    """The entries of a description that are needed; with extra="allow" all others are kept."""
 
     model_config = ConfigDict(strict=True)
 
@@ -46,7 +47,7 @@ class _Rules(_Known):
 
 
 class _Data(_Known):
-    """What is needed to load the rows again."""
+    """The entries needed to load the rows again."""
 
     model_config = ConfigDict(extra="allow")
     data_set: str
@@ -64,29 +65,35 @@ class _Classes(_Known):
 
 
 class _Description(_Known):
-    """What is needed of ``experiment.json``."""
+    """The entries of ``experiment.json`` that are needed."""
 
     data: _Data
     p_contamination: Annotated[FiniteFloat, Field(ge=0, lt=1)]
     experiment: _Classes
 
 
+class _Training(_Known):
+    losses: list[FiniteFloat] = []
+
+
 class _Manifest(_Known):
-    """What is needed of a model's manifest."""
+    """The entries of a model's manifest that are needed."""
 
     budgets: list[Count] | None
     rate: Annotated[float, Field(gt=0, lt=1)] | None
     input_shape: Annotated[list[Annotated[int, Field(gt=0, lt=2**31)]], Field(min_length=1)]
     run: _Description
+    training: _Training = _Training()
+    explained_by: str | None = ""
 
 
 class Missing(UserError):
-    """A request names something that is not there."""
+    """A name that is not in the list."""
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Names of the folders that lead to one result folder."""
+    """The names of the folders above a result folder, and its own."""
 
     data_set: str
     protocol: str
@@ -97,7 +104,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Result:
-    """A result folder and what its numbers were measured on."""
+    """A result folder and the description of its rows."""
 
     place: Place
     folder: Path
@@ -127,25 +134,40 @@ class Result:
             raise Missing(f"no scores of a run {name!r} in {self.folder}")
         return self.scores[name]
 
+    @property
+    def views(self) -> list[str]:
+        """Views that have metrics; `ALL` if there is none."""
+        views = self.experiment.views
+        return [v for v in views if (self.folder / f"{v}.metric.csv").is_file()] or [ALL]
+
     def view(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers of a view, and 1 for each that is an anomaly."""
-        if name not in self.experiment.views:
+        """Row numbers of a view, and 1 for each anomaly; without labels all are 0."""
+        if name not in self.views:
             raise Missing(f"no view {name!r} of {self.experiment.name}")
-        mask, y = view_labels(self.experiment, name, self.scores["classes"])
+        classes = self.scores["classes"]
+        if name == ALL:
+            return np.arange(len(classes)), np.zeros(len(classes), int)
+        mask, y = view_labels(self.experiment, name, classes)
         return np.flatnonzero(mask), y
+
+    def labels(self, view: str) -> np.ndarray | None:
+        """1 for each anomaly among all rows; None without labels."""
+        if view == ALL:
+            return None
+        return np.isin(self.scores["classes"], self.experiment.views[view]).astype(int)
 
 
 @dataclass(frozen=True)
 class Model:
-    """One score column of a trained run on disk.
+    """A score column of a trained run on disk.
 
     Attributes
     ----------
     name : str
-        ``<data set>/<protocol>/<seed>/<experiment>/<run>``, by which requests call it.
+        ``<data set>/<protocol>/<seed>/<experiment>/<run>``, as requests have it.
     folder : Path
     column : int
-        Which of the run's label budgets.
+        Number of its label budget within the run.
     changed : int
         When the manifest was written, in nanoseconds.
     manifest : dict
@@ -238,7 +260,7 @@ class Catalog:
         return found
 
     def only_model(self) -> Model:
-        """The one that is meant if no name is given.
+        """The only model there is.
 
         Raises
         ------
@@ -253,7 +275,7 @@ class Catalog:
 
 
 def model_name(place: Place, run: str) -> str:
-    """What `Catalog.models` calls the run that gave a result."""
+    """The name in `Catalog.models` of the run that gave a result."""
     return f"{place.data_set}/{place.protocol}/{place.seed}/{place.experiment}/{run}"
 
 
@@ -271,7 +293,7 @@ def _levels(root: Path, depth: int) -> Iterator[Path]:
 
 
 def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
-    """What the numbers of a result folder were measured on.
+    """The description of a result folder, and its experiment.
 
     Raises
     ------

@@ -7,7 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from app.catalog import Catalog
-from app.schemas import Name, Predicted
+from app.queries import Name
+from app.schemas import Predicted
 from app.scoring import Scoring, threshold_of
 from libs.utils.errors import UserError
 
@@ -22,12 +23,12 @@ LONGEST = 2_000
 
 
 class Request(BaseModel):
-    """What is to be scored."""
+    """The records to score."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: Name | None = None
-    """Default: the only one that there is."""
+    """Default: the only model there is."""
     data: Annotated[
         list[Annotated[dict[Name, Cell], Field(min_length=1, max_length=LONGEST)]],
         Field(min_length=1),
@@ -65,7 +66,7 @@ def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
     has_id = ID in request.data[0] and ID not in {column.name for column in expected}
     ids = [str(record.pop(ID)) for record in request.data] if has_id else []
     block = _block(request.data)
-    scores = np.concatenate([part for _, part in scoring.scored(model, [block])])
+    scores = np.concatenate([part for *_, part in scoring.scored(model, [block])])
     threshold = threshold_of(model)
     return Predicted(
         model=model.name,

@@ -30,16 +30,18 @@ function ends(scores, logarithmic) {
 }
 
 /**
- * Draw the histogram: normal rows upwards, anomalies downwards, counts on a logarithmic scale.
+ * Draw the histogram: normal rows upwards, anomalies downwards; without labels all rows upwards.
+ * Counts are on a logarithmic scale.
  * @param {function(number)} onmove told of each new threshold
  * @returns {{element: SVGElement, set: function(number)}}
  */
-export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
+export function thresholdHistogram({ scores, width, logarithmic, labelled, onmove }) {
   const x = new Scale(...ends(scores, logarithmic), LEFT, width - RIGHT, logarithmic);
   const edges = x.edges(Math.min(120, Math.max(40, Math.floor(width / 8))));
   const counts = scores.histogram(edges);
   const most = Math.max(10, ...counts[0], ...counts[1]);
-  const middle = TOP + (HEIGHT - TOP - BOTTOM) / 2;
+  const signs = labelled ? [-1, 1] : [-1];
+  const middle = labelled ? TOP + (HEIGHT - TOP - BOTTOM) / 2 : HEIGHT - BOTTOM;
   const reach = middle - TOP;
   const tall = (count) => (Math.log1p(count) / Math.log1p(most)) * reach;
 
@@ -48,7 +50,7 @@ export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
   root.classList.add("histogram");
   root.append(axis(x, "below", HEIGHT - BOTTOM, logarithmic ? "score (logarithmic)" : "score"));
   for (let power = 1; power <= most; power *= 10) {
-    for (const sign of [-1, 1]) {
+    for (const sign of signs) {
       const at = middle + sign * tall(power);
       root.append(
         s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: at, y2: at }),
@@ -56,7 +58,7 @@ export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
       );
     }
   }
-  for (const [label, sign] of [[0, -1], [1, 1]]) {
+  for (const [label, sign] of signs.entries()) {
     const bars = [];
     for (let i = 0; i < edges.length - 1; i++) {
       const count = counts[label][i];
@@ -86,8 +88,8 @@ export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
   root.append(
     flagged,
     s("path", { class: "base", d: path([[LEFT, middle], [width - RIGHT, middle]]) }),
-    side("normal rows", middle - reach / 2),
-    side("anomalies", middle + reach / 2),
+    side(labelled ? "normal rows" : "rows", middle - reach / 2),
+    ...(labelled ? [side("anomalies", middle + reach / 2)] : []),
     slider,
   );
 
