@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from app.schemas import Origin
-from libs.datasets.tabular.cells import as_numbers, as_text
+from libs.datasets.tabular.cells import GAPS, as_numbers, as_text
 from libs.datasets.tabular.own import OwnTable
 from libs.datasets.tabular.reading import Block, read
 from libs.datasets.tabular.schema import Column, Schema
@@ -28,7 +28,7 @@ class Origins:
     ids : DataFrame
         The columns ``names`` as text.
     filled : dict of (n,) bool
-        Of each column whose gaps are filled, the rows without a value.
+        Of each input whose gaps are filled, the rows without a value.
     """
 
     names: tuple[str, ...]
@@ -57,7 +57,11 @@ class Origins:
             tuple(files),
             *np.concatenate(places, axis=1),
             pl.concat(ids),
-            {c.name: np.concatenate(parts) for c, parts in zip(fills, filled, strict=True)},
+            {
+                name: np.concatenate(parts)
+                for column, parts in zip(fills, filled, strict=True)
+                for name in ((column.name,) if column.categories else column.features)
+            },
         )
 
     def check_length(self, rows: int) -> None:
@@ -89,6 +93,7 @@ def _text(block: Block, name: str) -> pl.Series:
 def _gaps(column: Column, block: Block, table: OwnTable) -> np.ndarray:
     """Which rows have no value in a column, (n,) bool."""
     series = block.frame[column.name]
-    if column.kind == "text":
-        return (as_text(series, table.notation) == "").to_numpy()
-    return as_numbers(series, table.notation)[0].is_null().to_numpy()
+    if column.kind == "number":
+        return as_numbers(series, table.notation)[0].is_null().to_numpy()
+    text = as_text(series, table.notation).str.to_lowercase()
+    return text.is_in(("",) if column.categories else GAPS).to_numpy()

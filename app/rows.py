@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.catalog import Missing, Result
+from app.catalog import Catalog, Missing, Result
 from app.queries import FilteredQuery, RowQuery, RowsQuery
 from app.schemas import RowDetail, TablePage, TableRow
 from app.settings import Settings
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.origins import Origins
     from libs.DataHandler import DataHandler
     from libs.datasets.dataset import DataSet
+    from libs.datasets.tabular.schema import Schema
 
 LOADED = 2
 """Data sets that are kept in memory."""
@@ -46,6 +47,7 @@ class RowSource:
 
     def __init__(self, settings: Settings):
         self.data_path = settings.data_path
+        self._catalog = Catalog(settings.results, settings.models)
         self._lock = Lock()
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
 
@@ -76,11 +78,25 @@ class RowSource:
         key = datasets.identity(described)
         with self._lock:  # two requests load a data set once
             if key not in self._loaded:
-                self._loaded[key] = _Loaded(datasets.reload(described, self.data_path))
+                schema = self._kept_schema(key) if described.get("table") else None
+                self._loaded[key] = _Loaded(datasets.reload(described, self.data_path, schema))
             self._loaded.move_to_end(key)
             while len(self._loaded) > LOADED:
                 self._loaded.popitem(last=False)
             return self._loaded[key]
+
+    def _kept_schema(self, key: str) -> "Schema | None":
+        """The schema that a model of the same rows keeps: quicker than to learn it again."""
+        from libs.datasets import registry as datasets
+        from libs.datasets.tabular.encoder import Encoder
+
+        for model in self._catalog.models().values():
+            if datasets.identity(model.manifest["run"]["data"]) == key:
+                try:
+                    return Encoder.load(model.folder).schema
+                except UserError:  # damaged; another one may be whole
+                    continue
+        return None
 
     def _origins(self, described: dict, part: str) -> "Origins | None":
         """Where the rows of a part stand in the files; None unless they are a user's own."""

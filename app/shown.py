@@ -106,9 +106,11 @@ def features_in(schema: "Schema") -> list[Feature]:
     """Input columns of a user's own table."""
     found, start = [], 0
     for column in schema.inputs:
-        end = start + len(column.features)
-        found.append(Feature(column.name, tuple(range(start, end)), column.categories))
-        start = end
+        numbers = range(start, start := start + len(column.features))
+        if column.categories:
+            found.append(Feature(column.name, tuple(numbers), column.categories))
+        else:  # a date has several
+            found += [Feature(name, (i,)) for name, i in zip(column.features, numbers, strict=True)]
     return found
 
 
