@@ -1,4 +1,4 @@
-"""The dashboard's addresses. Each hands over to the module that knows the answer."""
+"""The dashboard's addresses. Each delegates to the module that has the answer."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -50,7 +50,7 @@ from libs.utils.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
 SILENT = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
-"""FastAPI would hand figures to OpenTelemetry, whose environment may name another host."""
+"""FastAPI would send figures to OpenTelemetry, whose environment may name another host."""
 
 
 def create_app(settings: Settings) -> Guard:
@@ -134,7 +134,7 @@ def _route_rows(settings: Settings, catalog: Catalog, source: RowSource) -> APIR
 
 
 def _route_explanations(catalog: Catalog, source: RowSource, scoring: Scoring) -> APIRouter:
-    """Why rows were scored so."""
+    """Explanations of scores."""
     router = APIRouter(prefix="/api")
 
     @router.get("/explanation")
@@ -149,7 +149,7 @@ def _route_explanations(catalog: Catalog, source: RowSource, scoring: Scoring) -
 
 
 def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> APIRouter:
-    """Models, and the rows that they score on request."""
+    """Models, and tables and records that they score on request."""
     router = APIRouter(prefix="/api")
 
     @router.get("/models")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Cell = Annotated[str, Field(max_length=10_000)] | FiniteFloat | None
 ID = "id"
-"""A field of a record that is handed back, and no feature unless the model has one of that name."""
+"""A field of a record that is returned with its score, unless the model has a column of that name."""
 LONGEST = 2_000
-"""Fields that a record may have."""
+"""Upper bound on the fields of a record."""
 
 
 class Request(BaseModel):
@@ -78,7 +78,7 @@ def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
 
 
 def _block(records: Sequence[dict[str, Any]]) -> "Block":
-    """Records as a block of a table; they count from 0."""
+    """Records as a block of a table, numbered from 0."""
     import polars as pl
 
     from libs.datasets.tabular.reading import Block
@@ -102,7 +102,7 @@ def _block(records: Sequence[dict[str, Any]]) -> "Block":
 
 
 def _plain(error: ValidationError) -> str:
-    """The first few things that are wrong, in one line."""
+    """The first few problems, in one line."""
     found = error.errors(include_url=False, include_input=False)[:4]
     told = [f"{'.'.join(map(str, e['loc'])) or 'the request'}: {e['msg']}" for e in found]
     return "; ".join(told) + '. Expected {"model": NAME, "data": [{COLUMN: VALUE, …}, …]}'

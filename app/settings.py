@@ -1,4 +1,4 @@
-"""Where the dashboard looks, and how much it lets in and out."""
+"""Folders that the dashboard reads, and limits on requests and answers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True)
 class Settings:
-    """What one dashboard serves.
+    """Settings of a dashboard.
 
     Attributes
     ----------
@@ -20,11 +20,11 @@ class Settings:
         Names under which browsers may call it; any other name in a request's Host header is
         refused, so that no foreign page can reach it by renaming itself to this machine.
     upload_bytes, upload_rows : int
-        What an uploaded table or a prediction may have at most.
+        Upper bounds on an uploaded table or a prediction.
     scores : int
-        Scores of a view that a browser is given one by one; of more it gets an even choice.
+        Upper bound on the scores of a view that a browser gets; of more it gets an even choice.
     page : int
-        Rows that one page of a table may have.
+        Upper bound on the rows of a page.
     """
 
     results: Path = Path("results")

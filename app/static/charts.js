@@ -77,7 +77,7 @@ export function axis(scale, side, at, label, { count = 5, text = words, grid = n
   const middle = (scale.from + scale.to) / 2;
   const title = below
     ? { x: middle, y: at + 29, "text-anchor": "middle" }
-    : { x: -middle, y: at - 38, "text-anchor": "middle", transform: "rotate(-90)" };
+    : { x: -middle, y: at - 42, "text-anchor": "middle", transform: "rotate(-90)" };
   group.append(s("text", { class: "axis-title", ...title }, label));
   return group;
 }
@@ -147,7 +147,16 @@ export const legendMark = (i) =>
  *   points are x, mean, deviation; a flat line holds for every x
  * @param {boolean} unit whether values lie between 0 and 1
  */
-export function lineChart({ width, height = 260, title, xWords, yWords, lines, logarithmic, unit = true }) {
+export function lineChart({
+  width,
+  height = 260,
+  title,
+  xWords,
+  yWords,
+  lines,
+  logarithmic,
+  unit = true,
+}) {
   const [left, top, right, bottom] = [52, 10, 14, 38];
   const xs = lines.flatMap((line) => (line.flat ? [] : line.points.map(([x]) => x)));
   const ys = lines.flatMap((l) => l.points.flatMap(([, m, d]) => [m - (d ?? 0), m + (d ?? 0)]));

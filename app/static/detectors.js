@@ -1,7 +1,18 @@
 // Detectors side by side, and how they do over label budgets and pollutions.
 
 import { legendMark, lineChart, seedDots } from "./charts.js";
-import { byName, h, json, refill, scrolled, select, share, showError, spread, whole } from "./dom.js";
+import {
+  byName,
+  h,
+  json,
+  refill,
+  scrolled,
+  select,
+  share,
+  showError,
+  spread,
+  whole,
+} from "./dom.js";
 import { change } from "./state.js";
 
 const VIEWS = ["known", "transfer", "unknown"];
@@ -74,7 +85,9 @@ function detectorTable(metrics, state) {
     );
     const first = of(label, state.view) ?? mine.find((line) => line.label === label);
     const { run, precision } = first;
-    const seeds = ofSeeds.filter((l) => l.run === run && (label === run || l.precision === precision));
+    const seeds = ofSeeds.filter(
+      (l) => l.run === run && (label === run || l.precision === precision),
+    );
     const chosen = seeds.find((line) => line.seed === Number(state.seed));
     const jointly = first.jointly > 1 ? `/${whole(first.jointly)}` : "";
     const seconds = first.seconds === null ? "–" : first.seconds.toFixed(1) + jointly;
@@ -84,11 +97,23 @@ function detectorTable(metrics, state) {
       "tr",
       { "aria-current": run === state.run ? "true" : null, "data-run": run },
       h("th", { scope: "row" }, first.AUC_mean === null ? label : button),
-      h("td", null, seedDots(seeds.map((line) => line.AUC), first.AUC_mean, low)),
+      h(
+        "td",
+        null,
+        seedDots(
+          seeds.map((line) => line.AUC),
+          first.AUC_mean,
+          low,
+        ),
+      ),
       h("td", { class: "number" }, share(chosen?.AUC ?? null)),
       ...cells,
-      ...[whole(first.seeds.length), whole(first.rows), whole(first.epochs), whole(first.updates)]
-        .map((words) => h("td", { class: "number" }, words)),
+      ...[
+        whole(first.seeds.length),
+        whole(first.rows),
+        whole(first.epochs),
+        whole(first.updates),
+      ].map((words) => h("td", { class: "number" }, words)),
       h("td", { class: "number" }, seconds),
       h("td", null, precision || "–"),
       h("td", { class: "error" }, first.errors.join("; ")),
@@ -103,8 +128,8 @@ function detectorTable(metrics, state) {
       { class: "note" },
       "Mean ± standard deviation over seeds, the best in bold. Dots: AUC of each seed, " +
         `${state.view}, from ${share(low, 2)} to 1. Prevalence (AP of a constant score), ` +
-        `${state.view}: ${share(prevalence)}. Seconds/4: one training served four budgets. Runs of ` +
-        "several precisions are never averaged.",
+        `${state.view}: ${share(prevalence)}. Seconds/4: one training served four budgets. ` +
+        "Runs of several precisions are never averaged.",
     ),
     scrolled(
       "Detectors side by side",
@@ -148,9 +173,11 @@ function sweeps(metrics, state, listed, width) {
     listed.filter((line) => line.base === base).map((l) => [l.experiment, l.p_contamination]),
   );
   const polluted = mine.filter((line) => shares.has(line.experiment));
-  const pollution = grouped(polluted, (line) =>
-    [line.label, point(shares.get(line.experiment), line), false],
-  );
+  const pollution = grouped(polluted, (line) => [
+    line.label,
+    point(shares.get(line.experiment), line),
+    false,
+  ]);
   const chosen = state.run?.replace(/-n\d+$/, "");
   const charts = [
     ["Label budgets", "known anomalies in training", budgets, chosen, true],
@@ -202,7 +229,11 @@ function acrossProtocols(study, { experiment, view }) {
     const cells = protocols.flatMap((name) => {
       const line = mine.find((l) => l.label === label && l.protocol === name);
       return ["AUC", "AP"].map((metric) =>
-        h("td", { class: "number" }, line ? spread(line[`${metric}_mean`], line[`${metric}_std`]) : ""),
+        h(
+          "td",
+          { class: "number" },
+          line ? spread(line[`${metric}_mean`], line[`${metric}_std`]) : "",
+        ),
       );
     });
     return h("tr", null, h("th", { scope: "row" }, label), ...cells);
@@ -216,7 +247,12 @@ function acrossProtocols(study, { experiment, view }) {
     h(
       "thead",
       null,
-      h("tr", null, h("td"), ...protocols.map((name) => head(name, { scope: "colgroup", colspan: 2 }))),
+      h(
+        "tr",
+        null,
+        h("td"),
+        ...protocols.map((name) => head(name, { scope: "colgroup", colspan: 2 })),
+      ),
       h("tr", null, head("run"), ...protocols.flatMap(() => [head("AUC"), head("AP")])),
     ),
     h("tbody", null, ...rows),

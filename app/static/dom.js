@@ -48,7 +48,8 @@ const called = (element) =>
 /** Put other children into a place; focus and open details stay with what is called the same. */
 export function refill(place, ...children) {
   const active = place.contains(document.activeElement) ? document.activeElement : null;
-  const details = () => [...place.querySelectorAll("details")].map((d) => [d, d.firstChild.textContent]);
+  const details = () =>
+    [...place.querySelectorAll("details")].map((d) => [d, d.firstChild.textContent]);
   const open = new Map(details().map(([element, words]) => [words, element.open]));
   place.replaceChildren(...children);
   for (const [element, words] of details()) element.open = open.get(words) ?? element.open;
@@ -78,7 +79,8 @@ export function short(value) {
 }
 
 /** A command to copy. */
-export const command = (words) => h("pre", { class: "command", tabindex: "0" }, h("code", null, words));
+export const command = (words) =>
+  h("pre", { class: "command", tabindex: "0" }, h("code", null, words));
 
 const natural = new Intl.Collator("en", { numeric: true });
 export const byName = (a, b) => natural.compare(a, b);

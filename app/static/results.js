@@ -40,7 +40,9 @@ export function resultsPage(main) {
       const state = resolved(listed, asked);
       change(state, { replace: true, quiet: true });
       refill(chooser, ...choices(listed, state));
-      const place = listed.find((line) => PLACE.every((name) => String(line[name]) === state[name]));
+      const place = listed.find((line) =>
+        PLACE.every((name) => String(line[name]) === state[name]),
+      );
       detectors.hidden = state.view === "all"; // rows without labels have no metrics
       const metrics = detectors.hidden ? { lines: [] } : await showDetectors(state, listed);
       if (mine !== latest || !metrics) return;
@@ -51,7 +53,10 @@ export function resultsPage(main) {
           line.view === state.view &&
           line.AUC !== null,
       );
-      const runs = [...place.runs, ...measured.toSorted((a, b) => b.AUC - a.AUC).map((line) => line.run)];
+      const runs = [
+        ...place.runs,
+        ...measured.toSorted((a, b) => b.AUC - a.AUC).map((line) => line.run),
+      ];
       if (!runs.includes(state.run)) {
         state.run = runs[0] ?? "";
         change({ run: state.run, threshold: null }, { replace: true, quiet: true });
@@ -103,7 +108,8 @@ function choices(listed, state) {
   const fields = [];
   for (const name of PLACE) {
     const values = [...new Set(left.map((line) => String(line[name])))].sort(byName);
-    const choose = (value) => change({ [name]: value, threshold: null, row: null, page: null, feature: null });
+    const choose = (value) =>
+      change({ [name]: value, threshold: null, row: null, page: null, feature: null });
     fields.push(select(WORDS[name], values, state[name], choose, { name }));
     left = left.filter((line) => String(line[name]) === state[name]);
   }

@@ -40,7 +40,11 @@ export const divider = (threshold, width) =>
   h(
     "tr",
     { class: "divider", "data-testid": "divider" },
-    h("td", { colspan: width }, `▲ flagged · threshold ${short(Number(threshold))} · not flagged ▼`),
+    h(
+      "td",
+      { colspan: width },
+      `▲ flagged · threshold ${short(Number(threshold))} · not flagged ▼`,
+    ),
   );
 
 /** Returns what shows a row of a place, or nothing if `row` is none. */
@@ -84,7 +88,11 @@ function detail(found, place, threshold, about) {
       h("h3", { "data-testid": "row-title" }, `Row ${whole(found.row)}, class ${found.class}`),
       h("button", { type: "button", onclick: close }, "Close"),
     ),
-    h("p", null, `Score ${short(found.score)} of ${place.run}: ${flagged} at ${short(threshold)}. `),
+    h(
+      "p",
+      null,
+      `Score ${short(found.score)} of ${place.run}: ${flagged} at ${short(threshold)}. `,
+    ),
     found.origin ? h("p", { "data-testid": "origin" }, where(found)) : "",
     found.note ? h("p", { class: "problem" }, found.note) : "",
     found.image ? drawImage(found.values, found.image, 8) : "",
@@ -102,7 +110,8 @@ function where({ origin, ids }) {
 }
 
 const ORDERS = {
-  strangeness: (a, b) => a.usual.rarity - b.usual.rarity || b.usual.beyond - a.usual.beyond || a.i - b.i,
+  strangeness: (a, b) =>
+    a.usual.rarity - b.usual.rarity || b.usual.beyond - a.usual.beyond || a.i - b.i,
   contribution: (a, b) => Math.abs(b.part ?? 0) - Math.abs(a.part ?? 0) || a.i - b.i,
   file: (a, b) => a.i - b.i,
 };
@@ -110,7 +119,9 @@ const ORDERS = {
 /** Features with what is usual, the strange ones first; returns what adds contributions to it. */
 function valueTable(found, view, place) {
   const filled = new Set(found.origin?.filled);
-  const entries = found.columns.map((column, i) => ({ i, column, value: found.values[i], usual: found.normal[i] }));
+  const entries = found.columns.map((column, i) => {
+    return { i, column, value: found.values[i], usual: found.normal[i] };
+  });
   let [order, all, most] = ["strangeness", false, null];
   const rows = view === "all" ? "rows" : "normal rows";
 
@@ -122,7 +133,8 @@ function valueTable(found, view, place) {
       order = value;
       draw();
     };
-    const heads = ["feature", "value", ...(most === null ? [] : ["contribution", ""]), `usual in ${rows}`, "median", `${rows} so far out`];
+    const parts = most === null ? [] : ["contribution", ""];
+    const heads = ["feature", "value", "rarity", ...parts, `usual in ${rows}`, "median"];
     const toggle = h(
       "button",
       {
@@ -136,7 +148,13 @@ function valueTable(found, view, place) {
       all ? `The first ${FIRST} only` : `All ${whole(entries.length)} features`,
     );
     place.replaceChildren(
-      h("div", { class: "offers" }, select("Features by", orders, order, choose, { name: "features" }), entries.length > FIRST ? toggle : ""),
+      h(
+        "div",
+        { class: "offers" },
+        select("Features by", orders, order, choose, { name: "features" }),
+        entries.length > FIRST ? toggle : "",
+        h("span", null, `Rarity: ${rows} with this text, or with a number as far out.`),
+      ),
       scrolled(
         "Values of the row",
         h(
@@ -170,10 +188,12 @@ function valueRow({ column, value, usual, part }, filled, most) {
     { class: rare ? "unusual" : null },
     h("th", { scope: "row" }, column.name),
     valueCell(value, column, filled.has(column.name)),
-    ...(most === null ? [] : [h("td", { class: "number" }, short(part)), h("td", null, bar(part, most))]),
+    h("td", { class: "number" }, beyond + percent(usual.rarity)),
+    ...(most === null
+      ? []
+      : [h("td", { class: "number" }, short(part)), h("td", null, bar(part, most))]),
     h("td", { class: isText ? null : "number" }, often),
     h("td", { class: "number" }, isText ? "" : short(usual.median)),
-    h("td", { class: "number" }, beyond + percent(usual.rarity)),
   );
 }
 

@@ -17,13 +17,21 @@ const MARKS = [
 export function rowsPanel(root) {
   const [bar, table, marked] = [h("div", { class: "heading" }), h("div"), h("div")];
   const detail = h("section", { "aria-live": "polite" });
-  root.append(bar, h("div", { class: "beside" }, h("div", null, table, marked), detail));
+  root.append(bar, h("div", { class: "beside" }, table, detail), marked);
   const showDetail = detailPanel(detail);
   let asking = null;
 
   return async function update(state, about) {
     // what was changed without telling, such as the threshold, is in the address
-    const { filter = "all", sort = "score", feature, order = "down", page = "1", wide, why } = current();
+    const {
+      filter = "all",
+      sort = "score",
+      feature,
+      order = "down",
+      page = "1",
+      wide,
+      why,
+    } = current();
     const { data_set, protocol, seed, experiment, part, view, run, threshold } = state;
     const place = { data_set, protocol, seed, experiment, part, view, run };
     asking?.abort();
@@ -39,7 +47,10 @@ export function rowsPanel(root) {
       const { signal } = asking;
       const paged = { ...query, offset: first, limit: LIMIT, wide: Boolean(wide) };
       const found = await json("/api/rows", paged, { signal });
-      const reasons = why && !about.unexplained && !found.image ? await reasonsOf(found, place, table, signal) : null;
+      const reasons =
+        why && !about.unexplained && !found.image
+          ? await reasonsOf(found, place, table, signal)
+          : null;
       const kept = table.querySelector(".scroll")?.scrollLeft ?? 0;
       const settings = { place, filter, sort, feature, descending, first, threshold, reasons };
       const draw = () => {
@@ -63,14 +74,22 @@ function tools(query, about, view, why) {
   const chosen = view === "all" ? FILTERS.slice(0, 2) : FILTERS;
   const explain = h(
     "button",
-    { type: "button", "aria-pressed": String(Boolean(why)), onclick: () => change({ why: why ? null : 1 }) },
+    {
+      type: "button",
+      "aria-pressed": String(Boolean(why)),
+      onclick: () => change({ why: why ? null : 1 }),
+    },
     "Explain these rows",
   );
   const address = `/api/rows.csv?${new URLSearchParams(query)}`;
   return [
     filters(query.filter, chosen),
     about.unexplained ? null : explain,
-    h("a", { href: address, download: "rows.csv", "data-testid": "rows-csv" }, "Download these rows"),
+    h(
+      "a",
+      { href: address, download: "rows.csv", "data-testid": "rows-csv" },
+      "Download these rows",
+    ),
   ].filter(Boolean);
 }
 
@@ -105,7 +124,8 @@ function filters(chosen, names) {
 function shown(found, settings, draw) {
   const { filter, sort, feature, descending, first, threshold, reasons } = settings;
   const note = found.note && h("p", { class: "problem", "data-testid": "no-rows" }, found.note);
-  if (!found.total) return [note, h("p", null, `No rows: ${filter} at this threshold.`)].filter(Boolean);
+  if (!found.total)
+    return [note, h("p", null, `No rows: ${filter} at this threshold.`)].filter(Boolean);
   const columns = found.image ? [] : found.columns;
   const own = found.rows.some((row) => row.origin);
   const files = new Set(found.rows.map((row) => row.origin?.file)).size > 1;
@@ -131,15 +151,22 @@ function shown(found, settings, draw) {
   ];
   const ofData = columns.map((c) => head(c.name, c.name === feature, { feature: c.name }));
   if (found.image) ofData.push(plain("image"));
-  const lines = found.rows.map((row) => line(row, { ...settings, columns, own, files }, found, draw));
+  const lines = found.rows.map((row) =>
+    line(row, { ...settings, columns, own, files }, found, draw),
+  );
   const width = heads.length + ofData.length;
   const ranked = feature === undefined && sort === "score" && descending;
   const cut = found.rows.findIndex((row) => !isAbove(row.score, threshold));
-  if (ranked && cut !== -1 && (cut > 0 || first === 0)) lines.splice(cut, 0, divider(threshold, width));
+  if (ranked && cut !== -1 && (cut > 0 || first === 0))
+    lines.splice(cut, 0, divider(threshold, width));
   const group = (words, span) => h("th", { scope: "colgroup", colspan: span }, words);
   const groups = [group("of this run", heads.length)];
   if (ofData.length) groups.push(group("of the data", ofData.length));
-  const widen = h("button", { type: "button", onclick: () => change({ wide: 1 }) }, `${whole(found.more)} more columns`);
+  const widen = h(
+    "button",
+    { type: "button", onclick: () => change({ wide: 1 }) },
+    `${whole(found.more)} more columns`,
+  );
   return [
     note,
     scrolled(
@@ -159,17 +186,24 @@ function shown(found, settings, draw) {
 /** A row of the table. */
 function line(row, { place, threshold, columns, own, files, reasons }, found, draw) {
   const flagged = isAbove(row.score, threshold);
-  const verdict = row.label === null ? (flagged ? "flagged" : "") : VERDICTS[`${row.label}${flagged}`];
+  const verdict =
+    row.label === null ? (flagged ? "flagged" : "") : VERDICTS[`${row.label}${flagged}`];
   const open = () => change({ row: row.row });
   const filled = new Set(row.origin?.filled);
   const values = found.image
     ? [h("td", null, drawImage(row.values, found.image, 2))]
     : row.values.map((v, i) => valueCell(v, columns[i], filled.has(columns[i].name)));
-  const why = reasons?.[row.row]?.map((c) => `${c.name} ${short(c.value)} (+${short(c.contribution)})`);
+  const why = reasons?.[row.row]?.map(
+    (c) => `${c.name} ${short(c.value)} (+${short(c.contribution)})`,
+  );
   return h(
     "tr",
     { "data-row": row.row, "aria-current": current().row === String(row.row) ? "true" : null },
-    h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: open }, whole(row.row))),
+    h(
+      "th",
+      { scope: "row" },
+      h("button", { type: "button", class: "link", onclick: open }, whole(row.row)),
+    ),
     ...(files ? [h("td", { title: row.origin.file }, fileName(row.origin.file))] : []),
     ...(own
       ? [
@@ -196,7 +230,12 @@ function markButtons(row, place, draw) {
     };
     const pressed = String(given === word);
     const label = `${words}: row ${row.row}`;
-    const settings = { type: "button", class: `mark ${word}`, "aria-pressed": pressed, "aria-label": label };
+    const settings = {
+      type: "button",
+      class: `mark ${word}`,
+      "aria-pressed": pressed,
+      "aria-label": label,
+    };
     return h("button", { ...settings, title: words, onclick: choose }, sign);
   });
   return h("span", { class: "marks" }, ...buttons);
@@ -209,7 +248,13 @@ function marks(found, place, draw) {
   const of = (word) => given.filter(([, found]) => found === word).map(([row]) => row);
   const [confirmed, normal] = [of("confirmed"), of("normal")];
   if (!given.length) {
-    return [h("p", { class: "note" }, "✓ confirms an anomaly, ✗ marks a false positive: labels for the next training.")];
+    return [
+      h(
+        "p",
+        { class: "note" },
+        "✓ confirms an anomaly, ✗ marks a false positive: labels for the next training.",
+      ),
+    ];
   }
   const { data_set, protocol, seed, experiment, part } = place;
   const query = { data_set, protocol, seed, experiment, part };
@@ -217,7 +262,11 @@ function marks(found, place, draw) {
   if (normal.length) query.normal = normal.join(",");
   const next = h("div");
   json("/api/retraining", query).then(
-    (found) => next.replaceChildren("Put it beside the other tables, then train again:", command(found.command)),
+    (found) =>
+      next.replaceChildren(
+        "Put it beside the other tables, then train again:",
+        command(found.command),
+      ),
     (error) => showError(next, error),
   );
   const forget = () => {
@@ -231,7 +280,11 @@ function marks(found, place, draw) {
       "p",
       { "data-testid": "marked" },
       words,
-      h("a", { href: address, download: "", "data-testid": "labelled-csv" }, "Download the table with these labels"),
+      h(
+        "a",
+        { href: address, download: "", "data-testid": "labelled-csv" },
+        "Download the table with these labels",
+      ),
       " ",
       h("button", { type: "button", onclick: forget }, "Forget the marks"),
     ),

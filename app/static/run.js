@@ -1,10 +1,21 @@
 // One run on one view: threshold, confusion matrix, ROC and precision-recall curves.
 
 import { lineChart, unitCurve } from "./charts.js";
-import { command, h, json, refill, request, select, share, short, showError, whole } from "./dom.js";
+import {
+  command,
+  h,
+  json,
+  refill,
+  request,
+  select,
+  share,
+  short,
+  showError,
+  whole,
+} from "./dom.js";
 import { Scores } from "./metrics.js";
-import { change, current } from "./state.js";
-import { spreadsWide, thresholdHistogram } from "./threshold.js";
+import { change } from "./state.js";
+import { spreadsWide, thresholdHistogram, thresholdRules } from "./threshold.js";
 
 const RATES = ["precision", "recall", "F1", "FPR", "accuracy"];
 const CELLS = [
@@ -72,7 +83,15 @@ export function runPanel(root) {
       }),
     );
     const logarithmic = wide && scores.highest > 0;
-    const settings = { query, scores, offered, about, threshold, logarithmic, labelled: view !== "all" };
+    const settings = {
+      query,
+      scores,
+      offered,
+      about,
+      threshold,
+      logarithmic,
+      labelled: view !== "all",
+    };
     figures(body, settings, (value) => onthreshold(value, about));
     return { threshold, about };
   };
@@ -106,7 +125,8 @@ function figures(body, settings, onthreshold) {
     rules.set(value);
     const i = scores.above(value);
     const [rows, all] = [scores.rows(i), scores.normal + scores.anomalous];
-    flagged.textContent = `${whole(rows)} of ${whole(all)} rows flagged (${share((100 * rows) / all, 2)} %).`;
+    const percent = share((100 * rows) / all, 2);
+    flagged.textContent = `${whole(rows)} of ${whole(all)} rows flagged (${percent} %).`;
     const words = quality?.set(value) ?? "";
     return `threshold ${short(value)}: ${whole(rows)} rows flagged ${words}`;
   };
@@ -155,54 +175,6 @@ function figures(body, settings, onthreshold) {
   show(threshold);
 }
 
-/** Fields that find a threshold by a value, alerts, a rate or costs; `set` follows the threshold. */
-function thresholdRules({ query, scores, labelled, moved }) {
-  const costs = current();
-  const note = h("span", { "data-testid": "rule-note" });
-  const field = (label, name, value, onvalue, attributes = {}) => {
-    const changed = () => Number.isFinite(input.valueAsNumber) && onvalue(input.valueAsNumber);
-    const settings = { type: "number", step: "any", name, value, onchange: changed, ...attributes };
-    const input = h("input", settings);
-    return { input, label: h("label", { class: "field" }, h("span", null, label), input) };
-  };
-  const byRate = async (percent) => {
-    const rate = percent / 100;
-    if (!(rate > 0 && rate < 1)) return;
-    try {
-      const [found] = await json("/api/thresholds", { ...query, rate });
-      const rows = labelled ? "normal rows shown" : "rows shown";
-      note.textContent = found?.words ?? `too few validation rows: ${percent} % of the ${rows} are above`;
-      moved(found?.threshold ?? scores.thresholdFor(rate));
-    } catch (error) {
-      note.textContent = error.message;
-    }
-  };
-  const byCost = () => {
-    const [miss, alarm] = [missed.input.valueAsNumber, alarmed.input.valueAsNumber];
-    if (!(miss >= 0 && alarm >= 0)) return;
-    change({ miss, alarm }, { replace: true, quiet: true });
-    moved(scores.cheapest(miss, alarm));
-  };
-  const value = field("Threshold (flagged: above it)", "threshold", null, moved, { "data-testid": "threshold" });
-  const alerts = field("Alerts: rows flagged", "alerts", null, (n) => moved(scores.thresholdForAlerts(n)), { min: 0, step: 1 });
-  const rate = field("False-positive rate, %", "rate", null, byRate, { min: 0, max: 100 });
-  const missed = field("Cost of a miss", "miss", costs.miss, byCost, { min: 0 });
-  const alarmed = field("of a false alarm", "alarm", costs.alarm, byCost, { min: 0 });
-  const fields = [value, alerts, rate, ...(labelled ? [missed, alarmed] : [])];
-  return {
-    element: h("p", { class: "offers" }, ...fields.map(({ label }) => label), note),
-    set(threshold) {
-      value.input.value = String(Number(threshold.toPrecision(9)));
-      alerts.input.value = scores.rows(scores.above(threshold));
-      const [miss, alarm] = [missed.input.valueAsNumber, alarmed.input.valueAsNumber];
-      if (!labelled || !(miss >= 0 && alarm >= 0)) return;
-      const least = scores.cost(scores.cheapest(miss, alarm), miss, alarm);
-      const words = `${short(scores.cost(threshold, miss, alarm))}; the least on these rows: ${short(least)}`;
-      note.textContent = `Cost ${words}. Choose it on validation rows (Rows: val) to report it.`;
-    },
-  };
-}
-
 /** Confusion matrix, rates and curves of labelled rows; `set` gives the rates in words. */
 function qualityOf(scores, side) {
   const curves = scores.curves();
@@ -212,7 +184,10 @@ function qualityOf(scores, side) {
     xWords: "false-positive rate",
     yWords: "recall",
     points: curves.roc,
-    reference: [[0, 0], [1, 1]],
+    reference: [
+      [0, 0],
+      [1, 1],
+    ],
   });
   const rows = scores.anomalous + scores.normal;
   const base = scores.anomalous / rows;
@@ -222,7 +197,10 @@ function qualityOf(scores, side) {
     xWords: "recall",
     yWords: "precision",
     points: curves.pr,
-    reference: [[0, base], [1, base]],
+    reference: [
+      [0, base],
+      [1, base],
+    ],
   });
   const [matrix, rates] = [h("div"), h("dl", { class: "rates" })];
   const highest = HIGHEST.filter((k) => k <= rows).map((k) =>
@@ -230,7 +208,11 @@ function qualityOf(scores, side) {
       "tr",
       null,
       h("th", { scope: "row", class: "number" }, whole(k)),
-      h("td", { class: "number", "data-testid": `precision-${k}` }, share(scores.precisionAt(k), 4)),
+      h(
+        "td",
+        { class: "number", "data-testid": `precision-${k}` },
+        share(scores.precisionAt(k), 4),
+      ),
     ),
   );
   const head = (words) => h("th", { scope: "col" }, words);
@@ -278,13 +260,19 @@ function more({ commands, losses }, width, labelled) {
   const parts = [];
   if (commands.length) {
     const next = h("summary", null, "Next: score other files, explain the highest scores");
-    parts.push(h("details", { open: !labelled, "data-testid": "next" }, next, ...commands.map(command)));
+    parts.push(
+      h("details", { open: !labelled, "data-testid": "next" }, next, ...commands.map(command)),
+    );
   }
   if (losses.length > 1) {
-    const lines = [{ name: "loss", flat: false, points: losses.map((loss, i) => [i + 1, loss, null]) }];
+    const lines = [
+      { name: "loss", flat: false, points: losses.map((loss, i) => [i + 1, loss, null]) },
+    ];
     const words = { title: "Training loss", xWords: "epoch", yWords: "loss", lines, unit: false };
     const chart = lineChart({ width, ...words });
-    parts.push(h("details", { "data-testid": "losses" }, h("summary", null, "Training loss"), chart));
+    parts.push(
+      h("details", { "data-testid": "losses" }, h("summary", null, "Training loss"), chart),
+    );
   }
   return parts;
 }

@@ -107,7 +107,8 @@ function uploadForm(model, limits, result) {
       h("p", { role: "status" }, "loading the model: the first time takes some ten seconds …"),
     );
     try {
-      if (chosen.size > limits.upload_bytes) throw new Refusal(`${chosen.name} is too large: ${most}`);
+      if (chosen.size > limits.upload_bytes)
+        throw new Refusal(`${chosen.name} is too large: ${most}`);
       const options = { method: "POST", body: chosen };
       const query = { model, name: chosen.name };
       if (rate.value) query.rate = rate.valueAsNumber / 100;
@@ -136,7 +137,8 @@ function outcome(scored, name) {
   const flagged =
     scored.flagged === null
       ? `No threshold: ${scored.words}. Give a higher rate or a number of alerts.`
-      : `${whole(scored.flagged)} of them flagged: above ${short(scored.threshold)}; ${scored.words}.`;
+      : `${whole(scored.flagged)} of them flagged: above ${short(scored.threshold)}, for ` +
+        `${scored.words}.`;
   const query = new URLSearchParams({ id: scored.id });
   const { threshold } = scored;
   const lines = scored.strongest.some((row) => row.line !== null);
@@ -154,7 +156,9 @@ function outcome(scored, name) {
     ),
   );
   const width = heads.length + scored.columns.length;
-  const cut = scored.strongest.findIndex((row) => threshold !== null && !isAbove(row.score, threshold));
+  const cut = scored.strongest.findIndex(
+    (row) => threshold !== null && !isAbove(row.score, threshold),
+  );
   if (cut !== -1) rows.splice(cut, 0, divider(threshold, width));
   const below = scored.flagged - rows.length;
   const group = (words, span) => h("th", { scope: "colgroup", colspan: span }, words);
@@ -171,7 +175,11 @@ function outcome(scored, name) {
       ),
     ),
     scored.ignored.length
-      ? h("p", { class: "note" }, `Columns that the model does not know: ${scored.ignored.join(", ")}.`)
+      ? h(
+          "p",
+          { class: "note" },
+          `Columns that the model does not know: ${scored.ignored.join(", ")}.`,
+        )
       : "",
     scrolled(
       "Strongest rows",
@@ -182,12 +190,23 @@ function outcome(scored, name) {
         h(
           "thead",
           null,
-          h("tr", null, group("of the model", heads.length), group("of the table", scored.columns.length)),
-          h("tr", null, ...[...heads, ...scored.columns].map((head) => h("th", { scope: "col" }, head))),
+          h(
+            "tr",
+            null,
+            group("of the model", heads.length),
+            group("of the table", scored.columns.length),
+          ),
+          h(
+            "tr",
+            null,
+            ...[...heads, ...scored.columns].map((head) => h("th", { scope: "col" }, head)),
+          ),
         ),
         h("tbody", null, ...rows),
       ),
     ),
-    cut === -1 && below > 0 ? h("p", { class: "note" }, `${whole(below)} more rows are flagged.`) : "",
+    cut === -1 && below > 0
+      ? h("p", { class: "note" }, `${whole(below)} more rows are flagged.`)
+      : "",
   ];
 }

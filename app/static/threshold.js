@@ -1,7 +1,8 @@
-// The score histogram with a threshold that pointer and keyboard move.
+// The threshold: on the histogram of scores, by pointer and keyboard, and as fields.
 
 import { axis, canvas, path, Scale } from "./charts.js";
-import { s, short, whole } from "./dom.js";
+import { h, json, s, short, whole } from "./dom.js";
+import { change, current } from "./state.js";
 
 const HEIGHT = 240;
 const [LEFT, TOP, RIGHT, BOTTOM] = [58, 14, 12, 38];
@@ -87,7 +88,13 @@ export function thresholdHistogram({ scores, width, logarithmic, labelled, onmov
   );
   root.append(
     flagged,
-    s("path", { class: "base", d: path([[LEFT, middle], [width - RIGHT, middle]]) }),
+    s("path", {
+      class: "base",
+      d: path([
+        [LEFT, middle],
+        [width - RIGHT, middle],
+      ]),
+    }),
     side(labelled ? "normal rows" : "rows", middle - reach / 2),
     ...(labelled ? [side("anomalies", middle + reach / 2)] : []),
     slider,
@@ -149,4 +156,63 @@ export function thresholdHistogram({ scores, width, logarithmic, labelled, onmov
     event.preventDefault();
   });
   return { element: root, set };
+}
+
+/** Fields for a threshold: its value, alerts, a rate or costs; `set` follows the threshold. */
+export function thresholdRules({ query, scores, labelled, moved }) {
+  const costs = current();
+  const note = h("span", { "data-testid": "rule-note" });
+  const field = (label, name, value, onvalue, attributes = {}) => {
+    const changed = () => Number.isFinite(input.valueAsNumber) && onvalue(input.valueAsNumber);
+    const settings = { type: "number", step: "any", name, value, onchange: changed, ...attributes };
+    const input = h("input", settings);
+    return { input, label: h("label", { class: "field" }, h("span", null, label), input) };
+  };
+  const byRate = async (percent) => {
+    const rate = percent / 100;
+    if (!(rate > 0 && rate < 1)) return;
+    try {
+      const [found] = await json("/api/thresholds", { ...query, rate });
+      const rows = labelled ? "normal rows shown" : "rows shown";
+      note.textContent =
+        found?.words ?? `too few validation rows: ${percent} % of the ${rows} are above`;
+      moved(found?.threshold ?? scores.thresholdFor(rate));
+    } catch (error) {
+      note.textContent = error.message;
+    }
+  };
+  const byCost = () => {
+    const [miss, alarm] = [missed.input.valueAsNumber, alarmed.input.valueAsNumber];
+    if (!(miss >= 0 && alarm >= 0)) return;
+    change({ miss, alarm }, { replace: true, quiet: true });
+    moved(scores.cheapest(miss, alarm));
+  };
+  const value = field("Threshold (flagged: above it)", "threshold", null, moved, {
+    "data-testid": "threshold",
+  });
+  const alerts = field(
+    "Alerts: rows flagged",
+    "alerts",
+    null,
+    (n) => moved(scores.thresholdForAlerts(n)),
+    { min: 0, step: 1 },
+  );
+  const rate = field("False-positive rate, %", "rate", null, byRate, { min: 0, max: 100 });
+  const missed = field("Cost of a miss", "miss", costs.miss, byCost, { min: 0 });
+  const alarmed = field("of a false alarm", "alarm", costs.alarm, byCost, { min: 0 });
+  const fields = [value, alerts, rate, ...(labelled ? [missed, alarmed] : [])];
+  return {
+    element: h("p", { class: "offers" }, ...fields.map(({ label }) => label), note),
+    set(threshold) {
+      value.input.value = String(Number(threshold.toPrecision(9)));
+      alerts.input.value = scores.rows(scores.above(threshold));
+      const [miss, alarm] = [missed.input.valueAsNumber, alarmed.input.valueAsNumber];
+      if (!labelled || !(miss >= 0 && alarm >= 0)) return;
+      const least = scores.cost(scores.cheapest(miss, alarm), miss, alarm);
+      const words = `the least on these rows: ${short(least)}`;
+      note.textContent =
+        `Cost ${short(scores.cost(threshold, miss, alarm))}; ${words}. ` +
+        "To report it, choose it on validation rows (Rows: val).";
+    },
+  };
 }
