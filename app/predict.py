@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Cell = Annotated[str, Field(max_length=10_000)] | FiniteFloat | None
 ID = "id"
-"""A field of a record that is returned with its score, unless the model has a column of that name."""
+"""A field of a record that is returned with its score, unless it is a column of the model."""
 LONGEST = 2_000
 """Upper bound on the fields of a record."""
 

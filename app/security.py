@@ -1,4 +1,4 @@
-"""Checks of every request and headers of every answer. No cookies, no other host."""
+"""What every request must be and every answer says. No cookies, no other host."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -27,7 +27,7 @@ READING = {"GET", "HEAD"}
 
 
 def _split(address: str) -> SplitResult:
-    """The parts of an address; empty ones if it is malformed."""
+    """The parts of an address; of one that is none, empty ones."""
     try:
         return urlsplit(address)
     except ValueError:
@@ -35,7 +35,7 @@ def _split(address: str) -> SplitResult:
 
 
 class Guard:
-    """Wraps an ASGI application: known hosts, writes from its own page only, limited bodies.
+    """Around an ASGI application: known hosts, writing from the own page, bodies of limited size.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Guard:
         self.body = body
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Refuse a request, or pass it on with its body counted and headers added to the answer."""
+        """Refuse, or hand on with a counted body and headers on the answer."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -77,7 +77,7 @@ class Guard:
         await self.app(scope, counted, guarded)
 
     def _refused(self, method: str, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Status and message of a refusal; None if the request is allowed."""
+        """Status and message, if the request is not to be answered."""
         host = headers.get("host", "")
         name = _split(f"//{host}").hostname or ""
         if not self._known(name):
@@ -100,7 +100,7 @@ class Guard:
 
 
 def _same_origin(headers: dict[str, str], host: str) -> bool:
-    """Whether the browser says that our own page sent this; other programs say nothing."""
+    """Whether a browser says that its own page sent this; other programs say nothing."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")

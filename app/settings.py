@@ -1,4 +1,4 @@
-"""Folders that the dashboard reads, and limits on requests and answers."""
+"""Where the dashboard looks, and how much it lets in and out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a dashboard.
+    """What one dashboard serves.
 
     Attributes
     ----------
@@ -20,11 +20,11 @@ class Settings:
         Names under which browsers may call it; any other name in a request's Host header is
         refused, so that no foreign page can reach it by renaming itself to this machine.
     upload_bytes, upload_rows : int
-        Upper bounds on an uploaded table or a prediction.
+        What an uploaded table or a prediction may have at most.
     scores : int
-        Upper bound on the scores of a view that a browser gets; of more it gets an even choice.
+        Scores of a view that a browser is given one by one; of more it gets an even choice.
     page : int
-        Upper bound on the rows of a page.
+        Rows that one page of a table may have.
     """
 
     results: Path = Path("results")
