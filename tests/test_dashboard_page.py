@@ -309,6 +309,20 @@ def test_a_narrow_page_never_scrolls_sideways(page, served, tab):
 
 
 @pytest.mark.slow
+def test_a_wide_page_is_used(page, served):
+    size = {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        open_run(page, served, row=3)
+        table, detail = find(page, "rows-total").rect, find(page, "row-title").rect
+        assert detail["x"] > table["x"] + table["width"]  # beside each other
+        histogram = page.find_element(By.CSS_SELECTOR, ".histogram").rect
+        assert histogram["width"] > 1300
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.slow
 def test_an_empty_folder_says_what_fills_it(page, tmp_path):
     empty = Served(Settings(results=tmp_path / "results", models=tmp_path / "models"))
     try:

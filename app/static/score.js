@@ -137,8 +137,8 @@ function outcome(scored, name) {
   const flagged =
     scored.flagged === null
       ? `No threshold: ${scored.words}. Give a higher rate or a number of alerts.`
-      : `${whole(scored.flagged)} of them flagged: above ${short(scored.threshold)}, for ` +
-        `${scored.words}.`;
+      : `${whole(scored.flagged)} of them flagged: above ${short(scored.threshold)} ` +
+        `(${scored.words}).`;
   const query = new URLSearchParams({ id: scored.id });
   const { threshold } = scored;
   const lines = scored.strongest.some((row) => row.line !== null);

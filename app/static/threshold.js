@@ -199,7 +199,7 @@ export function thresholdRules({ query, scores, labelled, moved }) {
   );
   const rate = field("False-positive rate, %", "rate", null, byRate, { min: 0, max: 100 });
   const missed = field("Cost of a miss", "miss", costs.miss, byCost, { min: 0 });
-  const alarmed = field("of a false alarm", "alarm", costs.alarm, byCost, { min: 0 });
+  const alarmed = field("Cost of a false alarm", "alarm", costs.alarm, byCost, { min: 0 });
   const fields = [value, alerts, rate, ...(labelled ? [missed, alarmed] : [])];
   return {
     element: h("p", { class: "offers" }, ...fields.map(({ label }) => label), note),
