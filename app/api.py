@@ -1,15 +1,19 @@
 """The dashboard's addresses. Each hands over to the module that knows the answer."""
 
+import asyncio
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Event
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.requests import ClientDisconnect
 
 from app import figures
+from app.answers import Answers
 from app.catalog import Catalog, Missing
 from app.explaining import explain
 from app.predict import predict
@@ -17,7 +21,6 @@ from app.rows import RowSource
 from app.schemas import (
     Expected,
     Explanation,
-    Metrics,
     ModelQuery,
     Models,
     Predicted,
@@ -33,9 +36,10 @@ from app.schemas import (
     Threshold,
     UploadQuery,
 )
-from app.scoring import Scoring, TooManyError, threshold_of
+from app.scoring import BusyError, Scoring, TooManyError, threshold_of
 from app.security import Guard
 from app.settings import Settings
+from libs.experiments.stored_runs import DESCRIPTION
 from libs.utils.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
@@ -50,24 +54,33 @@ def create_app(settings: Settings) -> Guard:
     source = RowSource(settings)
     scoring = Scoring(settings, source)
     app.add_exception_handler(UserError, _told)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.include_router(_route_results(settings, catalog))
     app.include_router(_route_rows(settings, catalog, source, scoring))
     app.include_router(_route_models(settings, catalog, scoring))
     app.mount("/", StaticFiles(directory=STATIC, html=True))
-    return Guard(app, settings.hosts, settings.upload_bytes)  # around answers to errors, too
+    # around answers to errors, too
+    return Guard(app, settings.hosts, settings.upload_bytes, settings.patience)
 
 
 def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
     """Result files: metrics, scores and thresholds."""
-    router = APIRouter(prefix="/api")
+    router, answers = APIRouter(prefix="/api"), Answers()
 
     @router.get("/results")
-    def results() -> Results:
-        return Results(root=str(settings.results), listed=figures.listing(catalog))
+    def results() -> Response:
+        folders = catalog.results().values()
+        files = [*folders, *(folder / DESCRIPTION for folder in folders)]
+        root = str(settings.results)
+        return answers.give(
+            "results", files, lambda: Results(root=root, listed=figures.listing(catalog))
+        )
 
     @router.get("/metrics")
-    def metrics(query: Annotated[StudyQuery, Query()]) -> Metrics:
-        return figures.metrics(catalog, query)
+    def metrics(query: Annotated[StudyQuery, Query()]) -> Response:
+        files = figures.metric_files(catalog, query)
+        question = query.model_dump_json()
+        return answers.give(question, [f for _, f in files], lambda: figures.metrics(files))
 
     @router.get("/scores")
     def scores(query: Annotated[RunQuery, Query()]) -> Response:
@@ -105,7 +118,7 @@ def _route_rows(
 
 def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> APIRouter:
     """Models, and the rows that they score on request."""
-    router = APIRouter(prefix="/api")
+    router, working = APIRouter(prefix="/api"), asyncio.Semaphore(settings.uploads)
 
     @router.get("/models")
     def models() -> Models:
@@ -128,12 +141,24 @@ def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> API
 
     @router.post("/score")
     async def score(request: Request, query: Annotated[UploadQuery, Query()]) -> Scored:
-        with NamedTemporaryFile() as file:
-            async for chunk in request.stream():
-                file.write(chunk)
-            file.flush()
-            model = catalog.model(query.model)
-            return await run_in_threadpool(scoring.score_file, model, file.name, query.name)
+        if working.locked():
+            raise BusyError(
+                f"{settings.uploads} tables are being scored, as many as the dashboard takes at a "
+                "time; try again in a minute"
+            )
+        async with working:
+            with NamedTemporaryFile() as file:
+                async for chunk in request.stream():
+                    file.write(chunk)
+                file.flush()
+                model = catalog.model(query.model)
+                left = Event()
+                watching = asyncio.create_task(_watch(request, left))
+                words = model, file.name, query.name, left
+                try:
+                    return await run_in_threadpool(scoring.score_file, *words)
+                finally:
+                    watching.cancel()
 
     @router.get("/scored")
     def scored(query: Annotated[ScoredQuery, Query()]) -> Response:
@@ -152,7 +177,19 @@ def _file(text: str, name: str) -> Response:
     return Response(text, headers=headers, media_type="text/csv; charset=utf-8")
 
 
+async def _watch(request: Request, left: Event) -> None:
+    """Say when a client has left."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(1)
+    left.set()
+
+
+def _left(request: Request, error: Exception) -> Response:
+    """Nobody is there to read this."""
+    return Response(status_code=499)
+
+
 def _told(request: Request, error: Exception) -> JSONResponse:
     """Say what a person can put right."""
-    status = {Missing: 404, TooManyError: 413}.get(type(error), 422)
+    status = {Missing: 404, TooManyError: 413, BusyError: 503}.get(type(error), 422)
     return JSONResponse({"detail": str(error)}, status)

@@ -29,10 +29,10 @@ def explain(
     UserError
         If the raw files are not at hand, or scores of the method cannot be explained.
     """
+    if query.row not in result.view(query.view)[0]:
+        raise Missing(f"no row {query.row} in the view {query.view}")
     model = catalog.model(model_name(result.place, query.run))
     shown = source.shown(result)
-    if query.row >= len(shown.raw):
-        raise Missing(f"no row {query.row} among the {len(shown.raw):,}")
     about = model.manifest["run"]
     handler, experiment = source.handler(about), Experiment.of(about["experiment"])
     pollution = about["p_contamination"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from secrets import token_urlsafe
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,10 @@ STORED = 8
 """Scored tables that can be fetched; older ones are forgotten."""
 STRONGEST = 20
 """Rows of a scored table that the page shows."""
+
+
+class BusyError(UserError):
+    """As much is being scored as is done at a time."""
 
 
 class TooManyError(UserError):
@@ -105,12 +109,15 @@ class Scoring:
 
         return example(self.encoder(model))
 
-    def score_file(self, model: Model, path: str, name: str) -> Scored:
-        """Score an uploaded file; messages call it by the name that it had there."""
+    def score_file(self, model: Model, path: str, name: str, left: Event) -> Scored:
+        """Score an uploaded file; messages call it by the name that it had there.
+
+        It ends early, by a UserError, once ``left`` is set.
+        """
         from libs.datasets.tabular.reading import read
 
         try:
-            return self.score_table(model, read(path))
+            return self.score_table(model, _while_wanted(read(path), left))
         except UserError as error:
             raise type(error)(str(error).replace(path, name)) from error
 
@@ -156,6 +163,13 @@ class Scoring:
         if name not in self._stored:
             raise Missing("these scores are no longer kept: score the table again")
         return self._stored[name]
+
+
+def _while_wanted(blocks: Iterable["Block"], left: Event) -> Iterator["Block"]:
+    for block in blocks:
+        if left.is_set():
+            raise UserError("nobody waits for these scores any more")
+        yield block
 
 
 def threshold_of(model: Model) -> float | None:
