@@ -154,7 +154,8 @@ def test_parts_of_a_file_that_was_rewritten_are_not_taken(
         score_files(Scorer(house / "MeanDistance"), [str(table)], str(out))
     monkeypatch.undo()
     monkeypatch.setattr(reading, "MOST_ROWS", 64)
-    table.write_text(text.translate(str.maketrans("123", "987")))
+    header, rows = text.split("\n", 1)
+    table.write_text(header + "\n" + rows.translate(str.maketrans("123", "987")))
     os.utime(table, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert table.stat().st_size == before.st_size
     score_files(Scorer(house / "MeanDistance"), [str(table)], str(out))

@@ -182,18 +182,19 @@ def test_models_of_earlier_versions_are_taken(run, before):
 
 def test_an_interrupted_override_goes_on(run, before, methods):
     """What was trained since it began stays; what is older, or differs, is trained again."""
+
+    def trained(chosen=methods, **settings) -> int:
+        run(chosen, only=["IsolationForest"], override=True, **settings)
+        return _trained(run)["IsolationForest/run"]
+
     first, since = _trained(run), time.time_ns()
-    run(only=["IsolationForest"], override=True)
-    killed = _trained(run)
-    run(override=True, since=since)
-    then = _trained(run)
-    assert then["IsolationForest/run"] == killed["IsolationForest/run"]
-    assert all(then[name] > first[name] for name in first)
+    anew = trained(since=since)
+    assert anew > first["IsolationForest/run"]
+    assert trained(since=since) == anew
     other = methods | {"IsolationForest": IsolationForest(n_estimators=6)}
-    run(other, override=True, since=since)
-    assert {name for name, written in _trained(run).items() if written > then[name]} == {
-        "IsolationForest/run"
-    }
+    assert trained(other, since=since) > anew
+    assert trained() > anew
+    assert _trained(run)["A3/n5+20"] == first["A3/n5+20"]
 
 
 def test_override_leaves_what_is_no_model(run):
