@@ -9,11 +9,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
 from app import figures
-from app.answers import Answers
+from app.answers import Answers, Pages
 from app.catalog import Catalog, Missing
 from app.explaining import explain
 from app.predict import predict
@@ -58,7 +57,7 @@ def create_app(settings: Settings) -> Guard:
     app.include_router(_route_results(settings, catalog))
     app.include_router(_route_rows(settings, catalog, source, scoring))
     app.include_router(_route_models(settings, catalog, scoring))
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.mount("/", Pages(STATIC))
     # around answers to errors, too
     return Guard(app, settings.hosts, settings.upload_bytes, settings.patience)
 
@@ -69,18 +68,22 @@ def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
 
     @router.get("/results")
     def results() -> Response:
-        folders = catalog.results().values()
-        files = [*folders, *(folder / DESCRIPTION for folder in folders)]
-        root = str(settings.results)
-        return answers.give(
-            "results", files, lambda: Results(root=root, listed=figures.listing(catalog))
-        )
+        def files() -> list[Path]:
+            folders = catalog.results().values()
+            return [*folders, *(folder / DESCRIPTION for folder in folders)]
+
+        def make() -> Results:
+            return Results(root=str(settings.results), listed=figures.listing(catalog))
+
+        return answers.give("results", files, make)
 
     @router.get("/metrics")
     def metrics(query: Annotated[StudyQuery, Query()]) -> Response:
-        files = figures.metric_files(catalog, query)
-        question = query.model_dump_json()
-        return answers.give(question, [f for _, f in files], lambda: figures.metrics(files))
+        return answers.give(
+            query.model_dump_json(),
+            lambda: [path for _, path in figures.metric_files(catalog, query)],
+            lambda: figures.metrics(figures.metric_files(catalog, query)),
+        )
 
     @router.get("/scores")
     def scores(query: Annotated[RunQuery, Query()]) -> Response:

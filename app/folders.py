@@ -30,6 +30,33 @@ def are_settled(times: Times, began: int) -> bool:
     return max((changed for _, changed, _ in times), default=0) < began - SETTLED
 
 
+class Shared(Generic[T]):
+    """Work on what lies on disk: calls that come while it is done share the next result.
+
+    Parameters
+    ----------
+    work : callable
+    """
+
+    def __init__(self, work: Callable[[], T]):
+        self._work = work
+        self._lock = Lock()
+        self._begun = 0
+        self._failed = False
+        self._result: T
+
+    def __call__(self) -> T:
+        """The result of work that began after this call."""
+        begun = self._begun
+        with self._lock:
+            if self._begun == begun or self._failed:
+                self._begun += 1
+                self._failed = True
+                self._result = self._work()
+                self._failed = False
+            return self._result
+
+
 class Folders(Generic[T]):
     """What is made of the folders some levels below a root.
 
@@ -45,23 +72,15 @@ class Folders(Generic[T]):
 
     def __init__(self, root: Path, depth: int, make: Callable[[Sequence[Path]], T]):
         self.root, self.depth, self.make = root, depth, make
-        self._lock = Lock()
-        self._looks = 0
         self._times: Times = ()
         self._made: T
+        self.look = Shared(self._look)
 
-    def look(self) -> T:
-        """What is there now; the same object if nothing has changed.
-
-        Calls that come while another one looks share the next look.
-        """
-        looks = self._looks
-        with self._lock:
-            if self._looks == looks:  # nobody has begun to look since the call
-                self._looks += 1
-                if not self._times or times_of(path for path, *_ in self._times) != self._times:
-                    self._walk()
-            return self._made
+    def _look(self) -> T:
+        """What is there now; the same object if nothing has changed."""
+        if not self._times or times_of(path for path, *_ in self._times) != self._times:
+            self._walk()
+        return self._made
 
     def _walk(self) -> None:
         began = time.time_ns()
