@@ -38,7 +38,7 @@ def a3(args):
         Experiment(normal=tuple("012345"), known=tuple("67"), unknown=tuple("89")),
         Experiment(normal=tuple("456789"), known=tuple("01"), unknown=tuple("23")),
     ]
-    methods = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)))
+    methods = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)), target_dropout=True)
     if args.use_vae:
         vae = VAE(dims=(800, 400, 100), code=25, anomaly_std=5.0, epochs=30, batch_size=256)
         with_vae = methods["A3"].set_params(anomaly=vae)

@@ -1,17 +1,20 @@
 """The dashboard's addresses. Each delegates to the module that has the answer."""
 
+import asyncio
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Event
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
-from fastapi.staticfiles import StaticFiles
+from starlette.requests import ClientDisconnect
 
 from app import explaining, figures
+from app.answers import Answers, Pages
 from app.catalog import Catalog, Missing
 from app.predict import predict
 from app.queries import (
@@ -33,7 +36,6 @@ from app.schemas import (
     Contribution,
     Expected,
     Explanation,
-    Metrics,
     Models,
     Predicted,
     Results,
@@ -43,9 +45,10 @@ from app.schemas import (
     TablePage,
     Threshold,
 )
-from app.scoring import Scoring, TooManyError, threshold_of
+from app.scoring import BusyError, Scoring, TooManyError, threshold_of
 from app.security import Guard
 from app.settings import Settings
+from libs.experiments.stored_runs import DESCRIPTION
 from libs.utils.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
@@ -60,25 +63,38 @@ def create_app(settings: Settings) -> Guard:
     source = RowSource(settings)
     scoring = Scoring(settings, source)
     app.add_exception_handler(UserError, _answer_error)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.include_router(_route_results(settings, catalog))
     app.include_router(_route_rows(settings, catalog, source))
     app.include_router(_route_explanations(catalog, source, scoring))
     app.include_router(_route_models(settings, catalog, scoring))
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
-    return Guard(app, settings.hosts, settings.upload_bytes)  # around answers to errors, too
+    app.mount("/", Pages(STATIC))
+    # around answers to errors, too
+    return Guard(app, settings.hosts, settings.upload_bytes, settings.patience)
 
 
 def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
     """Result files: metrics, scores and thresholds."""
-    router = APIRouter(prefix="/api")
+    router, answers = APIRouter(prefix="/api"), Answers()
 
     @router.get("/results")
-    def results() -> Results:
-        return Results(root=str(settings.results), listed=figures.listing(catalog))
+    def results() -> Response:
+        def files() -> list[Path]:
+            folders = catalog.results().values()
+            return [*folders, *(folder / DESCRIPTION for folder in folders)]
+
+        def make() -> Results:
+            return Results(root=str(settings.results), listed=figures.listing(catalog))
+
+        return answers.give("results", files, make)
 
     @router.get("/metrics")
-    def metrics(query: Annotated[StudyQuery, Query()]) -> Metrics:
-        return figures.metrics(catalog, query)
+    def metrics(query: Annotated[StudyQuery, Query()]) -> Response:
+        return answers.give(
+            query.model_dump_json(),
+            lambda: [path for _, path in figures.metric_files(catalog, query)],
+            lambda: figures.metrics(figures.metric_files(catalog, query)),
+        )
 
     @router.get("/scores")
     def scores(query: Annotated[RunQuery, Query()]) -> Response:
@@ -150,7 +166,7 @@ def _route_explanations(catalog: Catalog, source: RowSource, scoring: Scoring) -
 
 def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> APIRouter:
     """Models, and tables and records that they score on request."""
-    router = APIRouter(prefix="/api")
+    router, working = APIRouter(prefix="/api"), asyncio.Semaphore(settings.uploads)
 
     @router.get("/models")
     def models() -> Models:
@@ -173,12 +189,24 @@ def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> API
 
     @router.post("/score")
     async def score(request: Request, query: Annotated[UploadQuery, Query()]) -> Scored:
-        with NamedTemporaryFile() as file:
-            async for chunk in request.stream():
-                file.write(chunk)
-            file.flush()
-            model = catalog.model(query.model)
-            return await run_in_threadpool(scoring.score_file, model, file.name, query)
+        if working.locked():
+            raise BusyError(
+                f"{settings.uploads} tables are being scored, as many as the dashboard takes at a "
+                "time; try again in a minute"
+            )
+        async with working:
+            with NamedTemporaryFile() as file:
+                async for chunk in request.stream():
+                    file.write(chunk)
+                file.flush()
+                model = catalog.model(query.model)
+                left = Event()
+                watching = asyncio.create_task(_watch(request, left))
+                words = model, file.name, query, left
+                try:
+                    return await run_in_threadpool(scoring.score_file, *words)
+                finally:
+                    watching.cancel()
 
     @router.get("/scored")
     def scored(query: Annotated[ScoredQuery, Query()]) -> Response:
@@ -198,7 +226,19 @@ def _file(parts: Iterable[str], name: str) -> Response:
     return StreamingResponse(parts, headers=headers, media_type="text/csv; charset=utf-8")
 
 
+async def _watch(request: Request, left: Event) -> None:
+    """Say when a client has left."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(1)
+    left.set()
+
+
+def _left(request: Request, error: Exception) -> Response:
+    """Nobody is there to read this."""
+    return Response(status_code=499)
+
+
 def _answer_error(request: Request, error: Exception) -> JSONResponse:
     """The message of an error that people can put right."""
-    status = {Missing: 404, TooManyError: 413}.get(type(error), 422)
+    status = {Missing: 404, TooManyError: 413, BusyError: 503}.get(type(error), 422)
     return JSONResponse({"detail": str(error)}, status)

@@ -4,7 +4,7 @@ Every folder that is opened was found by listing the disk; names in requests are
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from app.folders import Folders
 from libs.datasets.splits.experiment import Experiment, view_labels
 from libs.experiments.stored_runs import DESCRIPTION, row_names
 from libs.utils.errors import UserError
@@ -205,15 +206,12 @@ class Catalog:
     def __init__(self, results: Path, models: Path):
         self.root = Path(results)
         self.models_root = Path(models)
+        self._results = Folders(self.root, 5, _places)
+        self._models = Folders(self.models_root, 6, tuple)
 
     def results(self) -> dict[Place, Path]:
-        """Every result folder."""
-        found = {}
-        for path in _levels(self.root, 5):
-            *_, data_set, protocol, seed, experiment, part = path.parts
-            if part in PARTS and seed.isdecimal() and (path / DESCRIPTION).is_file():
-                found[Place(data_set, protocol, int(seed), experiment, part)] = path
-        return found
+        """Every result folder; the same object while there are no other folders."""
+        return self._results.look()
 
     def result(self, place: Place) -> Result:
         """The result folder of that name.
@@ -233,7 +231,7 @@ class Catalog:
     def models(self) -> dict[str, Model]:
         """Every trained run, by name."""
         found = {}
-        for folder in _levels(self.models_root, 6):
+        for folder in self._models.look():
             path = folder / MANIFEST
             try:
                 changed = path.stat().st_mtime_ns
@@ -279,17 +277,14 @@ def model_name(place: Place, run: str) -> str:
     return f"{place.data_set}/{place.protocol}/{place.seed}/{place.experiment}/{run}"
 
 
-def _levels(root: Path, depth: int) -> Iterator[Path]:
-    """Folders that many levels below ``root``, hidden and unfinished ones left out."""
-    folders = [root] if root.is_dir() else []
-    for _ in range(depth):
-        folders = [
-            child
-            for folder in folders
-            for child in sorted(folder.iterdir())
-            if not child.name.startswith(".") and child.is_dir()
-        ]
-    return iter(folders)
+def _places(folders: Sequence[Path]) -> dict[Place, Path]:
+    """The folders that hold results."""
+    found = {}
+    for path in folders:
+        *_, data_set, protocol, seed, experiment, part = path.parts
+        if part in PARTS and seed.isdecimal() and (path / DESCRIPTION).is_file():
+            found[Place(data_set, protocol, int(seed), experiment, part)] = path
+    return found
 
 
 def described(folder: Path) -> tuple[dict[str, Any], Experiment]:

@@ -60,8 +60,14 @@ def _scored_runs(result: Result) -> list[str]:
         return []
 
 
-def metrics(catalog: Catalog, query: StudyQuery) -> Metrics:
-    """Every metric of a data set, for each seed and over seeds."""
+def metric_files(catalog: Catalog, query: StudyQuery) -> list[tuple[Place, Path]]:
+    """Files with the metrics of a data set under a protocol, and what they are of.
+
+    Raises
+    ------
+    Missing
+        If there are no such results.
+    """
     places = {
         place: folder
         for place, folder in catalog.results().items()
@@ -71,13 +77,17 @@ def metrics(catalog: Catalog, query: StudyQuery) -> Metrics:
     if not places:
         under = f" under {query.protocol}" if query.protocol else ""
         raise Missing(f"no {query.part} results of {query.data_set}{under}")
+    return [(p, file) for p, f in places.items() for file in sorted(f.glob("*.metric.csv"))]
+
+
+def metrics(files: list[tuple[Place, Path]]) -> Metrics:
+    """Every number of these files, for each seed and over seeds."""
     lines, problems = [], []
-    for place, folder in places.items():
-        for path in sorted(folder.glob("*.metric.csv")):
-            try:
-                lines += _lines(place, path)
-            except (OSError, ValueError, KeyError) as error:
-                problems.append(f"{path} is damaged ({error}); run its do_ script again")
+    for place, path in files:
+        try:
+            lines += _lines(place, path)
+        except (OSError, ValueError, KeyError, csv.Error) as error:
+            problems.append(f"{path} is damaged ({error}); run its do_ script again")
     return Metrics(lines=lines, spread=over_seeds(lines), problems=problems)
 
 

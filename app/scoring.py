@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from secrets import token_urlsafe
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,10 @@ STRONGEST = 20
 """Rows of a scored table that the page shows."""
 REASONS = 3
 """Columns that are named for each of them."""
+
+
+class BusyError(UserError):
+    """As much is being scored as is done at a time."""
 
 
 class TooManyError(UserError):
@@ -111,14 +115,17 @@ class Scoring:
 
         return example(self.encoder(model))
 
-    def score_file(self, model: Model, path: str, query: UploadQuery) -> Scored:
-        """Score an uploaded file; messages give the name that the user's file has."""
+    def score_file(self, model: Model, path: str, query: UploadQuery, left: Event) -> Scored:
+        """Score an uploaded file; messages give the name that the user's file has.
+
+        It ends early, by a UserError, once ``left`` is set.
+        """
         from libs.datasets.tabular.reading import read
 
         schema = self.encoder(model).schema
         try:
             blocks = read(path, schema.wanted, encoding=schema.notation.encoding)
-            return self._score_table(model, blocks, query)
+            return self._score_table(model, _while_wanted(blocks, left), query)
         except UserError as error:
             raise type(error)(str(error).replace(path, query.name)) from error
 
@@ -199,6 +206,13 @@ class Scoring:
         if name not in self._stored:
             raise Missing("these scores are no longer kept: score the table again")
         return self._stored[name]
+
+
+def _while_wanted(blocks: Iterable["Block"], left: Event) -> Iterator["Block"]:
+    for block in blocks:
+        if left.is_set():
+            raise UserError("nobody waits for these scores any more")
+        yield block
 
 
 def threshold_of(model: Model, rate: float | None = None) -> float | None:

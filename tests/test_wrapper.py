@@ -1,7 +1,9 @@
 """The wrapper reuses what is there, refuses what differs, and goes on after what fails."""
 
 import json
+import math
 import shutil
+import time
 
 import numpy as np
 import pandas as pd
@@ -81,13 +83,16 @@ def run(handler, methods, tmp_path):
         override=False,
         experiment=EXPERIMENT,
         p=0.0,
+        since=math.inf,
         **kw,
     ):
         wrapper = ExperimentWrapper(
             handler,
             "a3",
             part,
-            RunSettings(tmp_path / "models", tmp_path / "results", override=override),
+            RunSettings(
+                tmp_path / "models", tmp_path / "results", override=override, override_since=since
+            ),
         )
         wrapper.run(Cell(experiment, budgets, p, schedule=20), chosen or methods, **kw)
         folder = next((tmp_path / "results").glob(f"digits/a3/706/*/{part}"))
@@ -161,6 +166,35 @@ def test_only_missing_budgets_are_trained_and_override_loses_none(run):
     after = _trained(run)
     assert set(after) == {"A3/n5+20", "Autoencoder/run", "IsolationForest/run"}
     assert after["Autoencoder/run"] > before["Autoencoder/run"]
+
+
+def test_models_of_earlier_versions_are_taken(run, before):
+    """A setting that came later had its default then."""
+    folder = run.models / "A3/n5+20"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["detector"]["settings"]["target_dropout"], manifest["checksum"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    trained = _trained(run)
+    _, after = run()
+    pd.testing.assert_frame_equal(before, after)
+    assert _trained(run) == trained
+
+
+def test_an_interrupted_override_goes_on(run, before, methods):
+    """What was trained since it began stays; what is older, or differs, is trained again."""
+
+    def trained(chosen=methods, **settings) -> int:
+        run(chosen, only=["IsolationForest"], override=True, **settings)
+        return _trained(run)["IsolationForest/run"]
+
+    first, since = _trained(run), time.time_ns()
+    anew = trained(since=since)
+    assert anew > first["IsolationForest/run"]
+    assert trained(since=since) == anew
+    other = methods | {"IsolationForest": IsolationForest(n_estimators=6)}
+    assert trained(other, since=since) > anew
+    assert trained() > anew
+    assert _trained(run)["A3/n5+20"] == first["A3/n5+20"]
 
 
 def test_override_leaves_what_is_no_model(run):
