@@ -7,7 +7,8 @@ encoding, which is learned without the test rows. All errors in a table are repo
 
 --normal names the normal classes of the column --label and --known those that may provide known
 anomalies; the other classes, or those of --unknown, appear in the test split only. Without --label
-all rows count as normal: there are scores but no metrics.
+all rows count as normal: the end is a histogram of the scores, a threshold (--threshold alerts=200)
+and the most anomalous rows with their reasons. Dates become hour, weekday and age.
 
 best, the default: the Ensemble and its rivals, or those that need no labels where no anomaly is
 known. Under a3, networks train longer on small tables, until the alarm network has made 10,000
@@ -20,7 +21,7 @@ classes 1 to 3 normal, 4 and 5 known, and 100 known anomalies.
     python do_csv.py flows.csv                       # what is in it, and how to go on
     python do_csv.py flows.csv 706 test --label class --normal benign --known dos scan
     python do_csv.py flows.csv 706 test --label class --normal benign --known dos --protocol a3
-    python do_csv.py jan.csv.gz feb.parquet 706 test --missing median --protocol deepad
+    python do_csv.py jan.csv.gz feb.parquet 706 test --id key --threshold alerts=200
 """
 
 import sys
@@ -104,7 +105,7 @@ def main(parser):
     own_tables.add_table_options(parser)
     if own_tables.wants_summary(sys.argv[1:]):
         return run(own_tables.look, own_tables.look_parser())
-    return study_script(parser, own_tables.check, own_tables.print_next_steps)
+    return study_script(parser, own_tables.check, own_tables.finish)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 #!/usr/bin/env python
 """Aggregate result files over seeds, and test whether methods differ.
 
-Without options: mean, standard deviation and count of every run. Prints one table per experiment
-with the best of each column marked, and writes summary.csv, summary.md and summary.tex into the
-output folder. With --subfolder it reads the files that evaluate_models.py wrote there; summary.csv
-then also has F1, precision and recall. --docs also writes a page per paper and an index into a
-folder. --report also writes report.html, a self-contained page, and its pictures.
+Without options: mean, standard deviation and count of every run. Prints the table of the newest
+results with the best of each column marked and a line for each other experiment (--all: all
+tables), and writes summary.csv, summary.md and summary.tex into the output folder. With
+--subfolder it reads the files that evaluate_models.py wrote there; summary.csv then also has F1,
+precision and recall. --docs also writes a page per paper and an index into a folder. --report
+writes report/report.html, a self-contained page, and its pictures instead.
 
 With any option from --protocol on: compare the methods over data sets, as in the papers of R2-AD2
 and ARGUE, and write comparison.csv, .pairs.csv, .md and .tex.
@@ -87,13 +88,20 @@ def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     table = result_tables.over_seeds(rows)
     groups = table.groupby(["data_set", "protocol", "experiment"], sort=False)
     shown = [result_tables.score_table(experiment) for _, experiment in groups]
-    for experiment in shown:
-        experiment.show()
+    newest = None
+    if "written" in rows and not args.all:
+        newest = tuple(rows.loc[rows["written"].idxmax(), ["data_set", "protocol", "experiment"]])
+    for (place, experiment), text in zip(groups, shown, strict=True):
+        if newest in (None, place):
+            text.show()
+        else:
+            print(result_tables.in_one_line(experiment))
     folder = args.out_path / args.subfolder
-    storage.write_text(folder / "summary.csv", table.to_csv(index=False, float_format="%.6g"))
-    storage.write_text(folder / "summary.md", "\n".join(one.markdown() for one in shown))
-    storage.write_text(folder / "summary.tex", "\n".join(one.latex() for one in shown))
-    print(f"summary.csv, summary.md and summary.tex in {folder}")
+    if not args.report or args.docs:
+        storage.write_text(folder / "summary.csv", table.to_csv(index=False, float_format="%.6g"))
+        storage.write_text(folder / "summary.md", "\n".join(one.markdown() for one in shown))
+        storage.write_text(folder / "summary.tex", "\n".join(one.latex() for one in shown))
+        print(f"summary.csv, summary.md and summary.tex in {folder}")
     if args.docs:
         from libs.reporting.documents import write_documents
 
@@ -101,7 +109,7 @@ def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     if args.report:
         from libs.reporting.page import write_report
 
-        print(f"{write_report(rows, folder)} and its pictures")
+        print(f"{write_report(rows, folder / 'report')} and its pictures")
     return 0
 
 
@@ -143,8 +151,13 @@ if __name__ == "__main__":
     add("seeds", type=int, nargs="*", metavar="SEED", help="default: all")
     add("--part", choices=("val", "test"), default="test")
     add("--subfolder", default="", help="of evaluate_models.py: all_results")
+    add_flag(
+        parser, "--all", help="print all tables; default: the newest, and a line for each other"
+    )
     add("--docs", type=Path, metavar="FOLDER", help="write a page per paper into it, too")
-    add_flag(parser, "--report", help="write report.html and its pictures, too")
+    add_flag(
+        parser, "--report", help="write report/report.html and its pictures instead of summary.*"
+    )
     add_folders(parser, in_path="results", out_path="results")
     add("--model_path", type=Path, help="takes the place of --in_path")
     add("--protocol", metavar="NAME", help="this one only")

@@ -11,21 +11,14 @@ training rows did not have. A killed run, started again, resumes at the next blo
 writes the same bytes.
 
     python score.py models/csv-flows/a3/706/*/A3 new.csv --out scores.csv --threshold fpr=.01
+    python score.py MODEL today.csv --out alerts.csv --threshold alerts=200 --explain 3
     zcat new.csv.gz | python score.py MODEL - --out - | head
 """
 
 import argparse
 import sys
 
-from libs.utils.command_line import experiment_script, fraction, plain_parser, positive
-
-
-def rate(text: str) -> float:
-    """The rate in ``fpr=.01``."""
-    name, _, value = text.partition("=")
-    if name != "fpr":
-        raise argparse.ArgumentTypeError(f"expected fpr=RATE, such as fpr=.01; found {text!r}")
-    return fraction(value)
+from libs.utils.command_line import experiment_script, plain_parser, positive, threshold
 
 
 def check(args: argparse.Namespace) -> None:
@@ -44,9 +37,13 @@ def check(args: argparse.Namespace) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Score all files."""
-    from libs.experiments.file_scoring import Scorer, score_files
+    from libs.experiments.file_scoring import Scorer, flag_highest, score_files
 
-    scorer = Scorer(args.model, args.threshold, args.explain, tuple(args.id))
+    rule, value = args.threshold or ("fpr", None)
+    rate = value if rule == "fpr" else None
+    scorer = Scorer(args.model, rate, args.explain, tuple(args.id))
+    if rule == "alerts":
+        flag_highest(scorer, args.files, value)
     counts = score_files(scorer, args.files, args.out)
     print(f"{counts['rows']:,} rows scored: {args.out}", file=sys.stderr)
     for line in scorer.summary(counts):
@@ -61,9 +58,10 @@ if __name__ == "__main__":
     add("--out", required=True, help="a .csv or .parquet file; -: CSV to standard output")
     add(
         "--threshold",
-        type=rate,
-        metavar="fpr=RATE",
-        help="flag rows, with this false-positive rate on normal validation rows",
+        type=threshold,
+        metavar="fpr=RATE|alerts=N",
+        help="flag rows: by the false-positive rate on normal validation rows, or the "
+        "N highest scores of all FILEs, which are read twice",
     )
     add(
         "--explain",

@@ -12,6 +12,7 @@ from app.catalog import Model
 from app.rows import RowSource
 from app.shown import features_of
 from libs.datasets.splits.experiment import Experiment
+from libs.datasets.tabular.dates import iso
 from libs.datasets.tabular.encoder import FILE, Encoder
 from libs.datasets.tabular.schema import Column, Schema
 
@@ -49,6 +50,8 @@ def example(encoder: Encoder) -> str:
     for column in encoder.schema.inputs:
         if column.categories:
             ends.append((column.categories[0], column.categories[-1]))
+        elif column.dates is not None:
+            ends.append((iso(column.dates.newest),) * 2)
         else:
             low, span = encoder.low[start], encoder.span[start]
             ends.append((short(low), short(low + span)))

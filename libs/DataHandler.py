@@ -134,6 +134,10 @@ class DataHandler:
         """Number of training rows of all classes."""
         return len(self._train)
 
+    def count_training_rows(self, classes: Sequence[str]) -> int:
+        """Number of training rows of some classes."""
+        return int(np.isin(self.data.classes[self._train], classes).sum())
+
     def describe(self) -> dict:
         """Everything that determines the rows of the splits, for manifests."""
         about = {
@@ -166,7 +170,7 @@ class DataHandler:
         """
         if not self.data.is_sample and not self.data.table:
             return 1
-        rows = np.isin(self.data.classes[self._train], normal).sum()
+        rows = self.count_training_rows(normal)
         return max(1, math.ceil(SAMPLE_UPDATES / (epochs * math.ceil(rows / batch_size))))
 
     def split(

@@ -12,7 +12,7 @@ from libs.detectors.components import keys_of
 from libs.detectors.detector import Detector
 from libs.experiments.migration import shorten_names
 from libs.experiments.result_files import write_results
-from libs.experiments.result_tables import show_experiment, show_operating_points
+from libs.experiments.result_tables import show_experiment, show_operating_points, tell_runs
 from libs.experiments.settings import Conditions, RunSettings, Selection
 from libs.experiments.stored_runs import Row, result_rows
 from libs.experiments.study import Cell, Study, select_cells
@@ -157,7 +157,7 @@ class ExperimentWrapper:
         )
         for name in wanted:
             try:
-                trainer.train(name)
+                tell_runs(trainer.train(name), splits, self.split)
             except (storage.WriteError, SettingsError):
                 raise  # nothing can be saved, or the user must decide what is kept
             except Exception as error:  # noqa: BLE001  (a failing method must not stop the others)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules, view_labels
 from libs.datasets.dataset import DataSet
-from libs.utils.errors import UserError
+from libs.utils.errors import UserError, shorten
 
 CLASSES = np.array(["a", "b", "c", "d", "e"])
 EXPERIMENT = Experiment(("a", "b"), ("c",), ("d",))
@@ -145,8 +145,8 @@ def test_views():
 
 
 def test_wrong_experiments():
-    with pytest.raises(UserError, match="overlapping class lists: c"):
-        Experiment(("a", "c"), ("c",))
+    with pytest.raises(UserError, match=r"overlapping class lists: c .* normal a, c; known c;"):
+        Experiment(tuple(np.array(["a", "c"])), ("c",))
     with pytest.raises(UserError, match="normal class"):
         Experiment((), ("c",))
     handler = DataHandler(data_set(100), SplitRules(), 0)
@@ -164,3 +164,9 @@ def test_wrong_experiments():
     lonely.classes_test[lonely.classes_test == "c"] = "a"
     with pytest.raises(UserError, match=r"empty split.*known.*0 anomalies"):
         DataHandler(lonely, SplitRules(), 0).split(EXPERIMENT)
+
+
+def test_messages_show_plain_values():
+    """Not the type that numpy gives them."""
+    assert shorten(np.str_("dos")) == "'dos'"
+    assert shorten(np.array([0.5])[0]) == "0.5"

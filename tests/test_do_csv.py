@@ -1,6 +1,7 @@
 """do_csv.py: a table of one's own under every protocol, with labels and without."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from documents import blocks, python_calls
 from test_datahandler import data_set
 from test_protocol_scripts import run
 from test_scripts import ROOT
@@ -62,6 +64,7 @@ def test_labelled(table, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "2 features: tcp, udp" in out
     assert "dropped: constant" in out
+    assert re.search(r"undertrained, with fewer than 500 updates: .*A3 \(\d+\)", out)
     place = "csv-flows/a3-e1/7/benign+calm_known_dos_unknown_bot"
     metrics = pd.read_csv(tmp_path / "results" / place / "test/transfer.metric.csv", index_col=0)
     assert {"A3-n5", "A3-n10", "Autoencoder", "IsolationForest"} == set(metrics.index)
@@ -140,7 +143,7 @@ def test_other_files_are_other_settings(table, tmp_path, capsys):
     assert start(path, tmp_path, *words) == 0
     path.write_bytes(table.read_bytes().replace(b"udp", b"tcp", 1))
     assert start(path, tmp_path, *words) == 2
-    assert "fingerprint" in capsys.readouterr().err
+    assert re.search(r"fingerprint: found \w{8}, wanted \w{8}\b", capsys.readouterr().err)
     assert start(path, tmp_path, *words, "--override") == 0
 
 
@@ -187,6 +190,8 @@ assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 
 def test_a_look(table, tmp_path, capsys):
     """A file alone, or a label that it does not have: what is in it, and a command that works."""
+    assert run("do_csv.py", table, "--missing", "median", "--drop", "v0") == 0
+    assert f"{table} 1 test --missing median --drop v0\n" in capsys.readouterr().out
     assert run("do_csv.py", table) == 0
     out = capsys.readouterr().out
     assert "400 rows, 8 columns" in out
@@ -224,6 +229,62 @@ def test_what_is_not_named_is_settled_and_said(tmp_path, capsys):
     assert "dashboard.py --models" in out
 
 
+@pytest.fixture(scope="module")
+def payments(tmp_path_factory):
+    """Without labels: a key, a date, and 20 rows with an amount that no other has."""
+    rng = np.random.default_rng(0)
+    odd = np.arange(N) % 20 == 7
+    columns = {
+        "key": [f"k{i}" for i in range(N)],
+        "amount": np.where(odd, rng.uniform(500, 9000, N), rng.normal(50, 5, N)).round(2),
+        "when": [f"2024-03-{1 + i % 30:02} {i % 24:02}:15" for i in range(N)],
+        "kind": rng.choice(["card", "cash"], N),
+        "currency": "EUR",
+    }
+    path = tmp_path_factory.mktemp("own") / "payments.csv"
+    pl.DataFrame(columns).write_csv(path)
+    return path
+
+
+def test_a_table_without_labels_ends_in_ranked_rows(payments, tmp_path, capsys):
+    """A histogram, a threshold by number, rows with reasons, and commands that work when pasted."""
+    places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
+    words = ["--methods", "Ensemble", "--id", "key", "--threshold", "alerts=4", *places]
+    assert run("do_csv.py", payments, 7, "test", *words) == 0
+    out = capsys.readouterr().out
+    assert "Ensemble: scores of 80 rows that it has not been trained on" in out
+    assert "█" in out
+    assert re.search(r"threshold \S+, for 4 alerts: [1-4] flagged", out)
+    assert "when date 3 features: hour, weekday, age" in re.sub(" +", " ", out)
+    rows = re.findall(r"^ *(\d+) +k(\d+) +\S+ +(.*)$", out, re.M)
+    assert len(rows) == 10
+    for line, key, reasons in rows[:3]:
+        assert int(line) == int(key) + 2
+        assert int(key) % 20 == 7
+        assert re.search(r"amount \d{3,4}\.", reasons)
+    score, explain = (next(x for x in out.splitlines() if s in x) for s in ("score.py", "explain."))
+    command = score.split()[1:]
+    command[command.index("scores.csv")] = str(tmp_path / "scores.csv")
+    assert run(*command) == 0
+    found = pd.read_csv(tmp_path / "scores.csv")
+    assert 0 < found["anomaly"].sum() <= 4
+    assert list(found)[-2:] == ["feature_3", "contribution_3"]
+    assert run(*explain.split()[1:]) == 0
+    (path,) = tmp_path.glob("models/csv-payments/best/7/unlabelled/Ensemble/*/explained.csv")
+    table = pd.read_csv(path)
+    assert list(table)[:7] == ["file", "row", "line", "key", "currency", "class", "score"]
+    assert (table["line"] == table["key"].str[1:].astype(int) + 2).all()
+    assert set(table["file"]) == {str(payments.resolve())}
+    assert set(table["feature"]) >= {"amount", "when hour", "when age", "kind=card"}
+
+
+def test_rates_that_validation_rows_do_not_allow_are_an_error(payments, tmp_path, capsys):
+    places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
+    words = ["--methods", "KNN", "--threshold", "fpr=.001", *places]
+    assert run("do_csv.py", payments, 7, "test", *words) == 2
+    assert "needs at least 1000 validation rows, there are 32" in capsys.readouterr().err
+
+
 def test_models_of_other_data_sets_know_their_columns():
     """Rows of a built-in data set, by the names of its features, in any order."""
     handler = DataHandler(data_set(300), SplitRules(scale_on="normal"), 1)
@@ -234,3 +295,32 @@ def test_models_of_other_data_sets_know_their_columns():
     )
     x = handler.encoder(splits).rows(Block(frame, "here", range(1, len(raw) + 1)))
     np.testing.assert_array_equal(x, splits.x_train)
+
+
+@pytest.mark.slow
+def test_the_worked_example_of_the_docs(tmp_path, monkeypatch, capsys):
+    """Each line of docs/own-data.md, on small tables: fraud is found, and labels find more."""
+    text = (ROOT / "docs/own-data.md").read_text().split("## From a table to a decision")[1]
+    rng = np.random.default_rng(1)
+    for name, n, judged in (("payments", 600, False), ("today", 200, False), ("judged", 600, True)):
+        fraud = np.arange(n) % 12 == 5
+        columns = {
+            "key": [f"{name}-{i}" for i in range(n)],
+            "amount": np.where(fraud, rng.normal(90, 5, n), rng.normal(50, 9, n)).round(2),
+            "when": [
+                f"2024-03-{1 + i % 28:02} {3 if f else 12}:{i % 60:02}" for i, f in enumerate(fraud)
+            ],
+            "kind": rng.choice(["card", "cash"], n),
+        }
+        verdict = {"verdict": np.where(fraud, "fraud", "fine")} if judged else {}
+        pl.DataFrame(columns | verdict).write_csv(tmp_path / f"{name}.csv")
+    monkeypatch.chdir(tmp_path)
+    for words in python_calls(blocks(text, "sh")[0]):
+        assert run(*words) == 0, words
+        if "--explain" in words:
+            found = pd.read_csv("today.scores.csv")
+            assert found["anomaly"].sum() == 20
+    flagged = found[found["anomaly"] == 1]
+    keys = flagged["key"].str.split("-").str[1].astype(int)
+    assert (keys % 12 == 5).sum() >= 15
+    assert set(flagged["feature_1"]) <= {"amount", "when"}

@@ -160,6 +160,10 @@ def test_the_python_of_the_docs_runs(tmp_path, monkeypatch, train_rows):
     assert (tmp_path / "forest/manifest.json").is_file()
     assert (tmp_path / "model/manifest.json").is_file()
     assert names["a3"].predict(x[:7]).shape == (7,)
+    assert (
+        names["train_labels"].sum() == 23 == (names["train_scores"] > names["clf"].threshold_).sum()
+    )
+    assert names["probabilities"].shape == (7, 2)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Tables and pictures of data whose names look like markup; metrics as columns; damaged results."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -133,12 +134,31 @@ def test_a_metric_is_one_entry(tmp_path, monkeypatch, capsys):
     assert evaluate(tmp_path, "--report --docs docs", monkeypatch) == 0
     assert "above" in capsys.readouterr().out
     assert "above_mean" in pd.read_csv(tmp_path / "results/summary.csv")
-    for page in ("results/summary.md", "results/report.html", "docs/a3.md"):
+    for page in ("results/summary.md", "results/report/report.html", "docs/a3.md"):
         assert "unknown above" in (tmp_path / page).read_text(), page
     assert evaluate(tmp_path, "--metric_name above", monkeypatch) == 0
     assert "A3-above-mean" in (tmp_path / "results/comparison.csv").read_text()
     assert evaluate(tmp_path, "--metric_name beyond", monkeypatch) == 2
     assert "expected one of AUC, AP, above" in capsys.readouterr().err
+
+
+def test_the_newest_results_are_shown(tmp_path, monkeypatch, capsys):
+    """A line for each other experiment; --all shows all tables, --report writes no summary."""
+    for i, name in enumerate(("covtype", "url")):
+        write(tmp_path / "results", name, "a3", 1, MAIN, PLAIN)
+        for path in (tmp_path / "results" / name).rglob("*.metric.csv"):
+            os.utime(path, (i, i))
+    assert evaluate(tmp_path, "--report", monkeypatch) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^url, protocol a3", out, re.M)
+    assert not re.search(r"^covtype, protocol a3", out, re.M)
+    assert re.search(r"^covtype, a3, \S+: \d runs; best \w+ AUC \.\d{3}, \w+$", out, re.M)
+    written = {path.name for path in (tmp_path / "results").iterdir()}
+    assert written == {"covtype", "url", "report"}
+    assert (tmp_path / "results/report/report.html").is_file()
+    assert evaluate(tmp_path, "--all", monkeypatch) == 0
+    assert re.search(r"^covtype, protocol a3", capsys.readouterr().out, re.M)
+    assert (tmp_path / "results/summary.csv").is_file()
 
 
 def _damage(text: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,22 @@ def test_scores_and_flags(house, tmp_path, small_blocks):
             threshold = Metrics.threshold_at(scorer.detector.calibration_scores_[:, i], 0.1)
             np.testing.assert_array_equal(half[f"anomaly-n{budget}"], scores[:, i] > threshold)
     assert 0 < table["anomaly-n5"].mean() < 1
+
+
+def test_a_number_of_alerts(house, tmp_path, small_blocks):
+    """The highest scores of all files; fewer where equal ones, here in pairs, would make more."""
+    files = [str(house / "t.csv"), str(house / "t.parquet")]
+    scores = np.sort(np.tile(expected(house, "MeanDistance")[:, 0], 2))
+    for alerts, flagged in ((20, 20), (21, 20), (5000, 2 * N)):
+        scorer = Scorer(house / "MeanDistance")
+        scoring.flag_highest(scorer, files, alerts)
+        counts = score_files(scorer, files, str(tmp_path / "s.csv"))
+        table = pd.read_csv(tmp_path / "s.csv")
+        assert counts["flagged"] == table["anomaly"].sum() == flagged
+        assert table.loc[table["anomaly"] == 1, "score"].min() == pytest.approx(scores[-flagged])
+        assert f"{flagged:,} flagged" in scorer.summary(counts)[0]
+    with pytest.raises(UserError, match="standard input does not allow"):
+        scoring.flag_highest(scorer, ["-"], 5)
 
 
 def test_parquet_out(house, tmp_path, small_blocks):
@@ -184,7 +201,7 @@ def test_wrong_input(house, tmp_path):
     with pytest.raises(UserError, match=r"ends in .csv or .parquet"):
         score_files(Scorer(house / "DevNet"), [str(house / "t.csv")], str(tmp_path / "s.txt"))
     with pytest.raises(UserError, match="needs at least 100000 normal validation rows"):
-        Scorer(house / "DevNet", 1e-5)
+        _ = Scorer(house / "DevNet", 1e-5).thresholds
     with pytest.raises(UserError, match="not a model folder"):
         Scorer(tmp_path)
     shutil.copytree(house / "DevNet/run", tmp_path / "DevNet/run")
@@ -369,6 +386,12 @@ def check_right(encoder, x: np.ndarray, columns: dict[str, list[str]]) -> None:
             cells = [cell or column.fill for cell in cells]
             wanted = [[float(cell == c) for c in column.categories] for cell in cells]
             np.testing.assert_allclose(raw[:, at : at + len(column.categories)], wanted, atol=1e-6)
+        elif column.kind == "date":
+            days = [date.fromisoformat(cell) for cell in cells]
+            ages = [column.dates.newest - (day - date(1970, 1, 1)).days for day in days]
+            parts = {"weekday": [d.weekday() for d in days], "age": np.maximum(ages, 0)}
+            wanted = np.transpose([parts[part] for part in column.dates.parts])
+            np.testing.assert_allclose(raw[:, at : at + wanted.shape[1]], wanted, rtol=1e-5, atol=1)
         else:
             wanted = [
                 column.fill if cell.lower() in ("", "na", "nan") else float(cell) for cell in cells

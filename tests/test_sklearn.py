@@ -100,6 +100,9 @@ def test_confidence_is_that_of_pyod():
         assert len(detector.labels_) == len(detector.decision_scores_) == len(x)
         assert detector.labels_.sum() == 46
         found.append((detector.predict(x), detector.predict_confidence(x)))
+        proba = detector.predict_proba(x)
+        assert proba.shape == (len(x), 2)
+        assert (np.diff(proba[np.argsort(detector.decision_scores_), 1]) >= -1e-9).all()
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
 

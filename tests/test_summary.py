@@ -51,6 +51,16 @@ def test_the_best_is_marked(rows):
     assert ("A3-n5", ".800±.141") not in bold
 
 
+def test_the_best_method_stands_first(rows):
+    """Its budgets stay together; what failed is last. In one line, the best run."""
+    other = rows.iloc[:1].assign(run="ZForest", AUC=0.99)
+    table = result_tables.best_first(result_tables.over_seeds(pd.concat([rows, other])))
+    assert list(dict.fromkeys(table["run"])) == ["ZForest", "A3-n5", "A3-n25", "Broken"]
+    assert list(dict.fromkeys(table["view"])) == ["known", "unknown"]
+    line = result_tables.in_one_line(table)
+    assert line == "toy, a3, e: 4 runs; best known AUC .990, ZForest"
+
+
 def test_low_values_may_be_the_best(rows, monkeypatch):
     monkeypatch.setitem(Metrics.COLUMNS, "AUC", Metrics.Column(Metrics.area_under_roc, "min"))
     table = result_tables.score_table(result_tables.over_seeds(rows))

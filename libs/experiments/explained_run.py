@@ -1,17 +1,20 @@
 """Explanations of a saved run's highest scores, as a table or as pictures."""
 
 import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
+from libs.DataHandler import DataHandler, SplitRules
 from libs.datasets import registry as datasets
 from libs.datasets.tabular.encoder import FILE, Encoder
+from libs.datasets.tabular.own import OwnTable
 from libs.detectors.attribution import DOUBTFUL, Explanation, strongest
 from libs.detectors.detector import Detector
 from libs.experiments.model_folders import run_folder
-from libs.experiments.rescoring import split_again
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import StoredRun
 from libs.plotting.heat import heat_picture
@@ -19,6 +22,8 @@ from libs.utils import storage
 from libs.utils.errors import UserError
 
 log = logging.getLogger("a3")
+OF_FEATURES = ("feature", "value", "contribution", "layer", "name")
+"""Columns of the tables that `Explained.write` writes, beside those that each row repeats."""
 
 
 class Explained:
@@ -38,6 +43,8 @@ class Explained:
 
     Attributes
     ----------
+    scores : (m,) float32
+        Of all rows of the part.
     numbers, classes : (top,) int and (top,) str
         Of the rows among those of the part.
     x : (top, ...) float32
@@ -55,24 +62,32 @@ class Explained:
         run = StoredRun(self.folder, storage.read_manifest(self.folder))
         self.detector = Detector.load(self.folder)
         self.budget = budget
-        conditions = Conditions.of(run.manifest["run"])
-        self.data = datasets.reload(conditions.data, data_path)
-        split = split_again(conditions, self.data)
+        about = Conditions.of(run.manifest["run"])
+        self.data = datasets.reload(about.data, data_path)
+        handler = DataHandler(self.data, SplitRules(**about.data["rules"]), about.data["seed"])
+        split = handler.split(about.experiment, p_contamination=about.p_contamination)
         if self.detector.lacks_reference:
             normal = split.x_train[split.y_train == 0]
-            self.detector.keep_reference(normal, conditions.data["seed"])
+            self.detector.keep_reference(normal, about.data["seed"])
         x, classes = split.rows(part)
         scores = run.scores(part)
         scores = self.detector.decision_matrix(x) if scores is None else scores
-        scores = scores[:, self.detector.column_of(budget)]
-        self.numbers = np.argsort(-scores, kind="stable")[:top]
+        self.scores = scores[:, self.detector.column_of(budget)]
+        self.numbers = np.argsort(-self.scores, kind="stable")[:top]
         self.x, self.classes = x[self.numbers], classes[self.numbers]
+        self.part = part
+        self._origin = handler.raw_rows(about.experiment, part)[0].origin[self.numbers]
         self.title = f"{run.names[0].rsplit('-n', 1)[0]} on {self.data.name}, {part} rows"
 
     @property
     def are_images(self) -> bool:
         """Whether the rows are images, (height, width, channels)."""
         return self.x.ndim == 4
+
+    def find(self, columns: Sequence[str], taken: Collection[str] = ()) -> pl.DataFrame:
+        """Where the rows lie in the files of an own table; see `OwnTable.find_rows`."""
+        table = OwnTable.from_description(self.data.table)
+        return table.find_rows(self._origin, self.part, columns, taken)
 
     def write(self, out: Path) -> list[Path]:
         """Write the explanation, and of A3 a table of the target's layers beside it.
@@ -146,10 +161,15 @@ class Explained:
 
     def _repeated(self, found: Explanation, k: int) -> dict[str, np.ndarray]:
         """What is said of each row, k times."""
-        columns = {"row": self.numbers, "class": self.classes, "score": found.scores}
+        columns = {"class": self.classes, "score": found.scores}
         nothing = np.zeros_like(found.scores)
         missed = nothing if found.missed is None else found.missed
         columns |= {"base": found.base, "missed": missed}
+        places = {"row": self.numbers}
+        if self.data.table:
+            taken = (*columns, *OF_FEATURES)
+            places = self.find(self.data.schema.beside, taken).to_dict(as_series=False)
+        columns = places | columns
         return {name: np.repeat(values, k) for name, values in columns.items()}
 
     def _features(self) -> tuple[list[str], np.ndarray]:

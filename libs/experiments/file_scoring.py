@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from libs.datasets.readers.delimited import read_ahead
-from libs.datasets.tabular.cells import as_text
+from libs.datasets.tabular.cells import identify
 from libs.datasets.tabular.reading import MOST_ROWS, STANDARD_INPUT, Block, read
 from libs.datasets.tabular.schema import join_names
 from libs.experiments.scorer import ROWS, Scorer
@@ -79,6 +79,31 @@ def score_files(scorer: Scorer, files: Sequence[str], out: str) -> Counter:
         return counts
 
 
+def flag_highest(scorer: Scorer, files: Sequence[str], alerts: int) -> None:
+    """Let a scorer flag the rows with the highest scores of all files, which are read for that.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    files : sequence of str
+        See `score_files`; not standard input, which cannot be read twice.
+    alerts : int
+        How many rows are flagged; fewer where equal scores would make them more.
+    """
+    if STANDARD_INPUT in files:
+        raise UserError(
+            "--threshold alerts=N reads the rows twice, which standard input does not allow: name "
+            "a file, or give --threshold fpr=RATE"
+        )
+    encoding = scorer.encoder.schema.notation.encoding
+    highest = np.full((alerts + 1, len(scorer.endings)), -np.inf, np.float32)
+    for file in files:
+        for block in read(file, scorer.wanted, encoding=encoding):
+            both = np.concatenate([highest, scorer.score(block)[1]])
+            highest = np.sort(both, axis=0)[-alerts - 1 :]
+    scorer.rate, scorer.thresholds = None, highest[0]
+
+
 def _check_out(path: Path, files: Sequence[str]) -> None:
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out {path}: expected a name that ends in .csv or .parquet, or -")
@@ -130,24 +155,8 @@ def _score_parts(scorer: Scorer, files: Sequence[str], folder: Path, show: Show)
 
 def score_block(scorer: Scorer, block: Block) -> pl.DataFrame:
     """A line for each row of a block: position, identifiers and scores."""
-    places = [
-        pl.Series("file", [block.source]).new_from_index(0, len(block)),
-        pl.Series("row", np.asarray(block.numbers), pl.Int64),
-        pl.Series("line", block.lines, pl.Int64)
-        if block.lines is not None
-        else pl.Series("line", [None], pl.Int64).new_from_index(0, len(block)),
-    ]
     scores = pl.DataFrame(scorer.columns(block))
-    taken = {"file", "row", "line", *scores.columns}
-    ids = [_text(block, name).alias(f"id {name}" if name in taken else name) for name in scorer.ids]
-    return pl.DataFrame([*places, *ids, *scores.get_columns()])
-
-
-def _text(block: Block, name: str) -> pl.Series:
-    """A column as text, as in the file; empty if the file has no such column."""
-    if name in block.frame.columns:
-        return as_text(block.frame[name])
-    return pl.Series(name, [None], pl.String).new_from_index(0, len(block))
+    return identify(block, scorer.ids, scores.columns).hstack(scores)
 
 
 def _number_blocks(scorer: Scorer, files: Sequence[str]) -> Iterator[tuple[int, int, Block]]:

@@ -5,24 +5,28 @@ TensorFlow is imported for the next steps only, so that errors are reported with
 
 import argparse
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import dropwhile
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from libs.DataHandler import Experiment, SplitRules
-from libs.datasets.splits.rows import cut_rows
+from libs.DataHandler import DataHandler, Experiment, SplitRules
+from libs.datasets.dataset import DataSet
 from libs.datasets.tabular.cells import Notation, as_text
 from libs.datasets.tabular.own import UNLABELLED, OwnTable
 from libs.datasets.tabular.reading import UTF_8, read
-from libs.datasets.tabular.schema import MISSING, REFUSE, join_names
-from libs.utils.command_line import plain_parser
+from libs.datasets.tabular.schema import MISSING, MOST_LISTED, REFUSE, join_names
+from libs.experiments.protocols.registry import PROTOCOLS
+from libs.utils.command_line import plain_parser, threshold
 from libs.utils.errors import UserError
-from libs.utils.storage import MANIFEST
+from libs.utils.storage import MANIFEST, read_arrays, read_manifest
 
 MOST_CLASSES = 20
 """Distinct values above which a column is not suggested as the label."""
+FEW_UPDATES = 500
+"""Updates below which a network has hardly begun to learn; protocols have thousands."""
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +46,12 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     add("--decimal", default=".", metavar="C", help="between units and tenths (default: .)")
     add("--thousands", default="", metavar="C", help="between thousands (default: none)")
     add("--encoding", default=UTF_8, metavar="NAME", help="of CSV, such as cp1252 (default: utf-8)")
+    add(
+        "--threshold",
+        type=threshold,
+        metavar="fpr=RATE|alerts=N",
+        help="rows to flag where there are no labels, as in score.py",
+    )
     add("--drop", **columns, help="columns to leave out")
     add("--text", **columns, help="columns that are text, even if they look like numbers")
     add("--id", **columns, help="columns to keep beside the scores; not used as inputs")
@@ -126,12 +136,10 @@ def fitting_budgets(
     """Label budgets that the known anomalies among the training rows suffice for."""
     if not args.known:
         return (0,)
-    classes = args.table.classes
-    rows = np.arange(len(classes))
-    if args.test_file is None:
-        rows, _ = cut_rows(rows, rules.test, rules.seed_of_test(args.seed), "test")
-    rows, _ = cut_rows(rows, rules.validation, args.seed, "validation")
-    there = int(np.isin(classes[rows], args.known).sum())
+    classes = args.table.classes  # they alone decide what is a training row
+    test = {} if args.test_file is None else {"x_test": classes, "classes_test": classes}
+    data = DataSet(args.table.name, classes, classes, "", **test)
+    there = DataHandler(data, rules, args.seed).count_training_rows(args.known)
     if not there:
         raise UserError(
             f"the training rows hold none of {', '.join(args.known)}: --known names classes with "
@@ -179,11 +187,17 @@ def look(args: argparse.Namespace) -> None:
         f"{join_names([str(file) for file in args.files])}: {rows:,} rows, {len(columns)} columns"
     )
     labels = {n: c for n, c in columns.items() if 1 < len(c) <= MOST_CLASSES}
+    many = [name for name, counts in columns.items() if len(counts) > MOST_CLASSES]
+    if len(many) > MOST_LISTED:
+        print(f"  {len(many)} columns with more than {MOST_CLASSES} values: {join_names(many)}")
+        columns = {name: counts for name, counts in columns.items() if name not in many}
     for name, counts in columns.items():
         few = ", ".join(f"{value} ({n})" for value, n in counts.most_common(MOST_CLASSES))
         print(f"  {name}: {few if name in labels else _kind(counts)}")
     words = ["python", "do_csv.py", *map(str, args.files), "1", "test"]
-    print("\nto go on, without labels:\n    " + shlex.join([*words, "--protocol", "deepad"]))
+    if not hasattr(args, "seed"):  # else they have not led anywhere
+        words += dropwhile(lambda word: not word.startswith("-"), sys.argv[1:])
+    print("\nto go on, without labels:\n    " + shlex.join(words))
     guess = args.label if args.label in labels else _likely_label(labels)
     if guess:
         (normal, _), *others = labels[guess].most_common()
@@ -202,27 +216,46 @@ def _likely_label(labels: dict[str, Counter]) -> str | None:
     return next(iter([*telling, *reversed(labels)]), None)
 
 
-def print_next_steps(args: argparse.Namespace) -> None:
-    """Print where the models are and commands that use them."""
-    from libs.detectors.detector import Detector
+def _tell_undertrained(manifests: dict[Path, dict[str, Any]]) -> None:
+    """Print which networks had few updates; what else there is has no losses."""
+    found = []
+    for run, about in manifests.items():
+        training = about["training"]
+        if training["losses"] and training["updates"] < FEW_UPDATES:
+            found.append(f"{run.parent.name} ({training['updates']})")
+    if found:
+        few = ", ".join(found)
+        print(f"\nundertrained, with fewer than {FEW_UPDATES} updates: {few}; give more --n_epochs")
+
+
+def finish(args: argparse.Namespace) -> None:
+    """Print where the models are and what uses them; before, without labels, the worst rows."""
+    from libs.detectors.components import component
+    from libs.experiments.ranking import REASONS, TOP, show_ranking
 
     place = Path(args.model_path) / args.table.name
     pattern = f"{args.protocol}*/{args.seed}/{args.experiment.slug}*/[!.]*/[!.]*/{MANIFEST}"
-    found = sorted(place.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
-    runs = [path.parent for path in found]
+    newest = sorted(place.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    runs = [path.parent for path in newest]
     wanted = [run for run in runs if run.parent.name in (args.methods or [run.parent.name])]
     if not wanted:
         return
-    detectors = ((run, Detector.load(run)) for run in wanted)
-    run, detector = next(
-        ((run, d) for run, d in detectors if d.explained_by), (wanted[0], Detector.load(wanted[0]))
-    )
-    calibrated = len(getattr(detector, "calibration_scores_", ()))
-    rate = next((f"fpr={r}" for r in (0.01, 0.1) if r * calibrated >= 1), None)
+    manifests = {run: read_manifest(run) for run in wanted}
+    _tell_undertrained(manifests)
+    kinds = {run: component(about["detector"]["class"]) for run, about in manifests.items()}
+    own = PROTOCOLS[args.protocol].own
+    run = min(wanted, key=lambda run: (not kinds[run].explained_by, run.parent.name not in own))
+    calibrated = len(read_arrays(run / "calibration.npz")["scores"])
+    rates = (("fpr", rate) for rate in (0.01, 0.1) if rate * calibrated >= 1)
+    rule, value = args.threshold or next(rates, ("alerts", TOP))
     score = ["python", "score.py", str(run), str(args.files[0]), "--out", "scores.csv"]
+    score += ["--threshold", f"{rule}={value}"]
+    if not args.experiment.views:
+        show_ranking(run, args.part, rule, value)
+        score += ["--explain", str(REASONS)] if kinds[run].explained_by else []
     print(f"\nmodels: {run.parent.parent}\nto score other files, explain scores, or look at them:")
-    print("    " + shlex.join([*score, *(["--threshold", rate] if rate else [])]))
-    if detector.explained_by:
+    print("    " + shlex.join(score))
+    if kinds[run].explained_by:
         print("    " + shlex.join(["python", "explain.py", str(run)]))
     folders = ["--models", str(args.model_path), "--results", str(args.result_path)]
     print("    " + shlex.join(["python", "dashboard.py", *folders]))

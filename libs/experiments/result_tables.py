@@ -1,18 +1,22 @@
 """Results over seeds: mean, standard deviation, count, as tables with the best in bold."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from libs import Metrics
+from libs.DataHandler import Splits, view_labels
 from libs.experiments.protocols.registry import protocol_of
 from libs.experiments.result_files import natural
 from libs.experiments.settings import Conditions
-from libs.experiments.stored_runs import TRAINED
+from libs.experiments.stored_runs import TRAINED, StoredRun
 from libs.experiments.thresholds import ThresholdRule
 from libs.plotting.tables import Bold, TextTable, decimals
 
+log = logging.getLogger("a3")
 GROUP = ["data_set", "protocol", "experiment", "view", "run"]
 VIEWS = ("known", "transfer", "unknown")
 
@@ -93,6 +97,24 @@ def score_table(table: pd.DataFrame) -> TextTable:
     return TextTable(list(columns), rows, caption(table))
 
 
+def best_first(table: pd.DataFrame) -> pd.DataFrame:
+    """One experiment with its methods in the order of their best run's AUC, a mean of views."""
+    methods = table["run"].map(lambda run: natural(run)[0])
+    of_runs = table.groupby([methods, table["run"].rename("name")])["AUC_mean"].mean()
+    best = of_runs.groupby(level=0).max()
+    return table.iloc[np.argsort(-methods.map(best).to_numpy(), kind="stable")]
+
+
+def in_one_line(table: pd.DataFrame) -> str:
+    """One experiment as its name, its size, and its best run."""
+    best = table.sort_values("AUC_mean", na_position="first").iloc[-1]
+    return (
+        f"{best['data_set']}, {best['protocol']}, {best['experiment']}: "
+        f"{table['run'].nunique()} runs; best {best['view']} AUC "
+        f"{decimals(best['AUC_mean'])}, {best['run']}"
+    )
+
+
 def caption(table: pd.DataFrame) -> str:
     """What one experiment's numbers were measured on, in one line."""
     first = table.iloc[0]
@@ -129,6 +151,19 @@ def _precisions(table: pd.DataFrame) -> str:
     return "".join(f"; trained in {name}: {', '.join(runs)}" for name, runs in groups)
 
 
+def tell_runs(runs: Sequence[StoredRun], splits: Splits, split: str) -> None:
+    """Log the AUC of a method's runs on each view as soon as they are there."""
+    experiment, classes = splits.experiment, splits.rows(split)[1]
+    labels = {view: view_labels(experiment, view, classes) for view in experiment.views}
+    labels = {view: (mask, y) for view, (mask, y) in labels.items() if 0 < y.sum() < len(y)}
+    for row in (row for run in runs for row in run.rows(run.scores(split), split)):
+        found = [
+            f"{view} AUC {decimals(Metrics.area_under_roc(y, row.scores[mask]))}"
+            for view, (mask, y) in labels.items()
+        ]
+        log.info("%s: %s", row.name, ", ".join(found) or "scored")
+
+
 def show_experiment(
     tables: Mapping[str, pd.DataFrame], conditions: Conditions, folder: Path
 ) -> None:
@@ -149,7 +184,7 @@ def show_experiment(
     place |= {"experiment": folder.parent.name}
     rows = [table.reset_index().assign(**place, view=view) for view, table in tables.items()]
     table = over_seeds(pd.concat(rows, ignore_index=True))
-    score_table(table).show()
+    score_table(best_first(table)).show()
     print(f"ROC pictures in {folder}: {', '.join(f'{view}.roc.png' for view in tables)}\n")
 
 

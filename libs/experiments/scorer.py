@@ -1,7 +1,9 @@
 """A saved model that scores raw rows of tables and counts unusual values."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import polars as pl
 from libs import Metrics
 from libs.datasets.tabular.encoder import Encoder
 from libs.datasets.tabular.reading import Block
+from libs.datasets.tabular.schema import Column
 from libs.detectors.attribution import strongest
 from libs.detectors.detector import Detector
 from libs.experiments.model_folders import run_folder
@@ -72,11 +75,14 @@ class Scorer:
         self.rate = rate
         budgets = getattr(self.detector, "budgets_", None) or ()
         self.endings = [f"-n{b}" for b in budgets] if len(budgets) > 1 else [""]
-        self.thresholds = None if rate is None else self._thresholds(rate)
         self.counts: Counter = Counter()
 
-    def _thresholds(self, rate: float) -> np.ndarray:
-        """The threshold of each column of scores."""
+    @cached_property
+    def thresholds(self) -> np.ndarray | None:
+        """The threshold of each column of scores; None: no row is flagged."""
+        rate = self.rate
+        if rate is None:
+            return None
         scores = getattr(self.detector, "calibration_scores_", None)
         if scores is None:
             raise UserError(f"{self.folder} has no calibration scores: train it with a do_ script")
@@ -94,9 +100,18 @@ class Scorer:
         return {
             "model": manifest,
             "rate": self.rate,
+            "thresholds": None if self.thresholds is None else self.thresholds.tolist(),
             "explained": self.explained,
             "ids": list(self.ids),
         }
+
+    def score(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs of the rows of a block, and their scores, float32 (n, budgets)."""
+        extra = set(self.ids) - self.encoder.schema.wanted
+        x = self.encoder.rows(replace(block, frame=block.frame.drop(extra, strict=False)))
+        scores = self.detector.decision_matrix(x)
+        scores[np.isnan(scores)] = np.inf
+        return x, scores
 
     def columns(self, block: Block) -> dict[str, np.ndarray]:
         """Score and flag the rows of a block.
@@ -109,10 +124,7 @@ class Scorer:
             empty for rows that are not flagged. The score is infinite if a row is so far from all
             training rows that the model overflows.
         """
-        extra = set(self.ids) - self.encoder.schema.wanted
-        x = self.encoder.rows(replace(block, frame=block.frame.drop(extra, strict=False)))
-        scores = self.detector.decision_matrix(x)
-        scores[np.isnan(scores)] = np.inf
+        x, scores = self.score(block)
         self.counts = Counter({ROWS: len(x)}) + self._strange(x)
         columns = {f"score{end}": scores[:, i] for i, end in enumerate(self.endings)}
         if self.thresholds is not None:
@@ -145,11 +157,8 @@ class Scorer:
         values = np.full((len(x), self.explained), np.nan, np.float32)
         if len(rows):
             found = self.detector.explain(x[rows]).contributions
-            first = np.cumsum([0, *(len(column.features) for column in inputs[:-1])])
-            found = np.add.reduceat(found, first, axis=1)
             rows, found = rows[(finite := np.isfinite(found).all(axis=1))], found[finite]
-            strong = strongest(found, [column.name for column in inputs], self.explained)
-            names[rows], values[rows] = strong
+            names[rows], values[rows] = strongest_columns(found, inputs, self.explained)
         columns = {}
         for i in range(self.explained):
             columns[f"feature_{i + 1}"] = pl.Series(names[:, i].tolist(), dtype=pl.String)
@@ -161,14 +170,16 @@ class Scorer:
         rows = max(1, counts[ROWS])
         lines = []
         if self.thresholds is not None:
-            lines.append(
-                f"{counts[FLAGGED]:,} flagged ({counts[FLAGGED] / rows:.2%}): scores above "
-                f"{self.thresholds[-1]:.6g}, as {self.rate:.2%} of the normal validation rows have"
-            )
+            line = f"{counts[FLAGGED]:,} flagged ({counts[FLAGGED] / rows:.2%}): scores above "
+            line += f"{self.thresholds[-1]:.6g}"
+            if self.rate is not None:
+                line += f", as {self.rate:.2%} of the normal validation rows have"
+            lines.append(line)
         kinds = {column.name: column.kind for column in self.encoder.schema.inputs}
         words = {
             "text": "a text that no training row had",
             "number": "a number outside the range of the training rows",
+            "date": "an hour, weekday or age that no training row had",
         }
         strange = [(counts[f"{STRANGE} {name}"] / rows, name) for name in kinds]
         for fraction, name in sorted(strange, reverse=True)[:MOST_STRANGE]:
@@ -176,6 +187,15 @@ class Scorer:
                 kind = words[kinds[name]]
                 lines.append(f"drift: {fraction:.1%} of the rows have in {name!r} {kind}")
         return lines
+
+
+def strongest_columns(
+    contributions: np.ndarray, inputs: Sequence[Column], k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`strongest` for the columns of a table: the contributions of a column's features add up."""
+    first = np.cumsum([0, *(len(column.features) for column in inputs[:-1])])
+    found = np.add.reduceat(contributions, first, axis=1)
+    return strongest(found, [column.name for column in inputs], k)
 
 
 DRIFTED = 0.01

@@ -250,5 +250,8 @@ def same_settings(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "
         if isinstance(a, dict) and isinstance(b, dict):
             differences += same_settings(a, b, f"{prefix}{key}.")
         elif a != b:
+            if key == "fingerprint":  # parts of 32 digits, of a file each
+                start = 32 * (str(a)[:32] == str(b)[:32])
+                a, b = (str(digits)[start : start + 8] for digits in (a, b))
             differences.append(f"{prefix}{key}: found {b}, wanted {a}")
     return differences

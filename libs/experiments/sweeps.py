@@ -22,12 +22,11 @@ from pathlib import Path
 import joblib
 from filelock import FileLock, Timeout
 from joblib import Parallel, delayed
-from rich.console import Console
 from rich.table import Table
 
 from libs.utils import storage
 from libs.utils.errors import UserError
-from libs.utils.progress import progress
+from libs.utils.progress import console, progress
 
 PAUSE = 2.0
 """Seconds between checks of cells that another sweep is running."""
@@ -305,4 +304,4 @@ def show(outcomes: Sequence[Outcome]) -> None:
     for outcome in sorted(outcomes, key=lambda o: (bool(o.reason), o.cell.name)):
         ended = "failed" if outcome.reason else "was there" if outcome.skipped else "ok"
         table.add_row(outcome.cell.name, ended, f"{outcome.seconds:.0f}", outcome.reason)
-    Console().print(table)
+    console().print(table)

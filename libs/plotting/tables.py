@@ -81,12 +81,13 @@ class TextTable:
     def show(self) -> None:
         """Print to the terminal, in parts if too wide."""
         from rich import box
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        console, caption = Console(), Text(_plain(self.caption), style="italic")
-        for part in self.split(console.width - 1):
+        from libs.utils.progress import console
+
+        screen, caption = console(), Text(_plain(self.caption), style="italic")
+        for part in self.split(screen.width - 1):
             table = Table(title=caption, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
             for i, name in enumerate(part.columns):
                 head = Text(_plain(name).replace(" ", "\n"))
@@ -95,7 +96,7 @@ class TextTable:
                 bold = ["bold" if isinstance(cell, Bold) else "" for cell in row]
                 cells = zip(row, bold, strict=True)
                 table.add_row(*(Text(_plain(cell), style=style) for cell, style in cells))
-            console.print(table)
+            screen.print(table)
             caption = None
 
     def markdown(self, width: int = 10_000) -> str:

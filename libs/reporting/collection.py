@@ -32,8 +32,8 @@ def collect(results: Path, split: str, seeds: Sequence[int]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of the metric files, data_set, protocol, seed, experiment, view, and the columns
-        that `_place` adds.
+        Columns of the metric files, data_set, protocol, seed, experiment, view, ``written`` (when),
+        and the columns that `_place` adds.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def _metrics(path: Path, place: dict) -> pd.DataFrame:
         view = path.name.removesuffix(".metric.csv")
         if view not in VIEWS or table["run"].duplicated().any():
             raise ValueError(f"expected one of {', '.join(VIEWS)}, each run once")
-    return table.assign(**place, view=view)
+    return table.assign(**place, view=view, written=path.stat().st_mtime)
 
 
 def _place(folder: Path) -> dict:

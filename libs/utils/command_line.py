@@ -66,6 +66,17 @@ def contamination(text: str) -> float:
     return value
 
 
+def threshold(text: str) -> tuple[str, float]:
+    """What decides which rows are flagged: ``fpr=.01``, a rate, or ``alerts=200``, a number."""
+    rule, _, value = text.partition("=")
+    kinds = {"fpr": fraction, "alerts": positive}
+    if rule not in kinds:
+        raise argparse.ArgumentTypeError(
+            f"expected fpr=RATE or alerts=N, such as fpr=.01 or alerts=200; found {text!r}"
+        )
+    return rule, kinds[rule](value)
+
+
 def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """An option of a script: our name first, then those in the papers' scripts."""
     return names, settings

@@ -20,7 +20,7 @@ LONGEST = 200
 
 def shorten(value: object) -> str:
     """The `repr` of a value for a message, cut if it is long."""
-    text = repr(value)
+    text = repr(value.item() if getattr(value, "ndim", 1) == 0 else value)  # no np.str_(...)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
 
 

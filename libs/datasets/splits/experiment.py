@@ -39,8 +39,8 @@ class Experiment:
         twice = sorted({c for c in listed if listed.count(c) > 1})
         if twice:
             raise UserError(
-                f"overlapping class lists: {', '.join(twice)} is named more than once among normal "
-                f"{self.normal}, known {self.known}, unknown {self.unknown}"
+                f"overlapping class lists: {', '.join(twice)} is named more than once among "
+                + "; ".join(f"{role} {', '.join(names)}" for role, names in vars(self).items())
             )
         if not self.normal:
             raise UserError("an experiment needs a normal class")

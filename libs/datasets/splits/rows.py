@@ -46,6 +46,11 @@ class Rows:
         self.low = low
         self.span = span
 
+    @property
+    def origin(self) -> np.ndarray:
+        """Numbers of the rows in the array at the bottom, also if ``base`` is a view, (m,) int."""
+        return self.base.origin[self.numbers] if isinstance(self.base, Rows) else self.numbers
+
     def scale(self, low: np.ndarray, span: np.ndarray) -> "Rows":
         """The same rows of the same base, scaled."""
         return Rows(self.base, self.numbers, low, span)

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -17,7 +17,6 @@ GAPS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none")
 """Spellings of a missing number; text is missing only if empty."""
 LARGEST = 1e38
 """Bound on numbers whose differences still fit float32."""
-DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([ T]\d{1,2}:\d{2}.*)?$"
 WRITTEN = r"^[-+]?(\d+|\d{1,3}([.,' ]\d{3})+)([.,]\d+)?([eE][-+]?\d+)?\s?(%|€|\$|£|EUR|USD)?$"
 """A number in the notation of any country, perhaps with a unit."""
 ENGLISH = r"^[-+]?\d{1,3}(,\d{3})+(\.|\D*$)"
@@ -88,6 +87,41 @@ def as_text(series: pl.Series, notation: Notation = PLAIN) -> pl.Series:
     else:
         text = series.str.strip_chars()
     return text.set(text.is_in(notation.missing), "") if notation.missing else text
+
+
+def identify(block: Block, names: Sequence[str], taken: Collection[str] = ()) -> pl.DataFrame:
+    """Where the rows of a block lie, and columns to keep beside what is said of them, as text.
+
+    Parameters
+    ----------
+    block : Block
+    names : sequence of str
+        The columns; empty where the file lacks one.
+    taken : collection of str
+        Names of other columns of the result; one of the same name becomes ``id NAME``.
+
+    Returns
+    -------
+    DataFrame
+        ``file``, ``row`` (from 1 in each file), ``line`` (of a CSV file, as an editor counts), and
+        the columns.
+    """
+    lines = [None] * len(block) if block.lines is None else block.lines
+    frame = pl.DataFrame(
+        {
+            "file": pl.Series([block.source]).new_from_index(0, len(block)),
+            "row": pl.Series(np.asarray(block.numbers), dtype=pl.Int64),
+            "line": pl.Series(lines, dtype=pl.Int64),
+        }
+    )
+    for name in names:
+        there = name in block.frame.columns
+        cells = (
+            as_text(block.frame[name]) if there else pl.Series([None] * len(block), dtype=pl.String)
+        )
+        unique = f"id {name}" if name in {*frame.columns, *taken} else name
+        frame = frame.with_columns(cells.alias(unique))
+    return frame
 
 
 def as_numbers(series: pl.Series, notation: Notation = PLAIN) -> tuple[pl.Series, np.ndarray]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from libs.datasets.readers.delimited import SHOWN
 from libs.datasets.tabular.cells import (
-    DATE,
+    GAPS,
     MARK,
     MOST_TOLD,
     PLAIN,
@@ -22,6 +22,7 @@ from libs.datasets.tabular.cells import (
     tell_together,
     way_out,
 )
+from libs.datasets.tabular.dates import DATE, DateStatistics
 from libs.datasets.tabular.reading import Block
 from libs.datasets.tabular.schema import MEDIAN, REFUSE, Column, Schema, join_names
 from libs.utils.errors import UserError
@@ -129,7 +130,8 @@ class _ColumnStatistics:
         self.problem: str | None = None
         self.texts: Counter[str] = Counter()
         self.longest = 0
-        self.dates = True
+        self.dates = [DateStatistics(month_first) for month_first in (False, True)]
+        self.undated = 0
         self.gaps = {"number": _Gaps(), "text": _Gaps()}
 
     def add(self, block: Block, sampled: pl.Series) -> None:
@@ -141,7 +143,7 @@ class _ColumnStatistics:
         self.problem = self.problem or number_problem(values, strange, block, self.name)
         self.gaps["number"].add(values.is_null(), block, self.name)
         if self.strange or len(self.texts) <= MOST_CATEGORIES:  # else it is one of many numbers
-            self._add_texts(as_text(series, self.notation), block)
+            self._add_texts(as_text(series, self.notation), block, sampled)
         known = values.drop_nulls()
         self.numbers += len(known)
         if len(known) and not self.problem:
@@ -158,15 +160,26 @@ class _ColumnStatistics:
                 found = cells.filter(cells.str.contains(pattern)).str.head(SHOWN)
                 seen |= dict.fromkeys(found[:1000].unique(maintain_order=True)[:MOST_EXAMPLES])
 
-    def _add_texts(self, text: pl.Series, block: Block) -> None:
+    def _add_texts(self, text: pl.Series, block: Block, sampled: pl.Series) -> None:
         self.gaps["text"].add(text == "", block, self.name)
         there = text.filter(text != "")
-        if self.dates and len(there):  # the first one tells most columns apart, and quickly
-            self.dates = bool(re.match(DATE, there[0])) and bool(there.str.contains(DATE).all())
+        if self.dates:
+            self._add_dates(text, sampled)
         self.longest = max(self.longest, there.str.len_chars().max() or 0)
         if len(self.texts) <= MOST_CATEGORIES:
             counts = there.value_counts()
             self.texts.update(dict(zip(*map(list, counts.get_columns()), strict=True)))
+
+    def _add_dates(self, text: pl.Series, sampled: pl.Series) -> None:
+        """Learn from dates, until a text is none."""
+        known = ~text.str.to_lowercase().is_in(GAPS)
+        there = text.filter(known)
+        self.undated += len(text) - len(there)
+        # the first one tells most columns apart, and quickly
+        if len(there) and not (re.match(DATE, there[0]) and there.str.contains(DATE).all()):
+            self.dates = []
+        for dates in self.dates:
+            dates.add(there, sampled.filter(known))
 
     def column(self, missing: str, role: str = "") -> Column:
         """The learned column."""
@@ -179,9 +192,7 @@ class _ColumnStatistics:
         if self.numbers >= MOSTLY * (self.numbers + self.strange):
             return self._of_numbers(missing)
         if self.dates:
-            return Column(
-                self.name, "date", "dates; their hour, weekday or age as a column is an input"
-            )
+            return self._of_dates(missing)
         self._refuse_written()
         return self._of_texts(missing)
 
@@ -211,6 +222,21 @@ class _ColumnStatistics:
         known = np.concatenate(self.sample)
         # the sample may hold no value of a nearly empty column
         return Column(self.name, "number", fill=float(np.median(known if len(known) else ends)))
+
+    def _of_dates(self, missing: str) -> Column:
+        """Day before month, unless that is no date in some row and month before day always is."""
+        fitting = [dates for dates in self.dates if not dates.wrong]
+        if not fitting:
+            return Column(self.name, "date", "dates, some of which the calendar does not have")
+        if self.undated and missing == REFUSE:
+            return Column(
+                self.name, "date", "dates with gaps; with --missing median they are inputs"
+            )
+        dates = fitting[0].learned()
+        if not dates.parts:
+            return Column(self.name, "date", "constant")
+        fill = None if missing == REFUSE else fitting[0].median()
+        return Column(self.name, "date", fill=fill, dates=dates)
 
     def _of_texts(self, missing: str) -> Column:
         if len(self.texts) > MOST_CATEGORIES:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import polars as pl
 
 from libs.datasets.dataset import DataSet
 from libs.datasets.splits.rows import Rows, collect_blocks, cut_rows
-from libs.datasets.tabular.cells import PLAIN, Notation, as_text, tell_together
+from libs.datasets.tabular.cells import PLAIN, Notation, as_text, identify, tell_together
 from libs.datasets.tabular.learning import LONGEST_TEXT, Learner
 from libs.datasets.tabular.reading import Block, read
 from libs.datasets.tabular.schema import REFUSE, Schema, join_names
@@ -172,6 +173,32 @@ class OwnTable:
             table=self.describe(),
             **rows,
         )
+
+    def find_rows(
+        self, numbers: np.ndarray, split: str, columns: Sequence[str], taken: Collection[str] = ()
+    ) -> pl.DataFrame:
+        """Where rows lie in the files, and some of their columns as text.
+
+        Parameters
+        ----------
+        numbers : (n,) int
+            Of the rows, counted through the files that ``split`` is of; no two are equal.
+        split : {"val", "test"}
+        columns, taken : sequence of str
+            See `libs.datasets.tabular.cells.identify`.
+
+        Returns
+        -------
+        DataFrame
+            In the order of ``numbers``.
+        """
+        separate = split == "test" and self.test_file is not None
+        found, start = [], 0
+        for block in self._blocks([self.test_file] if separate else self.files, columns):
+            chosen = np.isin(np.arange(start, start + len(block)), numbers)
+            found.append(identify(block.select(chosen), columns, taken))
+            start += len(block)
+        return pl.concat(found)[np.argsort(np.argsort(numbers))]
 
     def _blocks(
         self,

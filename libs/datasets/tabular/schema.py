@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from libs.datasets.tabular.cells import (
+    GAPS,
     PLAIN,
     Notation,
     as_numbers,
@@ -16,8 +17,9 @@ from libs.datasets.tabular.cells import (
     number_problem,
     tell_together,
 )
+from libs.datasets.tabular.dates import Dates, iso
 from libs.datasets.tabular.reading import Block
-from libs.utils.errors import UserError
+from libs.utils.errors import UserError, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,8 @@ REFUSE, MEDIAN = "refuse", "median"
 MISSING = (REFUSE, MEDIAN)
 """Treatment of missing values: an error, or the median of the training rows (for text the most
 frequent value)."""
+MOST_LISTED = 12
+"""Kept numbers above which a summary counts them instead of listing each."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Column:
     categories : tuple of str
         Values of a text column: one 0/1 feature each. Any other text is all zeros.
     fill : float or str, optional
-        Replaces missing values; None: they are refused.
+        Replaces missing values, of dates in days since 1970; None: they are refused.
+    dates : Dates, optional
+        Reading and features of a column of dates.
     """
 
     name: str
@@ -49,12 +55,15 @@ class Column:
     dropped: str = ""
     categories: tuple[str, ...] = ()
     fill: float | str | None = None
+    dates: Dates | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of its features: its own name, or ``protocol=tcp`` and so on."""
+        """Names of its features: its own name, ``protocol=tcp`` or ``when hour`` and so on."""
         if self.dropped:
             return ()
+        if self.dates is not None:
+            return tuple(f"{self.name} {part}" for part in self.dates.parts)
         return tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
 
     def write(self, block: Block, notation: Notation, out: np.ndarray) -> None:
@@ -67,12 +76,27 @@ class Column:
             rows = codes.is_not_null().arg_true().to_numpy()
             out[rows, codes.drop_nulls().to_numpy()] = 1
             return
+        if self.dates is not None:
+            out[:] = self.dates.encode(self._read_dates(block, notation))
+            return
         values, strange = as_numbers(series, notation)
         if problem := number_problem(values, strange, block, self.name):
             raise UserError(problem)
         out[:, 0] = values.fill_null(
             self._fill_value(block, values.is_null().arg_true())
         ).to_numpy()
+
+    def _read_dates(self, block: Block, notation: Notation) -> np.ndarray:
+        """Dates of a block in days since 1970."""
+        text = as_text(block.frame[self.name], notation)
+        days, missing = self.dates.read(text), text.str.to_lowercase().is_in(GAPS)
+        if len(strange := (days.is_null() & ~missing).arg_true()):
+            row = int(strange[0])
+            raise UserError(
+                f"{block.place(self.name, row)}: expected a date, found {shorten(text[row])}. "
+                f"Correct it, leave that row out, or train with --drop {self.name}."
+            )
+        return days.fill_null(self._fill_value(block, missing.arg_true())).to_numpy()
 
     def _fill_value(self, block: Block, missing: pl.Series) -> float | str:
         """The value that replaces ``missing`` cells; a UserError if they are refused."""
@@ -82,7 +106,8 @@ class Column:
                 f"rows {block.numbers[0]} to {block.numbers[-1]}). Fill them in, leave such rows "
                 "out, or train with --missing median."
             )
-        return {"text": "", "number": 0.0}[self.kind] if self.fill is None else self.fill
+        neutral = "" if self.kind == "text" else 0.0
+        return neutral if self.fill is None else self.fill
 
 
 @dataclass(frozen=True)
@@ -108,8 +133,12 @@ class Schema:
     @classmethod
     def from_json(cls, columns: Sequence[dict[str, Any]], notation: Notation = PLAIN) -> Self:
         """Undo `to_json`."""
-        known = (Column(**c | {"categories": tuple(c.get("categories", ()))}) for c in columns)
-        return cls(tuple(known), notation)
+
+        def column(about: dict[str, Any]) -> Column:
+            categories, dates = tuple(about.get("categories", ())), Dates.of(about.get("dates"))
+            return Column(**about | {"categories": categories, "dates": dates})
+
+        return cls(tuple(map(column, columns)), notation)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The columns in JSON."""
@@ -124,6 +153,11 @@ class Schema:
     def ids(self) -> tuple[str, ...]:
         """Names of the columns that are kept beside the scores."""
         return tuple(column.name for column in self.columns if column.kind == "id")
+
+    @cached_property
+    def beside(self) -> tuple[str, ...]:
+        """Names of the columns that are no inputs; the label is not among them."""
+        return tuple(c.name for c in self.columns if c.dropped and c.kind != "label")
 
     @cached_property
     def wanted(self) -> frozenset[str]:
@@ -173,16 +207,23 @@ class Schema:
             )
 
     def summarise(self) -> "pd.DataFrame":
-        """A readable row for each column."""
+        """A readable row for each column; one for all kept numbers if they are many."""
         import pandas as pd  # a third of a second, which help does not need
 
-        lines = []
+        lines, numbers = [], [c for c in self.inputs if c.kind == "number"]
+        if many := len(numbers) > MOST_LISTED:
+            gaps = "; missing: the median" if any(c.fill is not None for c in numbers) else ""
+            lines = [{"column": f"{len(numbers)} numbers", "kind": "number", "use": f"kept{gaps}"}]
         for column in self.columns:
+            if many and column in numbers:
+                continue
             use = f"dropped: {column.dropped}" if column.dropped else "kept"
+            if column.dates is not None:
+                use = f"{len(column.features)} features: {column.dates}"
             if column.kind == "text" and not column.dropped:
                 use = f"{len(column.categories)} features: {join_names(column.categories, 3)}"
             if column.fill is not None and not column.dropped:
-                use += f"; missing: {column.fill}"
+                use += f"; missing: {column.fill if column.dates is None else iso(column.fill)}"
             lines.append({"column": column.name, "kind": column.kind, "use": use})
         return pd.DataFrame(lines)
 

@@ -85,6 +85,7 @@ def best_methods(dims: Sequence[int] | None, epochs: int) -> "dict[str, Detector
     bias_free = {"network": "conv", "dims": (32,)} if dims is None else {"dims": tuple(dims)}
     autoencoder = Autoencoder(**network, **schedule)
     return {
+        **simple_rivals(labels=False),  # a first result in a second
         "Ensemble": Ensemble(),
         **simple_rivals(),
         "IsolationForest": IsolationForest(),
