@@ -365,10 +365,20 @@ def test_everything_can_be_reached_by_keys(page, served):
 
 
 def enter(page, name: str, value: str) -> None:
-    """Type a number into a field, as long as the page may replace it."""
-    box = wait(page, lambda: page.find_element(By.NAME, name))
-    box.clear()
-    box.send_keys(value, Keys.ENTER)
+    """Type a number into a field, again if the page replaces it meanwhile."""
+
+    def typed() -> bool:
+        box = page.find_element(By.NAME, name)
+        box.clear()
+        box.send_keys(value, Keys.ENTER)
+        return True
+
+    wait(page, typed)
+
+
+def press(page, xpath: str) -> None:
+    """Click, again if the page replaces the element meanwhile."""
+    wait(page, lambda: page.find_element(By.XPATH, xpath).click() is None)
 
 
 @pytest.mark.slow
@@ -415,14 +425,14 @@ def test_columns_and_marks_of_an_own_table(page, served_own, downloads):
     own = ["amount", "kind", "place", "score"]
     assert heads == ["row", "line", "ref", "mark", "score ↓", "class", "verdict", *own]
     assert find(page, "divider").text.startswith("▲ flagged")
-    page.find_element(By.XPATH, "//table[@class='rows']//th/button[.='score']").click()
+    press(page, "//table[@class='rows']//th/button[.='score']")
     wait(page, lambda: state(page).get("feature") == "score")
     last = f"{HEADS}:last-child"
     wait(page, lambda: page.find_element(By.CSS_SELECTOR, last).text == "score ↓")
     assert any("filled" in td.text for td in page.find_elements(By.CSS_SELECTOR, "td.filled"))
     first, second = rows(page)[:2]
     for word, row in (("confirm", first), ("mark as false positive", second)):
-        page.find_element(By.XPATH, f"//button[@aria-label='{word}: row {row}']").click()
+        press(page, f"//button[@aria-label='{word}: row {row}']")
     words = "1 confirmed, 1 false positives."
     wait(page, lambda: find(page, "marked").text.startswith(words))
     wait(page, lambda: "python do_csv.py payments-labelled.csv" in page.page_source)
@@ -432,7 +442,7 @@ def test_columns_and_marks_of_an_own_table(page, served_own, downloads):
     assert path.read_text().startswith("ref,amount,kind,place,score,class\n")
     page.refresh()
     wait(page, lambda: find(page, "marked").text.startswith(words))
-    page.find_element(By.XPATH, "//button[.='Forget the marks']").click()
+    press(page, "//button[.='Forget the marks']")
     wait(page, lambda: not page.find_elements(By.CSS_SELECTOR, "[data-testid=marked]"))
 
 
@@ -441,7 +451,7 @@ def test_strange_features_come_first_and_contributions_beside_them(page, served_
     page.get(f"{served_own.address}/?{urlencode(OWN)}")
     find(page, "rows-total")
     fraud = "//tr[@data-row and .//td[.='fraud'] and not(.//td[contains(@class, 'filled')])]"
-    page.find_element(By.XPATH, f"{fraud}/th/button").click()
+    press(page, f"{fraud}/th/button")
     first = f"{FEATURES} tbody tr th"
     wait(page, lambda: page.find_element(By.CSS_SELECTOR, first).text == "amount")
     assert "payments.csv, line" in find(page, "origin").text
@@ -464,11 +474,11 @@ def test_rows_without_labels(page, served_own):
     wait(page, lambda: find(page, "flagged").text.startswith("3 of 40 rows"))
     assert "python score.py" in find(page, "next").text
     assert not page.find_elements(By.CSS_SELECTOR, "[data-testid=TP], [name=miss]")
-    page.find_element(By.XPATH, "//button[.='Explain these rows']").click()
+    press(page, "//button[.='Explain these rows']")
     reasons = "//table[@class='rows']//tbody/tr[@data-row]/td[contains(., '(+')]"
     wait(page, lambda: page.find_elements(By.XPATH, reasons), 60)
-    verdicts = [v.text for v in page.find_elements(By.CSS_SELECTOR, ".verdict")]
-    assert verdicts[:4] == ["flagged", "flagged", "flagged", ""]
+    verdicts = "return [...document.querySelectorAll('.verdict')].map((v) => v.textContent)"
+    assert page.execute_script(verdicts)[:4] == ["flagged", "flagged", "flagged", ""]
 
 
 @pytest.mark.slow
