@@ -122,7 +122,7 @@ class Result:
                 f"{path} is not there: run {command}, or the do_ script where no model is"
             )
         try:
-            return _scores(path, path.stat().st_mtime_ns)
+            return _scores(path, path.stat().st_ctime_ns)
         except (OSError, UserError, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"{path} cannot be read ({type(error).__name__}: {error}); run the do_ script or "
@@ -234,7 +234,7 @@ class Catalog:
         for folder in self._models.look():
             path = folder / MANIFEST
             try:
-                changed = path.stat().st_mtime_ns
+                changed = path.stat().st_ctime_ns
                 manifest = _manifest(path, changed)
             except (OSError, ValueError, RecursionError):
                 continue  # unfinished, foreign or damaged
@@ -297,7 +297,7 @@ def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
     """
     path = folder / DESCRIPTION
     try:
-        about = _description(path, path.stat().st_mtime_ns)
+        about = _description(path, path.stat().st_ctime_ns)
         return about, Experiment.of(about["experiment"])
     except (OSError, ValueError, RecursionError, TypeError, UserError) as error:
         raise UserError(

@@ -61,6 +61,7 @@ def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
     except ValidationError as error:
         raise UserError(_plain(error)) from error
     scoring.check_rows(len(request.data), "data")
+    _check_fields(request.data)
     model = catalog.model(request.model) if request.model else catalog.only_model()
     expected = scoring.encoder(model).schema.inputs
     has_id = ID in request.data[0] and ID not in {column.name for column in expected}
@@ -77,13 +78,8 @@ def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
     ).model_dump()
 
 
-def _block(records: Sequence[dict[str, Any]]) -> "Block":
-    """Records as a block of a table, numbered from 0."""
-    import polars as pl
-
-    from libs.datasets.tabular.reading import Block
-
-    names = list(records[0])
+def _check_fields(records: Sequence[dict[str, Any]]) -> None:
+    """Raise a UserError unless all records have the same fields."""
     for i, record in enumerate(records):
         if record.keys() != records[0].keys():
             odd = sorted(record.keys() ^ records[0].keys())
@@ -91,8 +87,16 @@ def _block(records: Sequence[dict[str, Any]]) -> "Block":
                 f"data: record {i} and record 0 have different fields: {', '.join(odd[:8])} is in "
                 "one of them only; give all records the same"
             )
+
+
+def _block(records: Sequence[dict[str, Any]]) -> "Block":
+    """Records as a block of a table, numbered from 0."""
+    import polars as pl
+
+    from libs.datasets.tabular.reading import Block
+
     frame = {}
-    for name in names:
+    for name in records[0]:
         values = [record[name] for record in records]
         if any(isinstance(value, str) for value in values):
             frame[name] = pl.Series(["" if v is None else str(v) for v in values], dtype=pl.String)

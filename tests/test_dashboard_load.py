@@ -63,6 +63,12 @@ def test_answers_are_made_once_for_each_change(settings, tmp_path, counted):
     assert again[0] == first[0]
     assert again[1] != first[1]
     assert "_children" not in counted
+    scores = path.with_name("scores.npz")
+    before, status = client.get("/api/scores", params=RUN).content, scores.stat()
+    kept = kept_scores(settings)
+    np.savez(scores, **kept | {RUN["run"]: kept[RUN["run"]] / 2})
+    os.utime(scores, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert client.get("/api/scores", params=RUN).content != before
     shutil.rmtree(path.parent)
     assert len(client.get("/api/results").json()["listed"]) == 2
 

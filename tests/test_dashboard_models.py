@@ -238,6 +238,7 @@ ROW = dict.fromkeys(PIXELS, 1.0)
         ({"data": [ROW | {"pixel_99": 1}], "model": MODEL}, "extra: pixel_99"),
         ({"data": [ROW, {"pixel_0": 1}], "model": MODEL}, "record 1"),
         ({"data": [ROW, ROW | {"id": 1}], "model": MODEL}, "record 1"),
+        ({"data": [ROW | {"id": 1}, ROW], "model": MODEL}, "record 1"),
     ],
 )
 def test_wrong_arguments_are_one_message(client, parts, args, words):

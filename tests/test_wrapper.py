@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -84,13 +85,15 @@ def run(handler, methods, tmp_path):
         experiment=EXPERIMENT,
         p=0.0,
         since=math.inf,
+        settings=None,
         **kw,
     ):
         wrapper = ExperimentWrapper(
             handler,
             "a3",
             part,
-            RunSettings(
+            settings
+            or RunSettings(
                 tmp_path / "models", tmp_path / "results", override=override, override_since=since
             ),
         )
@@ -178,6 +181,16 @@ def test_models_of_earlier_versions_are_taken(run, before):
     _, after = run()
     pd.testing.assert_frame_equal(before, after)
     assert _trained(run) == trained
+
+
+def test_runs_of_another_precision_count_where_the_hardware_chose_it(run, before, tmp_path):
+    """They are neither trained again nor left out; where a precision was asked for, they differ."""
+    trained, chosen = _trained(run), RunSettings(tmp_path / "models", tmp_path / "results")
+    _, after = run(settings=replace(chosen, precision="bfloat16", any_precision=True))
+    pd.testing.assert_frame_equal(before, after)
+    assert _trained(run) == trained
+    with pytest.raises(UserError, match="precision: found float32, wanted bfloat16"):
+        run(settings=replace(chosen, precision="bfloat16"))
 
 
 def test_an_interrupted_override_goes_on(run, before, methods):

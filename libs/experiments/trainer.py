@@ -160,8 +160,13 @@ class Trainer:
 
     def _differences(self, run: StoredRun, detector: Detector) -> list[str]:
         """Settings with which a finished run was trained, where others are wanted."""
-        wanted = {"detector": describe(detector), "run": self._manifest(detector)}
-        found = {"detector": with_defaults(run.manifest["detector"]), "run": run.manifest["run"]}
+        wanted, found = {"run": self._manifest(detector)}, {"run": run.manifest["run"]}
+        return self._other_settings(run, detector) + same_settings(wanted, found)
+
+    def _other_settings(self, run: StoredRun, detector: Detector) -> list[str]:
+        """`_differences` in the detector's own settings."""
+        wanted = {"detector": describe(detector)}
+        found = {"detector": with_defaults(run.manifest["detector"])}
         ignored = (".budgets:", *([".precision:"] if self.settings.any_precision else []))
         return [d for d in same_settings(wanted, found) if not any(i in d for i in ignored)]
 
@@ -169,9 +174,7 @@ class Trainer:
         """Settings in which a run of the experiment differs from those requested."""
         differences, method = run.differences(self.conditions), run.folder.parent.name
         if method in self.methods:
-            wanted = {"detector": describe(self._configure(self.methods[method]))}
-            found = same_settings(wanted, {"detector": with_defaults(run.manifest["detector"])})
-            differences += [d for d in found if ".budgets:" not in d]
+            differences += self._other_settings(run, self._configure(self.methods[method]))
         return differences
 
     def _fit(self, name: str, detector: Detector, budgets: tuple[int, ...]) -> StoredRun:

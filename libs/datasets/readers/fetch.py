@@ -15,7 +15,7 @@ from libs.utils.errors import UserError
 log = logging.getLogger("a3")
 TIMEOUT = 60
 """Seconds without data after which a download is given up."""
-PATIENCE = 6
+PATIENCE = 5
 """Seconds in which a server that works answers."""
 BLOCK = 2**16
 
