@@ -26,6 +26,7 @@ def main(args: argparse.Namespace) -> None:
         import uvicorn
 
         from app.api import create_app
+        from app.connections import ImpatientProtocol
         from app.settings import LOOPBACK, Settings
     except ImportError as error:
         raise UserError(
@@ -47,7 +48,12 @@ def main(args: argparse.Namespace) -> None:
                 f"port {args.port} of {LOOPBACK[0]}: {error.strerror}; take another with --port"
             ) from error
         print(f"http://{LOOPBACK[0]}:{listening.getsockname()[1]}  (Ctrl-C ends it)", flush=True)
-        config = uvicorn.Config(create_app(settings), log_level="warning", server_header=False)
+        config = uvicorn.Config(
+            create_app(settings),
+            log_level="warning",
+            server_header=False,
+            http=ImpatientProtocol,
+        )
         uvicorn.Server(config).run([listening])
 
 

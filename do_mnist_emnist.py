@@ -11,7 +11,7 @@ With --n_train_anomalies 100 and A to E known the trainings of a seed take 18 mi
 cores. Expect (AUC / AP, seed 706, re-split letters): known .995 / .990, transfer .984 / .975,
 unknown .972 / .932.
 
-    python keras_mnist.py models/keras_mnist.keras
+    python keras_mnist.py
     python do_mnist_emnist.py 706 test --target_path models/keras_mnist.keras
 """
 
@@ -30,7 +30,7 @@ def a3(args):
     from libs.utils.errors import UserError
 
     if args.target_path is None:
-        raise UserError("protocol a3 needs --target_path: train one with keras_mnist.py FILE")
+        raise UserError("protocol a3 needs --target_path: train one with keras_mnist.py")
     digits, first, last = tuple("0123456789"), tuple("ABCDE"), tuple("VWXYZ")
     autoencoder = Autoencoder(network="conv", dims=(16, 8, 8))
     methods = a3_methods(autoencoder, target=load_target(args.target_path))

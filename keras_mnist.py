@@ -7,7 +7,7 @@ Keras' older mnist_cnn example, which has 58,624 activations.
 
 15 epochs, 7,035 updates; expect a test accuracy of .992.
 
-    python keras_mnist.py models/keras_mnist.keras
+    python keras_mnist.py
 """
 
 import argparse
@@ -60,7 +60,11 @@ def main(args: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = plain_parser(__doc__)
-    parser.add_argument("target_path", type=Path, help="the .keras file to write")
+    target = Path("models/keras_mnist.keras")
+    text = f"the .keras file to write (default: {target})"
+    parser.add_argument(
+        "target_path", type=Path, nargs="?", default=target, metavar="FILE", help=text
+    )
     parser.add_argument("--seed", type=int, default=706)
     parser.add_argument("--n_epochs", type=int, default=15, help="default: 15, as Keras' example")
     parser.add_argument("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")

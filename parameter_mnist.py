@@ -26,7 +26,7 @@ def parameters(args):
     from libs.experiments.protocols.a3 import a3_methods
     from libs.experiments.study import Cell, Study
 
-    a3 = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)))
+    a3 = a3_methods(Autoencoder(network="conv", dims=(16, 8, 8)), target_dropout=True)
     target = a3["Autoencoder"]
     methods = {"Autoencoder": target}
     for *penalties, weight in product(*[(0.0, 0.1)] * len(PENALTIES), (0.1, 1.0)):

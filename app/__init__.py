@@ -1,1 +1,1 @@
-"""The dashboard: results and models in a browser. Nothing in libs/ knows of it."""
+"""The dashboard: results and models in a browser. Nothing in libs/ imports it."""

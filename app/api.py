@@ -1,46 +1,59 @@
-"""The dashboard's addresses. Each hands over to the module that knows the answer."""
+"""The dashboard's addresses. Each delegates to the module that has the answer."""
 
+import asyncio
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Event
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.requests import ClientDisconnect
 
-from app import figures
+from app import explaining, figures
+from app.answers import Answers, Pages
 from app.catalog import Catalog, Missing
-from app.explaining import explain
 from app.predict import predict
-from app.rows import RowSource
-from app.schemas import (
-    Expected,
-    Explanation,
-    Metrics,
+from app.queries import (
+    FilteredQuery,
+    MarksQuery,
     ModelQuery,
-    Models,
-    Predicted,
-    Results,
-    RowDetail,
+    ReasonsQuery,
     RowQuery,
     RowsQuery,
     RunQuery,
-    Scored,
     ScoredQuery,
     StudyQuery,
-    TablePage,
-    Threshold,
+    ThresholdsQuery,
     UploadQuery,
 )
-from app.scoring import Scoring, TooManyError, threshold_of
+from app.rows import RowSource
+from app.schemas import (
+    About,
+    Contribution,
+    Expected,
+    Explanation,
+    Models,
+    Predicted,
+    Results,
+    Retraining,
+    RowDetail,
+    Scored,
+    TablePage,
+    Threshold,
+)
+from app.scoring import BusyError, Scoring, TooManyError, threshold_of
 from app.security import Guard
 from app.settings import Settings
+from libs.experiments.stored_runs import DESCRIPTION
 from libs.utils.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
 SILENT = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
-"""FastAPI would hand figures to OpenTelemetry, whose environment may name another host."""
+"""FastAPI would send figures to OpenTelemetry, whose environment may name another host."""
 
 
 def create_app(settings: Settings) -> Guard:
@@ -49,25 +62,39 @@ def create_app(settings: Settings) -> Guard:
     catalog = Catalog(settings.results, settings.models)
     source = RowSource(settings)
     scoring = Scoring(settings, source)
-    app.add_exception_handler(UserError, _told)
+    app.add_exception_handler(UserError, _answer_error)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.include_router(_route_results(settings, catalog))
-    app.include_router(_route_rows(settings, catalog, source, scoring))
+    app.include_router(_route_rows(settings, catalog, source))
+    app.include_router(_route_explanations(catalog, source, scoring))
     app.include_router(_route_models(settings, catalog, scoring))
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
-    return Guard(app, settings.hosts, settings.upload_bytes)  # around answers to errors, too
+    app.mount("/", Pages(STATIC))
+    # around answers to errors, too
+    return Guard(app, settings.hosts, settings.upload_bytes, settings.patience)
 
 
 def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
     """Result files: metrics, scores and thresholds."""
-    router = APIRouter(prefix="/api")
+    router, answers = APIRouter(prefix="/api"), Answers()
 
     @router.get("/results")
-    def results() -> Results:
-        return Results(root=str(settings.results), listed=figures.listing(catalog))
+    def results() -> Response:
+        def files() -> list[Path]:
+            folders = catalog.results().values()
+            return [*folders, *(folder / DESCRIPTION for folder in folders)]
+
+        def make() -> Results:
+            return Results(root=str(settings.results), listed=figures.listing(catalog))
+
+        return answers.give("results", files, make)
 
     @router.get("/metrics")
-    def metrics(query: Annotated[StudyQuery, Query()]) -> Metrics:
-        return figures.metrics(catalog, query)
+    def metrics(query: Annotated[StudyQuery, Query()]) -> Response:
+        return answers.give(
+            query.model_dump_json(),
+            lambda: [path for _, path in figures.metric_files(catalog, query)],
+            lambda: figures.metrics(figures.metric_files(catalog, query)),
+        )
 
     @router.get("/scores")
     def scores(query: Annotated[RunQuery, Query()]) -> Response:
@@ -76,36 +103,70 @@ def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
         return Response(body, headers=headers, media_type="application/octet-stream")
 
     @router.get("/thresholds")
-    def thresholds(query: Annotated[RunQuery, Query()]) -> list[Threshold]:
-        return figures.thresholds(catalog, catalog.result(query.place), query.view, query.run)
+    def thresholds(query: Annotated[ThresholdsQuery, Query()]) -> list[Threshold]:
+        return figures.thresholds(catalog, catalog.result(query.place), query)
+
+    @router.get("/about")
+    def about(query: Annotated[RunQuery, Query()]) -> About:
+        return figures.about_run(catalog, catalog.result(query.place), query)
 
     return router
 
 
-def _route_rows(
-    settings: Settings, catalog: Catalog, source: RowSource, scoring: Scoring
-) -> APIRouter:
-    """Rows behind the scores, and why they were scored so."""
+def _route_rows(settings: Settings, catalog: Catalog, source: RowSource) -> APIRouter:
+    """Rows behind the scores, and tables of them to download."""
     router = APIRouter(prefix="/api")
 
     @router.get("/rows")
     def rows(query: Annotated[RowsQuery, Query()]) -> TablePage:
         return source.page(catalog.result(query.place), query, settings.page)
 
+    @router.get("/rows.csv")
+    def rows_table(query: Annotated[FilteredQuery, Query()]) -> Response:
+        from app.tables import as_csv  # a second
+
+        heads, *lines = source.table(catalog.result(query.place), query)
+        return _file([as_csv(heads, lines)], "rows.csv")
+
     @router.get("/row")
     def row(query: Annotated[RowQuery, Query()]) -> RowDetail:
         return source.detail(catalog.result(query.place), query)
 
+    @router.get("/labelled.csv")
+    def labelled(query: Annotated[MarksQuery, Query()]) -> Response:
+        from app.feedback import Feedback  # a second
+
+        feedback = Feedback(source, catalog.result(query.place), query)
+        lines = feedback.lines()
+        return _file(chain([next(lines)], lines), feedback.name)
+
+    @router.get("/retraining")
+    def retraining(query: Annotated[MarksQuery, Query()]) -> Retraining:
+        from app.feedback import Feedback
+
+        return Feedback(source, catalog.result(query.place), query).retraining()
+
+    return router
+
+
+def _route_explanations(catalog: Catalog, source: RowSource, scoring: Scoring) -> APIRouter:
+    """Explanations of scores."""
+    router = APIRouter(prefix="/api")
+
     @router.get("/explanation")
     def explanation(query: Annotated[RowQuery, Query()]) -> Explanation:
-        return explain(catalog, source, scoring, catalog.result(query.place), query)
+        return explaining.explain(catalog, source, scoring, catalog.result(query.place), query)
+
+    @router.get("/reasons")
+    def reasons(query: Annotated[ReasonsQuery, Query()]) -> dict[int, list[Contribution]]:
+        return explaining.reasons(catalog, source, scoring, catalog.result(query.place), query)
 
     return router
 
 
 def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> APIRouter:
-    """Models, and the rows that they score on request."""
-    router = APIRouter(prefix="/api")
+    """Models, and tables and records that they score on request."""
+    router, working = APIRouter(prefix="/api"), asyncio.Semaphore(settings.uploads)
 
     @router.get("/models")
     def models() -> Models:
@@ -124,20 +185,32 @@ def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> API
 
     @router.get("/example")
     def example(query: Annotated[ModelQuery, Query()]) -> Response:
-        return _file(scoring.example(catalog.model(query.model)), "example.csv")
+        return _file([scoring.example(catalog.model(query.model))], "example.csv")
 
     @router.post("/score")
     async def score(request: Request, query: Annotated[UploadQuery, Query()]) -> Scored:
-        with NamedTemporaryFile() as file:
-            async for chunk in request.stream():
-                file.write(chunk)
-            file.flush()
-            model = catalog.model(query.model)
-            return await run_in_threadpool(scoring.score_file, model, file.name, query.name)
+        if working.locked():
+            raise BusyError(
+                f"{settings.uploads} tables are being scored, as many as the dashboard takes at a "
+                "time; try again in a minute"
+            )
+        async with working:
+            with NamedTemporaryFile() as file:
+                async for chunk in request.stream():
+                    file.write(chunk)
+                file.flush()
+                model = catalog.model(query.model)
+                left = Event()
+                watching = asyncio.create_task(_watch(request, left))
+                words = model, file.name, query, left
+                try:
+                    return await run_in_threadpool(scoring.score_file, *words)
+                finally:
+                    watching.cancel()
 
     @router.get("/scored")
     def scored(query: Annotated[ScoredQuery, Query()]) -> Response:
-        return _file(scoring.kept(query.id), "scores.csv")
+        return _file([scoring.kept(query.id)], "scores.csv")
 
     @router.post("/predict")
     def predicted(args: Annotated[Any, Body()]) -> Predicted:
@@ -146,13 +219,26 @@ def _route_models(settings: Settings, catalog: Catalog, scoring: Scoring) -> API
     return router
 
 
-def _file(text: str, name: str) -> Response:
-    """A CSV file to be kept."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, headers=headers, media_type="text/csv; charset=utf-8")
+def _file(parts: Iterable[str], name: str) -> Response:
+    """A CSV file to download."""
+    ascii_name = name.encode("ascii", "replace").decode().translate(str.maketrans('"\\', "__"))
+    headers = {"Content-Disposition": f'attachment; filename="{ascii_name}"'}
+    return StreamingResponse(parts, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def _told(request: Request, error: Exception) -> JSONResponse:
-    """Say what a person can put right."""
-    status = {Missing: 404, TooManyError: 413}.get(type(error), 422)
+async def _watch(request: Request, left: Event) -> None:
+    """Say when a client has left."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(1)
+    left.set()
+
+
+def _left(request: Request, error: Exception) -> Response:
+    """Nobody is there to read this."""
+    return Response(status_code=499)
+
+
+def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    """The message of an error that people can put right."""
+    status = {Missing: 404, TooManyError: 413, BusyError: 503}.get(type(error), 422)
     return JSONResponse({"detail": str(error)}, status)

@@ -1,11 +1,10 @@
-"""What lies in results/ and models/. A request names something here, never a path.
+"""Result and model folders. A request gives a name from their list, never a path.
 
-Every folder that is opened was found by listing the disk; what a request says is looked up among
-these names.
+Every folder that is opened was found by listing the disk; names in requests are looked up there.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,23 +13,26 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from app.folders import Folders
 from libs.datasets.splits.experiment import Experiment, view_labels
 from libs.experiments.stored_runs import DESCRIPTION, row_names
 from libs.utils.errors import UserError
 from libs.utils.storage import MANIFEST, read_arrays
 
 PARTS = ("test", "val")
+ALL = "all"
+"""The view of every row, where no view has metrics because the rows have no labels."""
 KEPT = 8
-"""Result folders whose scores are kept in memory."""
+"""Number of result folders whose scores are kept in memory."""
 READ = 4096
-"""Descriptions and manifests that are kept in memory."""
+"""Number of descriptions and manifests kept in memory."""
 
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Known(BaseModel):
-    """What is needed of a description; other entries are let pass where they are handed on."""
+    """The entries of a description that are needed; with extra="allow" all others are kept."""
 
     model_config = ConfigDict(strict=True)
 
@@ -46,7 +48,7 @@ class _Rules(_Known):
 
 
 class _Data(_Known):
-    """What is needed to load the rows again."""
+    """The entries needed to load the rows again."""
 
     model_config = ConfigDict(extra="allow")
     data_set: str
@@ -64,29 +66,35 @@ class _Classes(_Known):
 
 
 class _Description(_Known):
-    """What is needed of ``experiment.json``."""
+    """The entries of ``experiment.json`` that are needed."""
 
     data: _Data
     p_contamination: Annotated[FiniteFloat, Field(ge=0, lt=1)]
     experiment: _Classes
 
 
+class _Training(_Known):
+    losses: list[FiniteFloat] = []
+
+
 class _Manifest(_Known):
-    """What is needed of a model's manifest."""
+    """The entries of a model's manifest that are needed."""
 
     budgets: list[Count] | None
     rate: Annotated[float, Field(gt=0, lt=1)] | None
     input_shape: Annotated[list[Annotated[int, Field(gt=0, lt=2**31)]], Field(min_length=1)]
     run: _Description
+    training: _Training = _Training()
+    explained_by: str | None = ""
 
 
 class Missing(UserError):
-    """A request names something that is not there."""
+    """A name that is not in the list."""
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Names of the folders that lead to one result folder."""
+    """The names of the folders above a result folder, and its own."""
 
     data_set: str
     protocol: str
@@ -97,7 +105,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Result:
-    """A result folder and what its numbers were measured on."""
+    """A result folder and the description of its rows."""
 
     place: Place
     folder: Path
@@ -114,7 +122,7 @@ class Result:
                 f"{path} is not there: run {command}, or the do_ script where no model is"
             )
         try:
-            return _scores(path, path.stat().st_mtime_ns)
+            return _scores(path, path.stat().st_ctime_ns)
         except (OSError, UserError, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"{path} cannot be read ({type(error).__name__}: {error}); run the do_ script or "
@@ -127,25 +135,40 @@ class Result:
             raise Missing(f"no scores of a run {name!r} in {self.folder}")
         return self.scores[name]
 
+    @property
+    def views(self) -> list[str]:
+        """Views that have metrics; `ALL` if there is none."""
+        views = self.experiment.views
+        return [v for v in views if (self.folder / f"{v}.metric.csv").is_file()] or [ALL]
+
     def view(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers of a view, and 1 for each that is an anomaly."""
-        if name not in self.experiment.views:
+        """Row numbers of a view, and 1 for each anomaly; without labels all are 0."""
+        if name not in self.views:
             raise Missing(f"no view {name!r} of {self.experiment.name}")
-        mask, y = view_labels(self.experiment, name, self.scores["classes"])
+        classes = self.scores["classes"]
+        if name == ALL:
+            return np.arange(len(classes)), np.zeros(len(classes), int)
+        mask, y = view_labels(self.experiment, name, classes)
         return np.flatnonzero(mask), y
+
+    def labels(self, view: str) -> np.ndarray | None:
+        """1 for each anomaly among all rows; None without labels."""
+        if view == ALL:
+            return None
+        return np.isin(self.scores["classes"], self.experiment.views[view]).astype(int)
 
 
 @dataclass(frozen=True)
 class Model:
-    """One score column of a trained run on disk.
+    """A score column of a trained run on disk.
 
     Attributes
     ----------
     name : str
-        ``<data set>/<protocol>/<seed>/<experiment>/<run>``, by which requests call it.
+        ``<data set>/<protocol>/<seed>/<experiment>/<run>``, as requests have it.
     folder : Path
     column : int
-        Which of the run's label budgets.
+        Number of its label budget within the run.
     changed : int
         When the manifest was written, in nanoseconds.
     manifest : dict
@@ -183,15 +206,12 @@ class Catalog:
     def __init__(self, results: Path, models: Path):
         self.root = Path(results)
         self.models_root = Path(models)
+        self._results = Folders(self.root, 5, _places)
+        self._models = Folders(self.models_root, 6, tuple)
 
     def results(self) -> dict[Place, Path]:
-        """Every result folder."""
-        found = {}
-        for path in _levels(self.root, 5):
-            *_, data_set, protocol, seed, experiment, part = path.parts
-            if part in PARTS and seed.isdecimal() and (path / DESCRIPTION).is_file():
-                found[Place(data_set, protocol, int(seed), experiment, part)] = path
-        return found
+        """Every result folder; the same object while there are no other folders."""
+        return self._results.look()
 
     def result(self, place: Place) -> Result:
         """The result folder of that name.
@@ -211,10 +231,10 @@ class Catalog:
     def models(self) -> dict[str, Model]:
         """Every trained run, by name."""
         found = {}
-        for folder in _levels(self.models_root, 6):
+        for folder in self._models.look():
             path = folder / MANIFEST
             try:
-                changed = path.stat().st_mtime_ns
+                changed = path.stat().st_ctime_ns
                 manifest = _manifest(path, changed)
             except (OSError, ValueError, RecursionError):
                 continue  # unfinished, foreign or damaged
@@ -238,7 +258,7 @@ class Catalog:
         return found
 
     def only_model(self) -> Model:
-        """The one that is meant if no name is given.
+        """The only model there is.
 
         Raises
         ------
@@ -253,25 +273,22 @@ class Catalog:
 
 
 def model_name(place: Place, run: str) -> str:
-    """What `Catalog.models` calls the run that gave a result."""
+    """The name in `Catalog.models` of the run that gave a result."""
     return f"{place.data_set}/{place.protocol}/{place.seed}/{place.experiment}/{run}"
 
 
-def _levels(root: Path, depth: int) -> Iterator[Path]:
-    """Folders that many levels below ``root``, hidden and unfinished ones left out."""
-    folders = [root] if root.is_dir() else []
-    for _ in range(depth):
-        folders = [
-            child
-            for folder in folders
-            for child in sorted(folder.iterdir())
-            if not child.name.startswith(".") and child.is_dir()
-        ]
-    return iter(folders)
+def _places(folders: Sequence[Path]) -> dict[Place, Path]:
+    """The folders that hold results."""
+    found = {}
+    for path in folders:
+        *_, data_set, protocol, seed, experiment, part = path.parts
+        if part in PARTS and seed.isdecimal() and (path / DESCRIPTION).is_file():
+            found[Place(data_set, protocol, int(seed), experiment, part)] = path
+    return found
 
 
 def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
-    """What the numbers of a result folder were measured on.
+    """The description of a result folder, and its experiment.
 
     Raises
     ------
@@ -280,7 +297,7 @@ def described(folder: Path) -> tuple[dict[str, Any], Experiment]:
     """
     path = folder / DESCRIPTION
     try:
-        about = _description(path, path.stat().st_mtime_ns)
+        about = _description(path, path.stat().st_ctime_ns)
         return about, Experiment.of(about["experiment"])
     except (OSError, ValueError, RecursionError, TypeError, UserError) as error:
         raise UserError(

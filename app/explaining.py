@@ -1,20 +1,28 @@
-"""Why a row of the results has its score: what `Detector.explain` finds, in words and figures."""
+"""Why rows of the results have their scores: the contributions that `Detector.explain` finds."""
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.catalog import Catalog, Missing, Result, model_name
-from app.rows import RowSource, Shown
-from app.schemas import Contribution, Explanation, RowQuery
+from app.catalog import Catalog, Missing, Model, Result, model_name
+from app.queries import ReasonsQuery, RowQuery, RunQuery
+from app.rows import RowSource
+from app.schemas import Contribution, Explanation
 from app.scoring import Scoring
+from app.shown import Shown
 from libs.datasets.splits.experiment import Experiment
 
 if TYPE_CHECKING:
     from libs.detectors.attribution import Explanation as Found
+    from libs.detectors.detector import Detector
 
 APART = 1e-3
-"""Scores that differ by more, in relation, are not of the same model."""
+"""Relative difference above which two scores are not of the same model."""
+REASONS = 3
+"""Columns that are named for each of several rows."""
+ACTIVATIONS = {"re_lu": "ReLU", "leaky_re_lu": "leaky ReLU", "activation": "activation"}
+"""Words for Keras's own names of layers."""
 
 
 def explain(
@@ -29,36 +37,75 @@ def explain(
     UserError
         If the raw files are not at hand, or scores of the method cannot be explained.
     """
-    model = catalog.model(model_name(result.place, query.run))
-    shown = source.shown(result)
-    if query.row >= len(shown.raw):
-        raise Missing(f"no row {query.row} among the {len(shown.raw):,}")
-    about = model.manifest["run"]
-    handler, experiment = source.handler(about), Experiment.of(about["experiment"])
-    pollution = about["p_contamination"]
-    row = shown.raw.scale(*handler.scaling(experiment, pollution))[np.array([query.row])]
+    model, shown = _model_and_rows(catalog, source, result, query, [query.row])
+    row = _scaled(source, model, shown, [query.row])
     with scoring.working:
-        detector = scoring.detector(model)
-        if detector.lacks_reference:  # trained before models kept such rows, or without
-            splits = handler.split(experiment, p_contamination=pollution)
-            detector.keep_reference(splits.x_train[splits.y_train == 0], handler.seed)
+        detector = _with_reference(scoring.detector(model), source, model)
         found = detector.explain(row, model.budget)
-        by_layer = detector.explain_parts(row, model.budget) if detector.parts else None
+        by_part = detector.explain_parts(row, model.budget) if detector.parts else None
     return Explanation(
         words=_words(found, float(result.run(query.run)[query.row])),
-        contributions=_of_features(found, shown, query.row),
+        contributions=_of_columns(found, shown, 0, query.row),
         image=shown.image,
-        layers=[
-            Contribution(name=name, value=None, contribution=float(share))
-            for name, share in zip(by_layer.names, by_layer.contributions[0], strict=True)
-        ]
-        if by_layer
-        else [],
+        parts=detector.parts or "",
+        layers=_of_parts(by_part, detector.parts) if by_part else [],
     )
 
 
+def reasons(
+    catalog: Catalog, source: RowSource, scoring: Scoring, result: Result, query: ReasonsQuery
+) -> dict[int, list[Contribution]]:
+    """The columns that raised the scores of several rows most; see `explain`."""
+    rows = [int(row) for row in query.rows.split(",") if row][: scoring.settings.page]
+    model, shown = _model_and_rows(catalog, source, result, query, rows)
+    if not rows or shown.image:
+        return {}
+    scaled = _scaled(source, model, shown, rows)
+    with scoring.working:
+        detector = _with_reference(scoring.detector(model), source, model)
+        found = detector.explain(scaled, model.budget)
+    return {row: strongest(_of_columns(found, shown, i, row)) for i, row in enumerate(rows)}
+
+
+def strongest(contributions: list[Contribution]) -> list[Contribution]:
+    """Those that raise a score most, the strongest first."""
+    raising = [part for part in contributions if part.contribution > 0]
+    return sorted(raising, key=lambda part: -part.contribution)[:REASONS]
+
+
+def _model_and_rows(
+    catalog: Catalog, source: RowSource, result: Result, query: RunQuery, rows: list[int]
+) -> tuple[Model, Shown]:
+    """The model of a run, and the rows of its results."""
+    model = catalog.model(model_name(result.place, query.run))
+    shown = source.shown(result)
+    gone = sorted(set(rows) - set(result.view(query.view)[0].tolist()))
+    if gone:
+        raise Missing(f"no row {gone[0]} in the view {query.view}")
+    return model, shown
+
+
+def _scaled(source: RowSource, model: Model, shown: Shown, rows: list[int]) -> np.ndarray:
+    """Rows as the model takes them."""
+    about = model.manifest["run"]
+    scaling = source.handler(about).scaling(
+        Experiment.of(about["experiment"]), about["p_contamination"]
+    )
+    return shown.raw.scale(*scaling)[np.array(rows)]
+
+
+def _with_reference(detector: "Detector", source: RowSource, model: Model) -> "Detector":
+    """A detector with reference rows, drawn again if its training kept none."""
+    if detector.lacks_reference:
+        about = model.manifest["run"]
+        handler, experiment = source.handler(about), Experiment.of(about["experiment"])
+        splits = handler.split(experiment, p_contamination=about["p_contamination"])
+        detector.keep_reference(splits.x_train[splits.y_train == 0], handler.seed)
+    return detector
+
+
 def _words(found: "Found", kept: float) -> str:
-    """What the contributions are, and whether the model still gives the score of the results."""
+    """What the contributions add up to, and whether the model still gives the kept score."""
     score, base = float(found.scores[0]), float(found.base[0])
     words = f"{found.method.capitalize()}: contributions add up to {score - base:.4g}, "
     if found.reference is None:
@@ -80,14 +127,14 @@ def _words(found: "Found", kept: float) -> str:
     return words
 
 
-def _of_features(found: "Found", shown: Shown, row: int) -> list[Contribution]:
-    """A contribution for each feature, one-hot columns added up; for images for each pixel."""
-    parts = found.contributions[0].ravel()
-    values = shown.values(np.array([row]))[0]
+def _of_columns(found: "Found", shown: Shown, i: int, row: int) -> list[Contribution]:
+    """Contributions to the i-th explained score: of each pixel or, added up, of each column."""
+    parts = found.contributions[i].ravel()
+    values = shown.values(np.array([row]), shown.features)[0]
     if shown.image:
         return [
-            Contribution(name=str(i), value=values[i], contribution=float(part))
-            for i, part in enumerate(parts)
+            Contribution(name=str(k), value=values[k], contribution=float(part))
+            for k, part in enumerate(parts)
         ]
     return [
         Contribution(
@@ -95,3 +142,19 @@ def _of_features(found: "Found", shown: Shown, row: int) -> list[Contribution]:
         )
         for feature, value in zip(shown.features, values, strict=True)
     ]
+
+
+def _of_parts(found: "Found", kind: str) -> list[Contribution]:
+    """Contributions of the layers or readers of a detector; layers are numbered."""
+    names = found.names
+    if kind == "layers":
+        names = [f"hidden layer {i} of {len(names)} ({_plain(n)})" for i, n in enumerate(names, 1)]
+    return [
+        Contribution(name=name, value=None, contribution=float(share))
+        for name, share in zip(names, found.contributions[0], strict=True)
+    ]
+
+
+def _plain(name: str) -> str:
+    """A layer's own name, or a word for the one that Keras gave it."""
+    return ACTIVATIONS.get(re.sub(r"_\d+$", "", name), name)

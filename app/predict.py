@@ -7,7 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from app.catalog import Catalog
-from app.schemas import Name, Predicted
+from app.queries import Name
+from app.schemas import Predicted
 from app.scoring import Scoring, threshold_of
 from libs.utils.errors import UserError
 
@@ -16,18 +17,18 @@ if TYPE_CHECKING:
 
 Cell = Annotated[str, Field(max_length=10_000)] | FiniteFloat | None
 ID = "id"
-"""A field of a record that is handed back, and no feature unless the model has one of that name."""
+"""A field of a record that is returned with its score, unless it is a column of the model."""
 LONGEST = 2_000
-"""Fields that a record may have."""
+"""Upper bound on the fields of a record."""
 
 
 class Request(BaseModel):
-    """What is to be scored."""
+    """The records to score."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: Name | None = None
-    """Default: the only one that there is."""
+    """Default: the only model there is."""
     data: Annotated[
         list[Annotated[dict[Name, Cell], Field(min_length=1, max_length=LONGEST)]],
         Field(min_length=1),
@@ -60,12 +61,13 @@ def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
     except ValidationError as error:
         raise UserError(_plain(error)) from error
     scoring.check_rows(len(request.data), "data")
+    _check_fields(request.data)
     model = catalog.model(request.model) if request.model else catalog.only_model()
     expected = scoring.encoder(model).schema.inputs
     has_id = ID in request.data[0] and ID not in {column.name for column in expected}
     ids = [str(record.pop(ID)) for record in request.data] if has_id else []
     block = _block(request.data)
-    scores = np.concatenate([part for _, part in scoring.scored(model, [block])])
+    scores = np.concatenate([part for *_, part in scoring.scored(model, [block])])
     threshold = threshold_of(model)
     return Predicted(
         model=model.name,
@@ -76,13 +78,8 @@ def predict(args: Any, catalog: Catalog, scoring: Scoring) -> dict[str, Any]:
     ).model_dump()
 
 
-def _block(records: Sequence[dict[str, Any]]) -> "Block":
-    """Records as a block of a table; they count from 0."""
-    import polars as pl
-
-    from libs.datasets.tabular.reading import Block
-
-    names = list(records[0])
+def _check_fields(records: Sequence[dict[str, Any]]) -> None:
+    """Raise a UserError unless all records have the same fields."""
     for i, record in enumerate(records):
         if record.keys() != records[0].keys():
             odd = sorted(record.keys() ^ records[0].keys())
@@ -90,8 +87,16 @@ def _block(records: Sequence[dict[str, Any]]) -> "Block":
                 f"data: record {i} and record 0 have different fields: {', '.join(odd[:8])} is in "
                 "one of them only; give all records the same"
             )
+
+
+def _block(records: Sequence[dict[str, Any]]) -> "Block":
+    """Records as a block of a table, numbered from 0."""
+    import polars as pl
+
+    from libs.datasets.tabular.reading import Block
+
     frame = {}
-    for name in names:
+    for name in records[0]:
         values = [record[name] for record in records]
         if any(isinstance(value, str) for value in values):
             frame[name] = pl.Series(["" if v is None else str(v) for v in values], dtype=pl.String)
@@ -101,7 +106,7 @@ def _block(records: Sequence[dict[str, Any]]) -> "Block":
 
 
 def _plain(error: ValidationError) -> str:
-    """The first few things that are wrong, in one line."""
+    """The first few problems, in one line."""
     found = error.errors(include_url=False, include_input=False)[:4]
     told = [f"{'.'.join(map(str, e['loc'])) or 'the request'}: {e['msg']}" for e in found]
     return "; ".join(told) + '. Expected {"model": NAME, "data": [{COLUMN: VALUE, …}, …]}'

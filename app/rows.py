@@ -1,157 +1,40 @@
-"""The rows behind the scores, in raw units: loaded again from the raw files, without TensorFlow."""
+"""The rows behind the scores, a page at a time; raw files are loaded again, without TensorFlow."""
 
-import math
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.catalog import Missing, Result
-from app.schemas import Column, RowDetail, RowQuery, RowsQuery, TablePage, TableRow
+from app.catalog import Catalog, Missing, Result
+from app.queries import FilteredQuery, RowQuery, RowsQuery
+from app.schemas import RowDetail, TablePage, TableRow
 from app.settings import Settings
+from app.shown import Feature, Shown, columns_of, id_heads
 from libs.datasets.splits.rows import Rows
 from libs.utils.errors import UserError
-from libs.utils.seeds import derive_seed
 
 if TYPE_CHECKING:
+    from app.origins import Origins
     from libs.DataHandler import DataHandler
     from libs.datasets.dataset import DataSet
     from libs.datasets.tabular.schema import Schema
 
 LOADED = 2
 """Data sets that are kept in memory."""
-COMPARED = 2_000
-"""Normal rows that a row is compared with."""
+FEW = 24
+"""Columns of a table that a page has unless it asks for all."""
 
 
-@dataclass(frozen=True)
-class Feature:
-    """A feature as people read it.
+@dataclass
+class _Loaded:
+    """A data set and, of a user's own table, where rows stand in the files."""
 
-    Attributes
-    ----------
-    name : str
-    columns : tuple of int
-        Columns of the data set: one, or those of a one-hot feature.
-    values : tuple of str
-        What each one-hot column stands for; empty for a number.
-    """
-
-    name: str
-    columns: tuple[int, ...]
-    values: tuple[str, ...] = ()
-
-    def column(self, raw: Rows) -> np.ndarray:
-        """The feature of every row, to sort by."""
-        base, numbers = raw.base, raw.numbers
-        while isinstance(base, Rows):
-            base, numbers = base.base, base.numbers[numbers]
-        chosen = base[numbers[:, None], self.columns]
-        if not self.values:
-            return chosen[:, 0]
-        names = np.array([*self.values, ""])
-        return names[np.where(chosen.any(axis=1), chosen.argmax(axis=1), len(self.values))]
-
-    def read(self, row: np.ndarray) -> float | str:
-        """The feature of one row; a number as short as its float32 allows."""
-        if not self.values:
-            return float(str(np.float32(row[self.columns[0]])))
-        chosen = row[list(self.columns)]
-        return self.values[int(chosen.argmax())] if chosen.any() else "–"
-
-
-def features_of(names: Sequence[str]) -> list[Feature]:
-    """Features of a data set; columns ``service=http``, ``service=smtp`` are one."""
-    groups: dict[str, list[tuple[int, str]]] = {}
-    for i, name in enumerate(names):
-        stem, equals, value = name.partition("=")
-        groups.setdefault(stem if equals else name, []).append((i, value if equals else ""))
-    return [
-        Feature(
-            name,
-            tuple(i for i, _ in columns),
-            tuple(v for _, v in columns) if any(v for _, v in columns) else (),
-        )
-        for name, columns in groups.items()
-    ]
-
-
-def features_in(schema: "Schema") -> list[Feature]:
-    """Features of a table of one's own."""
-    found, start = [], 0
-    for column in schema.inputs:
-        end = start + len(column.features)
-        found.append(Feature(column.name, tuple(range(start, end)), column.categories))
-        start = end
-    return found
-
-
-class Shown:
-    """Rows of one part of an experiment, as the file has them.
-
-    Parameters
-    ----------
-    handler : DataHandler
-    result : Result
-    """
-
-    def __init__(self, handler: "DataHandler", result: Result):
-        self.data = handler.data
-        self.raw, classes = handler.raw_rows(result.experiment, result.place.part)
-        if not np.array_equal(classes, result.scores["classes"]):
-            raise UserError(
-                f"the rows of {self.data.name} are not in the order of the scores; run the do_ "
-                "script again"
-            )
-
-    @cached_property
-    def image(self) -> tuple[int, int] | None:
-        """Height and width of a row that is an image of one channel."""
-        shape = tuple(n for n in self.raw.shape[1:] if n > 1)
-        return shape if len(shape) == 2 and not self.data.features else None
-
-    @cached_property
-    def features(self) -> list[Feature]:
-        """What a row's values are; nothing for images."""
-        if self.image:
-            return []
-        schema = self.data.schema
-        return features_of(self.data.features) if schema is None else features_in(schema)
-
-    @property
-    def columns(self) -> list[Column]:
-        """Heads of the features."""
-        return [Column(name=f.name, text=bool(f.values)) for f in self.features]
-
-    def values(self, numbers: np.ndarray) -> list[list[float | str]]:
-        """Values of rows of the part; pixels from 0 to 1 for images."""
-        rows = self.raw[numbers].reshape(len(numbers), math.prod(self.raw.shape[1:]))
-        if self.image:
-            return (rows / self.data.maximum).round(3).astype(float).tolist()
-        return [[feature.read(row) for feature in self.features] for row in rows]
-
-    def feature(self, name: str) -> Feature:
-        """The feature of that name."""
-        for feature in self.features:
-            if feature.name == name:
-                return feature
-        raise Missing(f"{self.data.name} has no feature {name!r} to sort by")
-
-    def spread(self, numbers: np.ndarray) -> list[tuple[float, float, float] | None]:
-        """5 %, 50 % and 95 % of each number among the given rows, or some of them."""
-        if self.image:
-            return []
-        rng = np.random.default_rng(derive_seed(0, "compared"))
-        some = np.sort(rng.permutation(numbers)[:COMPARED])
-        quantiles = np.quantile(self.raw[some], (0.05, 0.5, 0.95), axis=0)
-        return [
-            None if f.values else tuple(float(str(q)) for q in quantiles[:, f.columns[0]])
-            for f in self.features
-        ]
+    data: "DataSet"
+    origins: dict[bool, "Origins"] = field(default_factory=dict)
+    """By whether they are those of the separate test file."""
 
 
 class RowSource:
@@ -164,8 +47,9 @@ class RowSource:
 
     def __init__(self, settings: Settings):
         self.data_path = settings.data_path
+        self._catalog = Catalog(settings.results, settings.models)
         self._lock = Lock()
-        self._loaded: OrderedDict[str, DataSet] = OrderedDict()
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
 
     def handler(self, about: dict) -> "DataHandler":
         """The data of a result folder or a model, split as they were.
@@ -173,84 +57,121 @@ class RowSource:
         Raises
         ------
         UserError
-            If the raw files are missing, or are others.
+            If the raw files are missing or have changed.
         """
         from libs.DataHandler import DataHandler, SplitRules
-        from libs.datasets import registry as datasets  # a second
 
         described = about["data"]
-        key = datasets.identity(described)
         try:
-            with self._lock:  # two requests load a data set once
-                if key not in self._loaded:
-                    self._loaded[key] = datasets.reload(described, self.data_path)
-                self._loaded.move_to_end(key)
-                while len(self._loaded) > LOADED:
-                    self._loaded.popitem(last=False)
-                data = self._loaded[key]
+            data = self._data(described).data
             return DataHandler(data, SplitRules(**described["rules"]), described["seed"])
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise UserError(
-                f"what is said of the rows of {described['data_set']} is damaged "
-                f"({type(error).__name__}: {error})"
+                f"the description of the rows of {described['data_set']} is damaged "
+                f"({type(error).__name__}: {error}); run the do_ script again"
             ) from error
+
+    def _data(self, described: dict) -> _Loaded:
+        """A data set as a manifest describes it."""
+        from libs.datasets import registry as datasets  # a second
+
+        key = datasets.identity(described)
+        with self._lock:  # two requests load a data set once
+            if key not in self._loaded:
+                schema = self._kept_schema(key) if described.get("table") else None
+                self._loaded[key] = _Loaded(datasets.reload(described, self.data_path, schema))
+            self._loaded.move_to_end(key)
+            while len(self._loaded) > LOADED:
+                self._loaded.popitem(last=False)
+            return self._loaded[key]
+
+    def _kept_schema(self, key: str) -> "Schema | None":
+        """The schema that a model of the same rows keeps: quicker than to learn it again."""
+        from libs.datasets import registry as datasets
+        from libs.datasets.tabular.encoder import Encoder
+
+        for model in self._catalog.models().values():
+            if datasets.identity(model.manifest["run"]["data"]) == key:
+                try:
+                    return Encoder.load(model.folder).schema
+                except UserError:  # damaged; another one may be whole
+                    continue
+        return None
+
+    def _origins(self, described: dict, part: str) -> "Origins | None":
+        """Where the rows of a part stand in the files; None unless they are a user's own."""
+        if not described.get("table"):
+            return None
+        from app.origins import Origins
+        from libs.datasets.tabular.own import OwnTable
+
+        loaded = self._data(described)
+        table = OwnTable.from_description(described["table"], self.data_path)
+        separate = part == "test" and table.test_file is not None
+        with self._lock:
+            if separate not in loaded.origins:
+                files = (table.test_file,) if separate else table.files
+                loaded.origins[separate] = Origins.of(table, files, loaded.data.schema)
+            return loaded.origins[separate]
 
     def shown(self, result: Result) -> Shown:
         """The rows of a result folder."""
-        return Shown(self.handler(result.about), result)
+        handler = self.handler(result.about)
+        return Shown(handler, result, self._origins(result.about["data"], result.place.part))
 
     def page(self, result: Result, query: RowsQuery, limit: int) -> TablePage:
-        """One page of a view's rows: filtered, sorted, in raw units as far as files are there."""
-        numbers, y = result.view(query.view)
-        scores = result.run(query.run)[numbers]
+        """A page of rows, in raw units if the files are at hand."""
         shown, note = self._try(result)
-        flagged = scores > query.threshold
-        kept = np.flatnonzero(
-            {
-                "all": np.ones(len(y), bool),
-                "flagged": flagged,
-                "false positives": flagged & (y == 0),
-                "false negatives": ~flagged & (y == 1),
-            }[query.filter]
-        )
-        keys = {"score": scores, "class": result.scores["classes"][numbers], "row": numbers}
-        if query.sort in keys:
-            key = keys[query.sort][kept]
-        elif shown:
-            raw = Rows(shown.raw.base, shown.raw.numbers[numbers[kept]])
-            key = shown.feature(query.sort).column(raw)
-        else:
-            key = numbers[kept]
-        order = np.argsort(key, kind="stable")
-        kept = kept[order[::-1] if query.descending else order]
+        kept = self._kept(result, query, shown)
         page = kept[query.offset : query.offset + min(query.limit, limit)]
-        values = shown.values(numbers[page]) if shown else [[]] * len(page)
+        features = _chosen(shown, query) if shown else []
+        values = shown.values(page, features) if shown else [[]] * len(page)
         return TablePage(
             total=len(kept),
             offset=query.offset,
-            columns=shown.columns if shown else [],
+            columns=columns_of(features),
+            more=len(shown.features) - len(features) if shown else 0,
             image=shown.image if shown else None,
-            rows=[
-                self._row(result, numbers[i], scores[i], y[i], of_row)
-                for i, of_row in zip(page, values, strict=True)
-            ],
+            ids=shown.ids if shown else [],
+            rows=list(self._rows(result, query, shown, page, values)),
             note=note,
         )
 
+    def table(self, result: Result, query: FilteredQuery) -> Iterator[list]:
+        """Every row that passes a filter: a line of heads, then place, class, score, verdict."""
+        shown, _ = self._try(result)
+        scores, classes = result.run(query.run), result.scores["classes"]
+        origins = shown.origins if shown else None
+        ids = id_heads(shown.ids) if shown else []
+        yield [
+            *(["file", "row", "line", *ids] if origins else ["row"]),
+            "class",
+            "score",
+            "flagged",
+        ]
+        for number in self._kept(result, query, shown).tolist():
+            place = [number]
+            if origins:
+                origin = shown.origin(number)
+                place = [origin.file, origin.row, origin.line, *origin.ids]
+            score = scores[number]
+            yield [*place, classes[number], str(score), int(score > query.threshold)]
+
     def detail(self, result: Result, query: RowQuery) -> RowDetail:
-        """One row beside the normal rows of its view."""
+        """A row beside the normal rows of its view."""
         numbers, y = result.view(query.view)
-        (at,) = np.nonzero(numbers == query.row)
-        if not len(at):
+        if query.row not in numbers:
             raise Missing(f"no row {query.row} in the view {query.view}")
         shown, note = self._try(result)
-        score = result.run(query.run)[query.row]
-        values = shown.values(numbers[at])[0] if shown else []
+        at = np.array([query.row])
+        values = shown.values(at, shown.features) if shown else [[]]
+        (row,) = self._rows(result, query, shown, at, values)
         return RowDetail(
-            **dict(self._row(result, query.row, score, y[at[0]], values)),
-            columns=shown.columns if shown else [],
+            **dict(row),
+            columns=columns_of(shown.features) if shown else [],
             image=shown.image if shown else None,
-            normal=shown.spread(numbers[y == 0]) if shown else [],
+            ids=shown.ids if shown else [],
+            normal=shown.usual(query.row, numbers[y == 0]) if shown else [],
             note=note,
         )
 
@@ -262,13 +183,47 @@ class RowSource:
             return None, str(error)
 
     @staticmethod
-    def _row(
-        result: Result, number: int, score: float, y: int, values: list[float | str]
-    ) -> TableRow:
-        return TableRow(
-            row=int(number),
-            score=float(score),
-            label=int(y),
-            class_=str(result.scores["classes"][number]),
-            values=values,
+    def _kept(result: Result, query: FilteredQuery, shown: Shown | None) -> np.ndarray:
+        """Numbers of the rows that pass a filter, in order."""
+        numbers, y = result.view(query.view)
+        scores = result.run(query.run)[numbers]
+        flagged = scores > query.threshold
+        kept = np.flatnonzero(
+            {
+                "all": np.ones(len(y), bool),
+                "flagged": flagged,
+                "false positives": flagged & (y == 0),
+                "false negatives": ~flagged & (y == 1),
+            }[query.filter]
         )
+        keys = {"score": scores, "class": result.scores["classes"][numbers], "row": numbers}
+        key = keys[query.sort][kept]
+        if query.feature is not None and shown:
+            raw = Rows(shown.raw.base, shown.raw.numbers[numbers[kept]])
+            key = shown.feature(query.feature).column(raw)
+        order = np.argsort(key, kind="stable")
+        return numbers[kept[order[::-1] if query.descending else order]]
+
+    @staticmethod
+    def _rows(
+        result: Result, query: RowQuery | RowsQuery, shown: Shown | None, page: np.ndarray, values
+    ) -> Iterator[TableRow]:
+        """Rows by their numbers, with their values."""
+        scores, classes = result.run(query.run), result.scores["classes"]
+        labels = result.labels(query.view)
+        for number, of_row in zip(page.tolist(), values, strict=True):
+            yield TableRow(
+                row=number,
+                score=float(scores[number]),
+                label=None if labels is None else int(labels[number]),
+                class_=str(classes[number]),
+                values=of_row,
+                origin=shown.origin(number) if shown else None,
+            )
+
+
+def _chosen(shown: Shown, query: RowsQuery) -> list[Feature]:
+    """The columns that a page shows: the first ones, and the one it is sorted by."""
+    if query.wide or len(shown.features) <= FEW:
+        return shown.features
+    return [f for i, f in enumerate(shown.features) if i < FEW or f.name == query.feature]

@@ -1,63 +1,8 @@
-"""What requests must look like and what answers look like."""
+"""The form of answers."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from app.catalog import Place
-
-Name = Annotated[str, Field(min_length=1, max_length=300)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PlaceQuery(_Strict):
-    """Names one result folder."""
-
-    data_set: Name
-    protocol: Name
-    seed: Annotated[int, Field(ge=0)]
-    experiment: Name
-    part: Literal["test", "val"] = "test"
-
-    @property
-    def place(self) -> Place:
-        """The key of the catalogue."""
-        return Place(self.data_set, self.protocol, self.seed, self.experiment, self.part)
-
-
-class RunQuery(PlaceQuery):
-    """Names one view of one run."""
-
-    view: Name
-    run: Name
-
-
-class RowsQuery(RunQuery):
-    """Asks for a page of rows."""
-
-    threshold: Annotated[float, Field(allow_inf_nan=False)]
-    filter: Literal["all", "flagged", "false positives", "false negatives"] = "all"
-    sort: Name = "score"
-    descending: bool = True
-    offset: Annotated[int, Field(ge=0)] = 0
-    limit: Annotated[int, Field(ge=1)] = 25
-
-
-class RowQuery(RunQuery):
-    """Asks for one row."""
-
-    row: Annotated[int, Field(ge=0)]
-
-
-class StudyQuery(_Strict):
-    """Names all seeds and experiments of a data set under a protocol."""
-
-    data_set: Name
-    protocol: Name
-    part: Literal["test", "val"] = "test"
+from pydantic import BaseModel, Field
 
 
 class Listed(BaseModel):
@@ -75,6 +20,8 @@ class Listed(BaseModel):
     p_contamination: float
     changed: float
     """Seconds since 1970."""
+    runs: list[str] = []
+    """Runs with scores, if the rows have no labels; else see the metrics."""
     problem: str = ""
 
 
@@ -86,8 +33,14 @@ class Results(BaseModel):
 
 
 class Trained(BaseModel):
-    """What one run on one view was trained on and measured against."""
+    """A run on a view, and how it was trained."""
 
+    protocol: str
+    experiment: str
+    view: str
+    run: str
+    precision: str
+    """Of the products in training; empty if unknown."""
     prevalence: float | None
     rows: float | None
     epochs: float | None
@@ -97,23 +50,19 @@ class Trained(BaseModel):
 
 
 class Line(Trained):
-    """One run on one view for one seed."""
+    """The metrics of one seed."""
 
-    experiment: str
     seed: int
-    view: str
-    run: str
     AUC: float | None
     AP: float | None
     error: str
 
 
 class Spread(Trained):
-    """One run on one view over its seeds; see `libs.experiments.result_tables.over_seeds`."""
+    """Mean and deviation over seeds; see `libs.experiments.result_tables.over_seeds`."""
 
-    experiment: str
-    view: str
-    run: str
+    label: str
+    """The run, with its precision if it was trained in several."""
     seeds: list[int]
     AUC_mean: float | None
     AUC_std: float | None
@@ -123,7 +72,7 @@ class Spread(Trained):
 
 
 class Metrics(BaseModel):
-    """All numbers of a data set under a protocol."""
+    """All metrics of a data set."""
 
     lines: list[Line]
     spread: list[Spread]
@@ -131,18 +80,40 @@ class Metrics(BaseModel):
 
 
 class Threshold(BaseModel):
-    """A threshold that did not come from the rows shown."""
+    """A threshold that does not depend on the rows shown."""
 
     threshold: float
     name: str
     words: str
 
 
+class About(BaseModel):
+    """What is known of a run besides its scores."""
+
+    unexplained: str
+    """Why its scores cannot be explained; empty if they may be."""
+    losses: list[float]
+    """Training loss of each epoch, from the model's manifest."""
+    commands: list[str]
+    """What to run next."""
+
+
 class Column(BaseModel):
-    """A feature as people read it; one-hot columns are one of these."""
+    """A column of the data; a text column is one, whatever the number of its features."""
 
     name: str
     text: bool
+
+
+class Origin(BaseModel):
+    """Where a row stands in the files of a user's own table."""
+
+    file: str
+    row: int
+    line: int | None
+    ids: list[str]
+    filled: list[str]
+    """Columns whose value was missing in the file."""
 
 
 class TableRow(BaseModel):
@@ -151,9 +122,11 @@ class TableRow(BaseModel):
     row: int
     """Its number among the rows of the part."""
     score: float
-    label: Literal[0, 1]
+    label: Literal[0, 1] | None
+    """None if rows have no labels."""
     class_: Annotated[str, Field(serialization_alias="class")]
     values: list[float | str]
+    origin: Origin | None
 
 
 class TablePage(BaseModel):
@@ -162,11 +135,31 @@ class TablePage(BaseModel):
     total: int
     offset: int
     columns: list[Column]
+    more: int
+    """Columns that were left out."""
     image: tuple[int, int] | None
     """Height and width, if values are pixels from 0 to 1."""
+    ids: list[str]
+    """Names of the columns that are kept beside the scores."""
     rows: list[TableRow]
     note: str
     """Why there are no values, if there are none."""
+
+
+class Usual(BaseModel):
+    """What is usual in a column among the normal rows of the view."""
+
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
+    """5 %, 50 % and 95 % of a number."""
+    common: str = ""
+    """The most frequent text, and its frequency."""
+    frequency: float | None = None
+    rarity: float
+    """Fraction of normal rows with the row's text, or with a number as far out on its side."""
+    beyond: float
+    """How far a number is outside 5 % to 95 %, in widths of that range."""
 
 
 class RowDetail(TableRow):
@@ -174,17 +167,24 @@ class RowDetail(TableRow):
 
     columns: list[Column]
     image: tuple[int, int] | None
-    normal: list[tuple[float, float, float] | None]
-    """5 %, 50 % and 95 % of each numeric feature among normal rows."""
+    ids: list[str]
+    normal: list[Usual]
     note: str
 
 
 class Contribution(BaseModel):
-    """What a feature, a pixel or a layer adds to a row's score."""
+    """What a column, a pixel or a layer adds to a row's score."""
 
     name: str
     value: float | str | None
     contribution: float
+
+
+class Retraining(BaseModel):
+    """The command that trains with the marked rows."""
+
+    file: str
+    command: str
 
 
 class Explanation(BaseModel):
@@ -194,26 +194,9 @@ class Explanation(BaseModel):
     contributions: list[Contribution]
     image: tuple[int, int] | None
     """Height and width, if contributions are those of pixels."""
+    parts: str
+    """What else can be told apart, such as "layers"; empty if nothing."""
     layers: list[Contribution]
-    """Of the target, for A3."""
-
-
-class ModelQuery(_Strict):
-    """Names a trained run."""
-
-    model: Name
-
-
-class UploadQuery(ModelQuery):
-    """Names a model and the file that is sent."""
-
-    name: Name
-
-
-class ScoredQuery(_Strict):
-    """Names scores that are kept for download."""
-
-    id: Name
 
 
 class Models(BaseModel):
@@ -235,11 +218,14 @@ class Expected(BaseModel):
 
 
 class StrongRow(BaseModel):
-    """A row of an uploaded table; rows count from 1."""
+    """A row of an uploaded table; rows and lines count from 1."""
 
     row: int
+    line: int | None
     score: float
     values: list[str]
+    reasons: list[Contribution] = []
+    """Columns that raised its score most."""
 
 
 class Scored(BaseModel):
@@ -249,7 +235,10 @@ class Scored(BaseModel):
     rows: int
     flagged: int | None
     threshold: float | None
-    rate: float | None
+    words: str
+    """How the threshold was found, or why there is none."""
+    ignored: list[str]
+    """Columns that the model does not know."""
     columns: list[str]
     strongest: list[StrongRow]
 

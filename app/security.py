@@ -1,5 +1,6 @@
 """What every request must be and every answer says. No cookies, no other host."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -44,12 +45,15 @@ class Guard:
         Accepted names; one that starts with a dot stands for all names that end so.
     body : int
         Most bytes of a request.
+    patience : float
+        Seconds after which a request must have come as a whole.
     """
 
-    def __init__(self, app: Callable, hosts: tuple[str, ...], body: int):
+    def __init__(self, app: Callable, hosts: tuple[str, ...], body: int, patience: float):
         self.app = app
         self.hosts = hosts
         self.body = body
+        self.patience = patience
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Refuse, or hand on with a counted body and headers on the answer."""
@@ -59,16 +63,22 @@ class Guard:
         headers = {
             name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]
         }
-        refused = self._refused(scope["method"], headers)
+        refused = self._refused(scope["method"], scope["path"], headers)
         guarded = _with_headers(send)
         if refused:
             await _answer(guarded, *refused)
             return
-        taken = 0
+        taken, more = 0, True
+        end = asyncio.get_running_loop().time() + self.patience
 
         async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, more
+            try:
+                async with asyncio.timeout_at(end if more else None):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408, f"not here after {self.patience:g} seconds") from error
+            more = message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > self.body:
                 raise HTTPException(*self._too_large())
@@ -76,7 +86,7 @@ class Guard:
 
         await self.app(scope, counted, guarded)
 
-    def _refused(self, method: str, headers: dict[str, str]) -> tuple[int, str] | None:
+    def _refused(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
         """Status and message, if the request is not to be answered."""
         host = headers.get("host", "")
         name = _split(f"//{host}").hostname or ""
@@ -85,8 +95,9 @@ class Guard:
                 f"this dashboard does not answer to the name {name[:100]!r}; expected "
                 f"{', '.join(self.hosts)}. Start it with --allow_host NAME to add one"
             )
-        if method not in READING and not _same_origin(headers, host):
-            return 403, "only this dashboard's own page may send data to it"
+        visited = method in READING and not path.startswith("/api/") and _is_visit(headers)
+        if not (visited or _same_origin(headers, host)):
+            return 403, "only this dashboard's own page may ask it, or send data to it"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self.body:
             return self._too_large()
@@ -106,6 +117,12 @@ def _same_origin(headers: dict[str, str], host: str) -> bool:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
     return origin is None or _split(origin).netloc == host
+
+
+def _is_visit(headers: dict[str, str]) -> bool:
+    """Whether a person follows a link to the dashboard, from whatever site."""
+    mode, place = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+    return (mode, place) == ("navigate", "document")
 
 
 def _with_headers(send: Send) -> Send:

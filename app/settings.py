@@ -21,6 +21,10 @@ class Settings:
         refused, so that no foreign page can reach it by renaming itself to this machine.
     upload_bytes, upload_rows : int
         What an uploaded table or a prediction may have at most.
+    uploads : int
+        Tables that are taken and scored at a time; further ones are refused.
+    patience : float
+        Seconds after which a request must have come as a whole.
     scores : int
         Scores of a view that a browser is given one by one; of more it gets an even choice.
     page : int
@@ -33,5 +37,7 @@ class Settings:
     hosts: tuple[str, ...] = LOOPBACK
     upload_bytes: int = 50 * 2**20
     upload_rows: int = 200_000
+    uploads: int = 4
+    patience: float = 120.0
     scores: int = 1_000_000
     page: int = 200

@@ -1,4 +1,4 @@
-"""Tables that people upload, as rows of a detector."""
+"""Uploaded tables as rows of a detector."""
 
 import csv
 import io
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from app.catalog import Model
-from app.rows import RowSource, features_of
+from app.rows import RowSource
+from app.shown import features_of
 from libs.datasets.splits.experiment import Experiment
 from libs.datasets.tabular.dates import iso
 from libs.datasets.tabular.encoder import FILE, Encoder
@@ -17,7 +18,7 @@ from libs.datasets.tabular.schema import Column, Schema
 
 
 def encoder_of(model: Model, source: RowSource) -> Encoder:
-    """What reads tables for a model.
+    """The encoder of a model's tables.
 
     It lies beside the model. Models without one, those of images, take the columns and the scaling
     from the raw files.

@@ -53,6 +53,9 @@ class A3(Detector):
         Hidden widths of the alarm network (authors' code: 1000-500-200-75).
     dropout : float, or one float for each of ``alarm_dims``
         Rate after its last hidden layer (.1), or after each (.2 in R2-AD2's experiments).
+    target_dropout : bool
+        Whether the dropout of the target acts on the activations that the alarm learns from, as in
+        the authors' code for images; off by default. Rows are always scored without it.
     loss_weight : float
         λ, weight of the loss on generated rows (1).
     weights_l1, weights_l2, output_l1, output_l2 : float
@@ -81,6 +84,7 @@ class A3(Detector):
     budgets: Sequence[int] | None = None
     alarm_dims: Sequence[int] = (1000, 500, 200, 75)
     dropout: float | Sequence[float] = 0.1
+    target_dropout: bool = False
     loss_weight: float = 1.0
     weights_l1: float = 0.0
     weights_l2: float = 0.0
@@ -98,11 +102,14 @@ class A3(Detector):
         self.target_ = target.model_ if isinstance(target, Detector) else target
         anomaly = self._fitted(self.anomaly or GaussianNoise(), x, y)
         self._activations = HiddenActivations(self.target_)
+        read = self._activations
+        if self.target_dropout:
+            read = HiddenActivations(self.target_, dropout=True)
         alarm = self._new_alarm(self.precision)
 
         def loss(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
             generated = anomaly.generate(rows, seed)
-            both = self._activations(tf.concat([rows, generated], axis=0))
+            both = read(tf.concat([rows, generated], axis=0), seed)
             logits = tf.cast(alarm(both, training=True), tf.float32)
             real, generated = tf.split(logits, 2)
             value = self._loss(real, generated, rank, anomaly.depends_on_rows)

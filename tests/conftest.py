@@ -104,6 +104,14 @@ def settings(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def own(tmp_path_factory):
+    """Of a dashboard on a user's own table; what lies there is only read."""
+    from served import write_payments
+
+    return write_payments(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="session")
 def raw_data() -> Path:
     """The folder of real raw data; tests that need it are skipped where there is none."""
     folder = os.environ.get("A3_DATA")

@@ -14,6 +14,7 @@ from baselines import Autoencoder, IsolationForest
 from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
+from libs.datasets.tabular.own import UNLABELLED, OwnTable
 from libs.experiments.settings import RunSettings
 from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
@@ -85,3 +86,42 @@ def view(settings: Settings, run: str = "A3-n10") -> tuple[np.ndarray, np.ndarra
     """Row numbers, labels and scores of the view transfer."""
     kept = kept_scores(settings)
     return np.arange(len(kept[run])), np.isin(kept["classes"], ["2", "3"]).astype(int), kept[run]
+
+
+def write_payments(folder: Path) -> Settings:
+    """Train on a table with text, gaps, ids and a column "score"; with labels and without."""
+    rng = np.random.default_rng(0)
+    lines = ["ref,amount,kind,place,score,class"]
+    for i in range(200):
+        odd = i % 10 == 0
+        amount = "" if i % 17 == 5 else round(float(rng.normal(900 if odd else 100, 20)), 2)
+        kind = "" if i % 23 == 7 else "wire" if odd else "card"
+        place, score = "=a" if i % 2 else "b", round(float(rng.random()), 3)
+        lines.append(f"r{i},{amount},{kind},{place},{score},{'fraud' if odd else 'fine'}")
+    path = folder / "payments.csv"
+    path.write_text("\n".join(lines) + "\n")
+    rules = SplitRules(validation=0.2)
+    method = Autoencoder(dims=(4, 2), epochs=5, batch_size=32, learning_rate=1e-3)
+    places = {"model_path": folder / "models", "result_path": folder / "results"}
+    for label, experiment in (
+        ("class", Experiment(("fine",), ("fraud",))),
+        (None, Experiment((UNLABELLED,))),
+    ):
+        about = {"label": label, "missing": "median", "ids": ("ref",)}
+        data = OwnTable.of([path], None, **about).load(rules.test, 3)
+        handler = DataHandler(data, rules, 3)
+        wrapper = ExperimentWrapper(handler, "a3", "test", RunSettings(**places))
+        wrapper.run(Cell(experiment), {"Autoencoder": method})
+        assert wrapper.finish() == 0
+    return Settings(results=folder / "results", models=folder / "models")
+
+
+OWN = {
+    "data_set": "csv-payments",
+    "protocol": "a3",
+    "seed": 3,
+    "experiment": "fine_known_fraud",
+    "view": "known",
+    "run": "Autoencoder",
+}
+UNLABELLED_RUN = OWN | {"experiment": UNLABELLED, "view": "all"}

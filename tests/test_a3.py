@@ -1,5 +1,8 @@
 """A3 itself: what it reads of a target, label budgets, and its parts."""
 
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,12 +10,15 @@ import tensorflow as tf
 from conftest import make
 from keras import layers
 
+import do_mnist
+import parameter_mnist
 from baselines import VAE, Autoencoder
 from libs.A3 import A3
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations, conv_autoencoder, dense_autoencoder
 from libs.detectors.detector import Detector
+from libs.experiments.protocols.a3 import a3_methods
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
@@ -153,6 +159,74 @@ def test_inference_mode():
     x = tf.constant(np.random.default_rng(0).random((2, 28, 28, 1)), tf.float32)
     activations = tf.function(HiddenActivations(model))
     np.testing.assert_array_equal(activations(x), activations(x))
+
+
+def test_dropout_acts_on_what_follows_it():
+    """By the seed alone: whole channels, to about the same mean; what is before it stays."""
+    model = conv_autoencoder((28, 28, 1), dropout=0.5)
+    x = tf.constant(np.random.default_rng(0).random((50, 28, 28, 1)), tf.float32)
+    still = np.asarray(HiddenActivations(model)(x))
+    acting = HiddenActivations(model, dropout=True)
+    states = [np.asarray(v) for v in model.variables]
+    one, again, other = (np.asarray(acting(x, tf.constant([3, i]))) for i in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    np.testing.assert_array_equal(one[:, :-3136], still[:, :-3136])
+    assert not np.array_equal(one, other)
+    dropped = (one[:, -3136:] == 0).reshape(50, 196, 16).all(axis=1)
+    assert 0.4 < dropped.mean() < 0.6
+    np.testing.assert_allclose(one[:, -3136:].mean(), still[:, -3136:].mean(), rtol=0.2)
+    for before, after in zip(states, model.variables, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_an_alarm_on_activations_with_dropout(tmp_path):
+    """Same seed, same bits; scores themselves are without dropout; off is what it was before."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((24, 28, 28, 1), np.float32), np.repeat([0, 1], [20, 4])
+    target = conv_autoencoder((28, 28, 1), dropout=0.5)
+    a3 = A3(target=target, alarm_dims=(8,), epochs=3, batch_size=8, learning_rate=1e-3)
+    off = a3.fit(x, y).decision_function(x)
+    a3.set_params(target_dropout=True)
+    first, second = (a3.fit(x, y).decision_function(x) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, off)
+    a3.save(tmp_path / "a3")
+    np.testing.assert_array_equal(Detector.load(tmp_path / "a3").decision_function(x), first)
+
+
+def test_images_of_the_paper_have_the_targets_dropout():
+    """Under the protocol a3, as in the authors' code; nowhere else is it on."""
+    options = SimpleNamespace(use_vae=False)
+    assert do_mnist.a3(options).methods(None)["A3"].target_dropout
+    grid = parameter_mnist.parameters(options).methods(None)
+    assert all(method.target_dropout for name, method in grid.items() if name != "Autoencoder")
+    assert not a3_methods(Autoencoder())["A3"].target_dropout
+    assert not A3().target_dropout
+
+
+def test_activations_are_read_by_threads_at_once():
+    """No layer is changed while rows are read."""
+    model = _nested()
+    activations = HiddenActivations(model)
+    rows = [tf.constant(np.random.default_rng(i).random((9, 6)), tf.float32) for i in range(60)]
+    expected = [np.asarray(activations(x)) for x in rows]
+    with ThreadPoolExecutor(8) as threads:
+        for found, alone in zip(threads.map(activations, rows), expected, strict=True):
+            np.testing.assert_array_equal(found, alone)
+        models = threads.map(lambda _: HiddenActivations(model), range(8))
+        for found in models:
+            np.testing.assert_array_equal(found(rows[0]), expected[0])
+
+
+def test_layers_that_cannot_be_told_are_an_error():
+    class Foreign(keras.Model):
+        def call(self, x):
+            return tf.raw_ops.Relu(features=x)
+
+    x = keras.Input((6,))
+    model = keras.Model(x, layers.Dense(2)(Foreign(name="theirs")(x)))
+    with pytest.raises(UserError, match="'theirs' cannot be told"):
+        HiddenActivations(model)
 
 
 def test_target_without_hidden_activations_lists_its_layers():

@@ -218,6 +218,20 @@ def test_a_sample_does_not_count_beside_the_data(tmp_path):
     assert "argue: ids-sample is left out, because ids is there too." in remarks
 
 
+def test_means_over_two_precisions_are_said(tmp_path):
+    for seed, precision in ((1, "float32"), (2, "bfloat16")):
+        write(tmp_path, "url", "argue", seed, MAIN, budgets("ARGUE", 100) + PLAIN)
+        for path in tmp_path.glob(f"url/argue/{seed}/*/test/*.metric.csv"):
+            table = pd.read_csv(path)
+            table["precision"] = np.where(table["run"] == "ARGUE-n100", precision, "float32")
+            table.to_csv(path, index=False)
+    (found,), _ = collected(tmp_path, metrics=("AUC",))
+    said = [line for line in found.remarks() if "precision" in line]
+    assert said == [
+        "ARGUE on url: means over seeds trained in several precisions (bfloat16, float32)."
+    ]
+
+
 def test_pairs_over_seeds(tmp_path):
     """Only seeds that both have are compared; with five, p is .0625 at best."""
     for seed in range(5):

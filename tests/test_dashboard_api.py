@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from served import (
 from sklearn.metrics import average_precision_score, roc_auc_score
 from test_datasets import LINE
 
+from app.figures import over_seeds
+from app.rows import FEW
+from app.schemas import Line
 from app.security import HEADERS
 from app.settings import Settings
 from libs import Metrics
@@ -44,6 +48,8 @@ ADDRESSES = {
     "/api/metrics": {"data_set": "digits", "protocol": "a3"},
     "/api/scores": RUN,
     "/api/thresholds": RUN,
+    "/api/about": RUN,
+    "/api/rows.csv": RUN | {"threshold": 0.5},
     "/api/rows": RUN | {"threshold": 0.5},
     "/api/row": RUN | {"row": 3},
     "/api/models": {},
@@ -215,8 +221,8 @@ def test_rows_are_in_raw_units_and_sorted_by_any_feature(connections):
     data = datasets.load("nslkdd", connections.data_path)
     names = list(data.features)
     for name, descending in (("src_bytes", True), ("src_bytes", False), ("service", False)):
-        query = CONNECTIONS | {"threshold": 0.5, "sort": name, "descending": descending}
-        found = ok(client.get("/api/rows", params=query | {"limit": 200})).json()
+        query = CONNECTIONS | {"threshold": 0.5, "feature": name, "descending": descending}
+        found = ok(client.get("/api/rows", params=query | {"limit": 200, "wide": True})).json()
         heads = [column["name"] for column in found["columns"]]
         assert len(heads) == 41
         assert found["total"] == 60  # the view known leaves Probe out
@@ -236,10 +242,47 @@ def test_one_row_beside_normal_ones(connections):
     data = datasets.load("nslkdd", connections.data_path)
     at = [column["name"] for column in found["columns"]].index("src_bytes")
     normal = data.x_test[data.classes_test == "normal", data.features.index("src_bytes")]
-    assert found["normal"][at] == pytest.approx(np.quantile(normal, (0.05, 0.5, 0.95)), rel=1e-5)
-    assert found["normal"][-1] is None  # text
+    usual = [found["normal"][at][name] for name in ("low", "median", "high")]
+    assert usual == pytest.approx(np.quantile(normal, (0.05, 0.5, 0.95)), rel=1e-5)
+    assert found["normal"][-1]["median"] is None  # text
+    assert found["normal"][-1]["frequency"] > 0
     outside = client.get("/api/row", params=CONNECTIONS | {"row": 3})  # Probe, not in the view
     assert outside.status_code == 404
+
+
+def test_a_page_of_a_wide_table_has_few_columns(connections):
+    """And the one that it is sorted by."""
+    client = client_of(connections)
+    query = CONNECTIONS | {"threshold": 0.5, "feature": "dst_host_rerror_rate"}
+    found = ok(client.get("/api/rows", params=query)).json()
+    assert (len(found["columns"]), found["more"]) == (FEW + 1, 41 - FEW - 1)
+    assert found["columns"][-1]["name"] == "dst_host_rerror_rate"
+    assert {len(row["values"]) for row in found["rows"]} == {FEW + 1}
+
+
+def test_precisions_are_never_averaged():
+    """A run of two precisions is two rows; a failed seed counts with the first."""
+    same = {"protocol": "a3", "experiment": "e", "view": "known", "run": "A3-n5"}
+    same |= dict.fromkeys(("prevalence", "rows", "epochs", "updates", "seconds", "jointly"), 1.0)
+
+    def line(seed: int, precision: str, auc: float | None, error: str = "") -> Line:
+        return Line(**same, seed=seed, precision=precision, AUC=auc, AP=auc, error=error)
+
+    lines = [line(1, "float32", 0.8), line(2, "bfloat16", 0.4), line(3, "float32", 0.6)]
+    found = over_seeds([*lines, line(4, "", None, "broke")])
+    assert [(s.label, s.AUC_mean, s.seeds, s.errors) for s in found] == [
+        ("A3-n5 (float32)", pytest.approx(0.7), [1, 3], ["broke"]),
+        ("A3-n5 (bfloat16)", 0.4, [2], []),
+    ]
+    assert [s.label for s in over_seeds(lines[:1])] == ["A3-n5"]
+
+
+def test_metrics_of_all_protocols(settings, tmp_path):
+    shutil.copytree(settings.results, tmp_path / "results")
+    shutil.copytree(settings.results / "digits/a3", tmp_path / "results/digits/best")
+    client = client_of(replace(settings, results=tmp_path / "results"))
+    spread = ok(client.get("/api/metrics", params={"data_set": "digits"})).json()["spread"]
+    assert Counter(line["protocol"] for line in spread) == {"a3": 24, "best": 24}
 
 
 def test_failed_methods_are_told(connections):

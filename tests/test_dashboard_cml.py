@@ -1,11 +1,13 @@
 """Cloudera Machine Learning's files with stubs in its place, and the script's own options."""
 
 import importlib.util
+import json
 import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,13 +39,81 @@ def test_install_takes_the_extra_of_the_project(commands):
 
 
 def test_build_trains_what_the_environment_names(commands, monkeypatch):
-    loaded("cml/build.py").main()
+    build = loaded("cml/build.py")
+    monkeypatch.setitem(sys.modules, "cmlapi", SimpleNamespace())
+    monkeypatch.setattr(build, "application_link", lambda client: "")
+    build.main()
     monkeypatch.setenv("A3_TRAIN", "do_csv.py 'my table.csv' 7 test")
-    loaded("cml/build.py").main()
+    build.main()
     assert commands == [
         ["do_digits.py", "706", "test", True],
         ["do_csv.py", "my table.csv", "7", "test", True],
     ]
+
+
+class Client:
+    """What of Cloudera's client the build asks, and what it was asked."""
+
+    def __init__(self, there=(), engine="ml_runtime"):
+        self.there, self.engine, self.asked = there, engine, []
+
+    def list_applications(self, project, search_filter):
+        assert (project, json.loads(search_filter)) == ("p1", {"name": "A3 dashboard"})
+        return SimpleNamespace(applications=[SimpleNamespace(**a) for a in self.there])
+
+    def get_project(self, project):
+        return SimpleNamespace(default_engine_type=self.engine)
+
+    def list_runtimes(self, search_filter):
+        images = ("image:1", "image:2") if "Standard" in search_filter else ()
+        return SimpleNamespace(runtimes=[SimpleNamespace(image_identifier=i) for i in images])
+
+    def restart_application(self, project, application):
+        self.asked.append(("restart", project, application))
+
+    def create_application(self, body, project):
+        self.asked.append(("create", project, body))
+        return SimpleNamespace(subdomain=body["subdomain"] + "-7")
+
+
+@pytest.mark.parametrize(
+    ("client", "asked", "link"),
+    [
+        (Client(), {"runtime_identifier": "image:2"}, "https://a3-dashboard-7.cml.example"),
+        (Client(engine="legacy_engine"), {"kernel": "python3"}, "a3-dashboard-7.cml.example"),
+        (
+            Client([{"name": "A3 dashboard", "id": "a9", "subdomain": "mine"}]),
+            ("restart", "p1", "a9"),
+            "https://mine.cml.example",
+        ),
+        (Client([{"name": "A3 dashboard 2", "id": "a9", "subdomain": "mine"}]), {}, "-7.cml"),
+    ],
+)
+def test_build_creates_the_application_and_prints_its_link(
+    commands, monkeypatch, capsys, client, asked, link
+):
+    module = SimpleNamespace(default_client=lambda: client, CreateApplicationRequest=dict)
+    monkeypatch.setitem(sys.modules, "cmlapi", module)
+    monkeypatch.setenv("CDSW_PROJECT_ID", "p1")
+    monkeypatch.setenv("CDSW_DOMAIN", "cml.example")
+    loaded("cml/build.py").main()
+    assert len(commands) == 1
+    assert link in capsys.readouterr().out
+    ((what, project, body),) = client.asked
+    if isinstance(asked, tuple):
+        assert (what, project, body) == asked
+    else:
+        assert (what, project) == ("create", "p1")
+        assert body.items() >= ({"script": "dashboard.py", "project_id": "p1"} | asked).items()
+
+
+def test_build_without_the_client_of_cloudera_says_what_to_do(commands, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cmlapi", None)
+    with pytest.raises(
+        SystemExit, match=r"cmlapi.*is missing: pip install .*dashboard\.py by hand"
+    ):
+        loaded("cml/build.py").main()
+    assert len(commands) == 1  # the models are there
 
 
 def test_serve_hands_over_to_the_function_of_the_dashboard(tmp_path, monkeypatch):
@@ -75,7 +145,7 @@ def test_serve_answers_wrong_arguments_with_a_message(tmp_path, monkeypatch, arg
 
 def test_what_the_metadata_names_is_there():
     scripts = re.findall(r"(?:script|target_file_path): (\S+)", METADATA)
-    assert scripts == ["cml/install.py", "cml/build.py", "cml/serve.py", "dashboard.py"]
+    assert scripts == ["cml/install.py", "cml/build.py", "cml/serve.py"]
     assert all((ROOT / script).is_file() for script in scripts)
     assert hasattr(loaded("cml/serve.py"), re.search(r"function_name: (\S+)", METADATA)[1])
     labels = re.findall(r"type: (\w+)\n(?:.*\n)*?    entity_label: (\w+)", METADATA)

@@ -12,20 +12,13 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from served import EXPERIMENT, MODEL, RUN, client_of, handler, kept_scores, view
+from served import EXPERIMENT, MODEL, OWN, RUN, client_of, handler, kept_scores, view
 
 from app.catalog import Catalog
 from app.predict import predict
 from app.rows import RowSource
 from app.scoring import STORED, Scoring, threshold_of
-from app.settings import Settings
-from baselines import Autoencoder
-from libs.DataHandler import DataHandler, Experiment, SplitRules
-from libs.datasets.tabular.own import UNLABELLED, OwnTable
 from libs.detectors.detector import Detector
-from libs.experiments.settings import RunSettings
-from libs.experiments.study import Cell
-from libs.ExperimentWrapper import ExperimentWrapper
 from libs.utils.errors import UserError
 
 PIXELS = [f"pixel_{i}" for i in range(64)]
@@ -245,6 +238,7 @@ ROW = dict.fromkeys(PIXELS, 1.0)
         ({"data": [ROW | {"pixel_99": 1}], "model": MODEL}, "extra: pixel_99"),
         ({"data": [ROW, {"pixel_0": 1}], "model": MODEL}, "record 1"),
         ({"data": [ROW, ROW | {"id": 1}], "model": MODEL}, "record 1"),
+        ({"data": [ROW | {"id": 1}, ROW], "model": MODEL}, "record 1"),
     ],
 )
 def test_wrong_arguments_are_one_message(client, parts, args, words):
@@ -276,70 +270,30 @@ def test_any_argument_ends_in_a_message(parts, value, wrapped):
 
 
 # --- tables of one's own ----------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def own(tmp_path_factory) -> Settings:
-    """Results and models of a table with numbers, text, and a column of classes or without."""
-    folder = tmp_path_factory.mktemp("own")
-    rng = np.random.default_rng(0)
-    lines = ["amount,kind,place,class"]
-    for i in range(200):
-        odd = i % 10 == 0
-        amount = round(float(rng.normal(900 if odd else 100, 20)), 2)
-        place = "=a" if i % 2 else "b"
-        lines.append(f"{amount},{'wire' if odd else 'card'},{place},{'fraud' if odd else 'fine'}")
-    path = folder / "payments.csv"
-    path.write_text("\n".join(lines) + "\n")
-    rules = SplitRules(validation=0.2)
-    method = Autoencoder(dims=(4, 2), epochs=5, batch_size=32, learning_rate=1e-3)
-    places = {"model_path": folder / "models", "result_path": folder / "results"}
-    for label, experiment in (
-        ("class", Experiment(("fine",), ("fraud",))),
-        (None, Experiment((UNLABELLED,))),
-    ):
-        data = OwnTable.of([path], None, label=label).load(rules.test, 3)
-        wrapper = ExperimentWrapper(
-            DataHandler(data, rules, 3), "a3", "test", RunSettings(**places)
-        )
-        wrapper.run(Cell(experiment), {"Autoencoder": method})
-        assert wrapper.finish() == 0
-    return Settings(results=folder / "results", models=folder / "models")
-
-
-OWN = {
-    "data_set": "csv-payments",
-    "protocol": "a3",
-    "seed": 3,
-    "experiment": "fine_known_fraud",
-    "view": "known",
-    "run": "Autoencoder",
-}
-
-
-def test_rows_of_an_own_table_are_as_in_the_file(own):
+def test_columns_of_an_own_table_are_explained(own):
     client = client_of(own)
-    query = OWN | {"threshold": 0, "sort": "row", "descending": False}
-    found = client.get("/api/rows", params=query).json()
-    assert found["note"] == ""
-    assert [column["name"] for column in found["columns"]] == ["amount", "kind", "place"]
-    lines = (own.results.parent / "payments.csv").read_text().splitlines()
-    for row in found["rows"]:
-        assert ",".join([*map(str, row["values"]), row["class"]]) in lines
-    explained = client.get("/api/explanation", params=OWN | {"row": 0}).json()
-    assert [part["name"] for part in explained["contributions"]] == ["amount", "kind", "place"]
+    (row,) = client.get("/api/rows", params=OWN | {"threshold": 0, "limit": 1}).json()["rows"]
+    explained = client.get("/api/explanation", params=OWN | {"row": row["row"]}).json()
+    names = [part["name"] for part in explained["contributions"]]
+    assert names == ["amount", "kind", "place", "score"]
     total = sum(part["contribution"] for part in explained["contributions"])
-    assert total == pytest.approx(found["rows"][0]["score"], abs=1e-5)
+    assert total == pytest.approx(row["score"], abs=1e-5)
+    found = client.get("/api/reasons", params=OWN | {"rows": str(row["row"])}).json()
+    parts = sorted(explained["contributions"], key=lambda part: -part["contribution"])
+    assert found == {str(row["row"]): parts[:3]}
 
 
 def test_an_own_table_is_scored_as_in_its_results(own):
     client = client_of(own)
     query = OWN | {"threshold": 0, "sort": "row", "descending": False, "limit": 200}
     rows = client.get("/api/rows", params=query).json()["rows"]
-    content = "amount,kind,place\n" + "\n".join(",".join(map(str, r["values"])) for r in rows)
+    content = "amount,kind,place,score\n" + "\n".join(",".join(map(str, r["values"])) for r in rows)
     model = "csv-payments/a3/3/fine_known_fraud/Autoencoder"
     assert client.get("/api/expected", params={"model": model}).json()["names"] == [
         "amount",
         "kind",
         "place",
+        "score",
     ]
     found = upload(client, content.encode(), model).json()
     scored = csv.DictReader(io.StringIO(client.get("/api/scored", params={"id": found["id"]}).text))
@@ -347,10 +301,3 @@ def test_an_own_table_is_scored_as_in_its_results(own):
     assert [float(row["score"]) for row in scored] == pytest.approx(expected, abs=1e-6)
     example = client.get("/api/example", params={"model": model}).text
     assert upload(client, example.encode(), model).json()["rows"] == 2
-
-
-def test_results_without_labels_are_listed_without_views(own):
-    listed = client_of(own).get("/api/results").json()["listed"]
-    views = {line["experiment"]: list(line["views"]) for line in listed}
-    assert views == {"fine_known_fraud": ["known"], UNLABELLED: []}
-    assert not any(line["problem"] for line in listed)

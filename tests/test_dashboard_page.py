@@ -5,11 +5,12 @@ import json
 import shutil
 import socket
 import threading
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 import uvicorn
-from served import EXPERIMENT, MODEL, RUN, handler, kept_scores, view
+from served import EXPERIMENT, MODEL, OWN, RUN, UNLABELLED_RUN, handler, kept_scores, view
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from app.api import create_app
@@ -63,6 +64,13 @@ def served(settings):
 
 
 @pytest.fixture(scope="module")
+def served_own(own):
+    served = Served(own)
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
 def downloads(tmp_path_factory):
     return tmp_path_factory.mktemp("downloads")
 
@@ -108,8 +116,7 @@ def find(page, name):
 
 
 def open_run(page, served, **changes):
-    query = "&".join(f"{k}={str(v).replace('+', '%2B')}" for k, v in (RUN | changes).items())
-    page.get(f"{served.address}/?{query}")
+    page.get(f"{served.address}/?{urlencode(RUN | changes)}")
     find(page, "TP")
     find(page, "rows-total")
 
@@ -302,6 +309,20 @@ def test_a_narrow_page_never_scrolls_sideways(page, served, tab):
 
 
 @pytest.mark.slow
+def test_a_wide_page_is_used(page, served):
+    size = {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        open_run(page, served, row=3)
+        table, detail = find(page, "rows-total").rect, find(page, "row-title").rect
+        assert detail["x"] > table["x"] + table["width"]  # beside each other
+        histogram = page.find_element(By.CSS_SELECTOR, ".histogram").rect
+        assert histogram["width"] > 1300
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.slow
 def test_an_empty_folder_says_what_fills_it(page, tmp_path):
     empty = Served(Settings(results=tmp_path / "results", models=tmp_path / "models"))
     try:
@@ -313,14 +334,16 @@ def test_an_empty_folder_says_what_fills_it(page, tmp_path):
 
 
 @pytest.mark.slow
-def test_results_without_measured_views_say_so(page, settings, tmp_path):
+def test_results_without_metrics_show_their_scores(page, settings, tmp_path):
     shutil.copytree(settings.results, tmp_path / "results")
     for path in (tmp_path / "results").rglob("*.metric.csv"):
         path.unlink()
     unlabelled = Served(Settings(results=tmp_path / "results", models=settings.models))
     try:
         page.get(unlabelled.address)
-        wait(page, lambda: "no labels to compare" in page.find_element(By.ID, "main").text)
+        wait(page, lambda: "rows without labels" in page.find_element(By.ID, "main").text)
+        rows = len(kept_scores(settings)["classes"])
+        assert f"of {rows} rows flagged" in find(page, "flagged").text
     finally:
         unlabelled.stop()
 
@@ -339,3 +362,139 @@ def test_everything_can_be_reached_by_keys(page, served):
         assert outline != "none" or active.get_attribute("role") == "slider"
         active.send_keys(Keys.TAB)
     assert {"seed", "view", "run", "threshold-slider", "threshold"} <= reached
+
+
+def enter(page, name: str, value: str) -> None:
+    """Type a number into a field, again if the page replaces it meanwhile."""
+
+    def typed() -> bool:
+        box = page.find_element(By.NAME, name)
+        box.clear()
+        box.send_keys(value, Keys.ENTER)
+        return True
+
+    wait(page, typed)
+
+
+def press(page, xpath: str) -> None:
+    """Click, again if the page replaces the element meanwhile."""
+    wait(page, lambda: page.find_element(By.XPATH, xpath).click() is None)
+
+
+@pytest.mark.slow
+def test_thresholds_by_alerts_rate_and_costs(page, served, settings):
+    open_run(page, served)
+    _, y, scores = view(settings)
+    enter(page, "alerts", "9")
+    wait(page, lambda: find(page, "flagged").text.startswith("9 of"))
+    wait(page, lambda: "threshold" in state(page))
+    assert shown(page) == expected(settings, float(state(page)["threshold"]))
+    enter(page, "rate", "5")
+    button = page.find_element(By.XPATH, "//button[starts-with(., 'FPR 5 %')]")
+    offered = button.text.split(": ")[1]
+    wait(page, lambda: find(page, "threshold").get_property("value").startswith(offered[:5]))
+    enter(page, "miss", "10")
+    enter(page, "alarm", "1")
+    order = np.argsort(-scores, kind="stable")
+    hits = np.concatenate([[0], np.cumsum(y[order])])
+    least = ((y.sum() - hits) * 10 + np.arange(len(y) + 1) - hits).min()
+    wait(page, lambda: f"the least on these rows: {least}" in find(page, "rule-note").text)
+    found = shown(page)
+    assert found["FN"] * 10 + found["FP"] == least
+    top = y[order][:10].mean()
+    assert float(find(page, "precision-10").text) == pytest.approx(top, abs=1e-4)
+    assert "epoch" in find(page, "losses").get_attribute("textContent")
+
+
+@pytest.mark.slow
+def test_a_method_without_explanations_has_no_button(page, served):
+    open_run(page, served, run="IsolationForest", row=3)
+    find(page, "row-title")
+    assert "no explanation of IsolationForest" in find(page, "explain").text
+    assert not page.find_elements(By.XPATH, "//button[starts-with(., 'Explain')]")
+
+
+HEADS = "table.rows thead tr:last-child th"
+
+
+@pytest.mark.slow
+def test_columns_and_marks_of_an_own_table(page, served_own, downloads):
+    page.get(f"{served_own.address}/?{urlencode(OWN)}")
+    find(page, "rows-total")
+    heads = [head.text for head in page.find_elements(By.CSS_SELECTOR, HEADS)]
+    own = ["amount", "kind", "place", "score"]
+    assert heads == ["row", "line", "ref", "mark", "score ↓", "class", "verdict", *own]
+    assert find(page, "divider").text.startswith("▲ flagged")
+    press(page, "//table[@class='rows']//th/button[.='score']")
+    wait(page, lambda: state(page).get("feature") == "score")
+    last = f"{HEADS}:last-child"
+    wait(page, lambda: page.find_element(By.CSS_SELECTOR, last).text == "score ↓")
+    assert any("filled" in td.text for td in page.find_elements(By.CSS_SELECTOR, "td.filled"))
+    first, second = rows(page)[:2]
+    for word, row in (("confirm", first), ("mark as false positive", second)):
+        press(page, f"//button[@aria-label='{word}: row {row}']")
+    words = "1 confirmed, 1 false positives."
+    wait(page, lambda: find(page, "marked").text.startswith(words))
+    wait(page, lambda: "python do_csv.py payments-labelled.csv" in page.page_source)
+    find(page, "labelled-csv").click()
+    path = downloads / "payments-labelled.csv"
+    wait(page, path.exists)
+    assert path.read_text().startswith("ref,amount,kind,place,score,class\n")
+    page.refresh()
+    wait(page, lambda: find(page, "marked").text.startswith(words))
+    press(page, "//button[.='Forget the marks']")
+    wait(page, lambda: not page.find_elements(By.CSS_SELECTOR, "[data-testid=marked]"))
+
+
+@pytest.mark.slow
+def test_strange_features_come_first_and_contributions_beside_them(page, served_own):
+    page.get(f"{served_own.address}/?{urlencode(OWN)}")
+    find(page, "rows-total")
+    fraud = "//tr[@data-row and .//td[.='fraud'] and not(.//td[contains(@class, 'filled')])]"
+    press(page, f"{fraud}/th/button")
+    first = f"{FEATURES} tbody tr th"
+    wait(page, lambda: page.find_element(By.CSS_SELECTOR, first).text == "amount")
+    assert "payments.csv, line" in find(page, "origin").text
+    assert "card (" in page.find_element(By.CSS_SELECTOR, FEATURES).text
+    page.find_element(By.XPATH, "//button[.='Explain this score']").click()
+    wait(page, lambda: len(page.find_elements(By.CSS_SELECTOR, f"{FEATURES} svg.bar")) == 4, 60)
+    assert Select(page.find_element(By.NAME, "features")).first_selected_option.text == (
+        "contribution"
+    )
+
+
+FEATURES = "[data-testid=features]"
+
+
+@pytest.mark.slow
+def test_rows_without_labels(page, served_own):
+    page.get(f"{served_own.address}/?{urlencode(UNLABELLED_RUN)}")
+    find(page, "rows-total")
+    enter(page, "alerts", "3")
+    wait(page, lambda: find(page, "flagged").text.startswith("3 of 40 rows"))
+    assert "python score.py" in find(page, "next").text
+    assert not page.find_elements(By.CSS_SELECTOR, "[data-testid=TP], [name=miss]")
+    press(page, "//button[.='Explain these rows']")
+    reasons = "//table[@class='rows']//tbody/tr[@data-row]/td[contains(., '(+')]"
+    wait(page, lambda: page.find_elements(By.XPATH, reasons), 60)
+    verdicts = "return [...document.querySelectorAll('.verdict')].map((v) => v.textContent)"
+    assert page.execute_script(verdicts)[:4] == ["flagged", "flagged", "flagged", ""]
+
+
+@pytest.mark.slow
+def test_an_upload_has_a_line_between_flagged_and_not(page, served_own, tmp_path):
+    lines = [f"{900 if i == 3 else 100},card,b,0.5" for i in range(6)]
+    (tmp_path / "new.csv").write_text("\n".join(["amount,kind,place,score", *lines]) + "\n")
+    page.get(f"{served_own.address}/?tab=score")
+    model = "csv-payments/a3/3/fine_known_fraud/Autoencoder"
+    Select(wait(page, lambda: page.find_element(By.NAME, "model"))).select_by_value(model)
+    wait(page, lambda: state(page).get("model") == model)
+    wait(page, lambda: page.find_element(By.NAME, "file")).send_keys(str(tmp_path / "new.csv"))
+    page.find_element(By.NAME, "alerts").send_keys("1")
+    page.find_element(By.XPATH, "//button[.='Score it']").click()
+    wait(page, lambda: "1 of them flagged" in find(page, "scored").text, 60)
+    table = [row.text for row in page.find_elements(By.CSS_SELECTOR, "tbody tr")]
+    assert table[0].startswith("5 ")
+    assert "flagged " in table[0]
+    assert "amount (+" in table[0]
+    assert "not flagged" in table[1]

@@ -1,6 +1,9 @@
 """Loaders of images: local files, the fallback to tensorflow-datasets, every kind of damage."""
 
+import shutil
 import sys
+import time
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +13,14 @@ from scipy.io import savemat
 
 from libs.datasets import emnist, fashion_mnist, mnist
 from libs.datasets import registry as datasets
+from libs.datasets.readers import fetch
 from libs.utils.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _without_files_of_keras(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "no such folder"))
+
 
 LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 FILES = {"mnist": mnist.FILE, "fashion_mnist": fashion_mnist.FILE, "emnist": emnist.ARCHIVE}
@@ -182,6 +192,7 @@ def test_fallback_to_tensorflow_datasets(tmp_path, monkeypatch, name):
         rows = {"image": images, "label": raw[f"y_{split}"].astype(np.int64)}
         return tf.data.Dataset.from_tensor_slices(rows)
 
+    monkeypatch.setattr(fetch, "check_answers", lambda server: None)
     with tfds.testing.mock_data(as_dataset_fn=as_dataset):
         data = datasets.load(name, tmp_path)
     expected = raw["x_train"].swapaxes(1, 2) if name == "emnist" else raw["x_train"]
@@ -201,6 +212,7 @@ def _no_network(*args, **options):
 )
 @pytest.mark.parametrize("name", FILES)
 def test_without_file_and_download_one_message(tmp_path, monkeypatch, name, module, found):
+    monkeypatch.setattr(fetch, "check_answers", lambda server: None)
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
     with pytest.raises(UserError) as error:
         datasets.load(name, tmp_path)
@@ -214,6 +226,36 @@ def test_without_file_and_download_one_message(tmp_path, monkeypatch, name, modu
         "tfds.load",
     ):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_without_a_network_the_message_comes_at_once(tmp_path, monkeypatch, name):
+    """tensorflow-datasets itself would try again for minutes."""
+    monkeypatch.setattr(fetch, "PATIENCE", 1)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+
+    def hangs(*args, **options):
+        time.sleep(3)
+        raise OSError
+
+    monkeypatch.setattr(urllib.request, "urlopen", hangs)
+    started = time.monotonic()
+    with pytest.raises(UserError, match="does not answer") as error:
+        datasets.load(name, tmp_path)
+    assert time.monotonic() - started < 10
+    assert "\n" not in str(error.value)
+
+
+def test_archives_of_keras_are_found(tmp_path, monkeypatch):
+    """Those that its own loader has downloaded, unless the data folder has the file."""
+    kept = tmp_path / "keras/datasets/mnist.npz"
+    kept.parent.mkdir(parents=True)
+    shutil.move(write_npz(tmp_path, "mnist"), kept)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    found = datasets.load("mnist", tmp_path)
+    assert np.array_equal(found.x[..., 0], arrays(list(range(10)))["x_train"])
+    write_npz(tmp_path, "mnist", x_train=np.zeros((52, 28, 28)))
+    assert not datasets.load("mnist", tmp_path).x.any()
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])

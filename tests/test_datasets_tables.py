@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -253,6 +254,18 @@ def test_ids_cache_follows_the_raw_file(days):
     write(days / "IDS/one.csv", replaced(DAY, 2, 79, "Smurf"))
     with pytest.raises(UserError, match=r"line 2, column 'Label': unknown label 'Smurf'"):
         datasets.load("ids", days)
+
+
+def test_ids_cache_follows_the_content(days):
+    """Another number of the same length, and the time of change put back."""
+    first, path = datasets.load("ids", days), days / "IDS/one.csv"
+    before, cell = path.stat(), DAY[1].split(",")[0]
+    changed = replaced(DAY, 2, 0, "7" * len(cell))
+    write(path, [*changed, IDS_HEADER, *DAY[1:]])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    second = datasets.load("ids", days)
+    assert second.x[0, 0] == float("7" * len(cell)) != first.x[0, 0]
 
 
 @pytest.mark.parametrize("place", [4, 0.3, 0.7, -4, None])

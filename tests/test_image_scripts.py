@@ -38,10 +38,9 @@ def images(tmp_path_factory):
 @pytest.mark.slow
 def test_mnist_emnist(images, tmp_path):
     """The classifier is trained, then read as a target by path."""
-    target = tmp_path / "target.keras"
-    code, out, err = start(
-        "keras_mnist.py", target, "--n_epochs", 1, "--data_path", images, folder=tmp_path
-    ).finish()
+    target = tmp_path / "models/keras_mnist.keras"
+    words = ["--n_epochs", 1, "--data_path", images]
+    code, out, err = start("keras_mnist.py", *words, folder=tmp_path, cwd=tmp_path).finish()
     assert code == 0, err
     assert "test accuracy" in out
     words = [*QUICK, "--data_path", images, "-target_path", target, "--methods", "A3"]

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,30 @@ def test_parts_of_another_job_are_not_taken(house, tmp_path, small_blocks, monke
     monkeypatch.setattr(reading, "MOST_ROWS", 64)
     score_files(Scorer(house / "DevNet"), [str(house / "t.csv")], str(out))
     assert out.read_bytes() == expected
+
+
+def test_parts_of_a_file_that_was_rewritten_are_not_taken(
+    house, tmp_path, small_blocks, monkeypatch
+):
+    """Though its size and its time of change are as before."""
+    table, out = tmp_path / "t.csv", tmp_path / "s.csv"
+    text = (house / "t.csv").read_text()
+    table.write_text(text)
+    before = table.stat()
+    monkeypatch.setattr(scoring, "_join", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        score_files(Scorer(house / "MeanDistance"), [str(table)], str(out))
+    monkeypatch.undo()
+    monkeypatch.setattr(reading, "MOST_ROWS", 64)
+    header, rows = text.split("\n", 1)
+    table.write_text(header + "\n" + rows.translate(str.maketrans("123", "987")))
+    os.utime(table, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert table.stat().st_size == before.st_size
+    score_files(Scorer(house / "MeanDistance"), [str(table)], str(out))
+    found = out.read_bytes()
+    out.unlink()
+    score_files(Scorer(house / "MeanDistance"), [str(table)], str(out))
+    assert out.read_bytes() == found
 
 
 def test_rows_that_overflow_score_highest(house, tmp_path):

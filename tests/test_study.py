@@ -1,6 +1,11 @@
 """What a script runs: the protocols' cells, and what the command line makes of them."""
 
 import json
+import math
+import sys
+import time
+from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,7 @@ from baselines import DevNet, IsolationForest
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry
 from libs.detectors.registry import COMPONENTS, Component
+from libs.experiments import script
 from libs.experiments.protocols import argue, r2ad2
 from libs.experiments.script import study_parser
 from libs.experiments.settings import Conditions, RunSettings, Selection
@@ -239,3 +245,26 @@ def test_rows_that_scale_can_be_chosen(tmp_path, monkeypatch):
     about = json.loads(path.read_text())
     assert about["protocol"] == "a3-scale_normal"
     assert about["data"]["rules"]["scale_on"] == "normal"
+
+
+def test_a_killed_override_leaves_a_note(tmp_path, monkeypatch):
+    """The same command, started again, goes on; another one, or the next, begins anew."""
+    args = Namespace(override=True, model_path=tmp_path)
+
+    def begun(command: str, killed: bool = False) -> float:
+        monkeypatch.setattr(sys, "argv", command.split())
+        with suppress(KeyboardInterrupt), script._overriding(args) as since:
+            found.append(since)
+            if killed:
+                raise KeyboardInterrupt
+        return found[-1]
+
+    found: list[float] = []
+    first = begun("./do_digits.py 1 test --override", killed=True)
+    time.sleep(0.01)
+    assert begun("do_digits.py 2 test --override") > first
+    assert begun("do_digits.py 1 test --override") == first
+    assert begun("do_digits.py 1 test --override") > first
+    assert not list(tmp_path.iterdir())
+    args.override = False
+    assert begun("do_digits.py 1 test") == math.inf

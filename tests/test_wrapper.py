@@ -1,7 +1,10 @@
 """The wrapper reuses what is there, refuses what differs, and goes on after what fails."""
 
 import json
+import math
 import shutil
+import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -96,13 +99,18 @@ def run(handler, methods, tmp_path):
         override=False,
         experiment=EXPERIMENT,
         p=0.0,
+        since=math.inf,
+        settings=None,
         **kw,
     ):
         wrapper = ExperimentWrapper(
             handler,
             "a3",
             part,
-            RunSettings(tmp_path / "models", tmp_path / "results", override=override),
+            settings
+            or RunSettings(
+                tmp_path / "models", tmp_path / "results", override=override, override_since=since
+            ),
         )
         wrapper.run(Cell(experiment, budgets, p, schedule=20), chosen or methods, **kw)
         folder = next((tmp_path / "results").glob(f"digits/a3/706/*/{part}"))
@@ -176,6 +184,45 @@ def test_only_missing_budgets_are_trained_and_override_loses_none(run, quick):
     after = _trained(run)
     assert set(after) == {"DevNet/n5+20", "IsolationForest/run"}
     assert after["IsolationForest/run"] > before["IsolationForest/run"]
+
+
+def test_models_of_earlier_versions_are_taken(run, before):
+    """A setting that came later had its default then."""
+    folder = run.models / "A3/n5+20"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["detector"]["settings"]["target_dropout"], manifest["checksum"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    trained = _trained(run)
+    _, after = run()
+    pd.testing.assert_frame_equal(before, after)
+    assert _trained(run) == trained
+
+
+def test_runs_of_another_precision_count_where_the_hardware_chose_it(run, before, tmp_path):
+    """They are neither trained again nor left out; where a precision was asked for, they differ."""
+    trained, chosen = _trained(run), RunSettings(tmp_path / "models", tmp_path / "results")
+    _, after = run(settings=replace(chosen, precision="bfloat16", any_precision=True))
+    pd.testing.assert_frame_equal(before, after)
+    assert _trained(run) == trained
+    with pytest.raises(UserError, match="precision: found float32, wanted bfloat16"):
+        run(settings=replace(chosen, precision="bfloat16"))
+
+
+def test_an_interrupted_override_goes_on(run, before, methods):
+    """What was trained since it began stays; what is older, or differs, is trained again."""
+
+    def trained(chosen=methods, **settings) -> int:
+        run(chosen, only=["IsolationForest"], override=True, **settings)
+        return _trained(run)["IsolationForest/run"]
+
+    first, since = _trained(run), time.time_ns()
+    anew = trained(since=since)
+    assert anew > first["IsolationForest/run"]
+    assert trained(since=since) == anew
+    other = methods | {"IsolationForest": IsolationForest(n_estimators=6)}
+    assert trained(other, since=since) > anew
+    assert trained() > anew
+    assert _trained(run)["A3/n5+20"] == first["A3/n5+20"]
 
 
 def test_override_leaves_what_is_no_model(run):

@@ -77,7 +77,7 @@ export function axis(scale, side, at, label, { count = 5, text = words, grid = n
   const middle = (scale.from + scale.to) / 2;
   const title = below
     ? { x: middle, y: at + 29, "text-anchor": "middle" }
-    : { x: -middle, y: at - 38, "text-anchor": "middle", transform: "rotate(-90)" };
+    : { x: -middle, y: at - 42, "text-anchor": "middle", transform: "rotate(-90)" };
   group.append(s("text", { class: "axis-title", ...title }, label));
   return group;
 }
@@ -123,6 +123,7 @@ export function unitCurve({ width, title, xWords, yWords, points, reference }) {
   return { element: root, mark };
 }
 
+const MARKED = 12; // points of a line, at most, that are marked
 const MARKS = [
   (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0-8 0`,
   (x, y) => `M${x - 4} ${y - 4}h8v8h-8z`,
@@ -144,8 +145,18 @@ export const legendMark = (i) =>
  * Lines with spread over a few values of x.
  * @param {Array<{name: string, points: Array<[number, number, number|null]>, flat: boolean}>} lines
  *   points are x, mean, deviation; a flat line holds for every x
+ * @param {boolean} unit whether values lie between 0 and 1
  */
-export function lineChart({ width, height = 260, title, xWords, yWords, lines, logarithmic }) {
+export function lineChart({
+  width,
+  height = 260,
+  title,
+  xWords,
+  yWords,
+  lines,
+  logarithmic,
+  unit = true,
+}) {
   const [left, top, right, bottom] = [52, 10, 14, 38];
   const xs = lines.flatMap((line) => (line.flat ? [] : line.points.map(([x]) => x)));
   const ys = lines.flatMap((l) => l.points.flatMap(([, m, d]) => [m - (d ?? 0), m + (d ?? 0)]));
@@ -154,10 +165,12 @@ export function lineChart({ width, height = 260, title, xWords, yWords, lines, l
     ...[Math.min(...xs), Math.max(...xs), left + 12, width - right - 12],
     logarithmic && Math.min(...xs) > 0,
   );
-  const bounds = [Math.max(0, Math.min(...ys) - room), Math.min(1, Math.max(...ys) + room)];
+  const ends = [Math.min(...ys) - room, Math.max(...ys) + room];
+  const bounds = unit ? [Math.max(0, ends[0]), Math.min(1, ends[1])] : ends;
   const y = new Scale(...bounds, height - bottom, top);
   const values = [...new Set(xs)].sort((a, b) => a - b);
-  x.ticks = () => values;
+  const few = values.length <= MARKED;
+  if (few) x.ticks = () => values;
   const root = canvas(width, height, title);
   root.append(
     axis(x, "below", height - bottom, xWords, { grid: top, text: short }),
@@ -176,7 +189,7 @@ export function lineChart({ width, height = 260, title, xWords, yWords, lines, l
         const whisker = `M${px} ${y.at(mean - deviation)}V${y.at(mean + deviation)}`;
         group.append(s("path", { class: "whisker", d: whisker }));
       }
-      group.append(s("path", { class: "mark", d: MARKS[i % MARKS.length](px, py) }));
+      if (few) group.append(s("path", { class: "mark", d: MARKS[i % MARKS.length](px, py) }));
     }
     group.append(s("title", null, line.name));
     root.append(group);

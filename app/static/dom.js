@@ -40,14 +40,19 @@ const called = (element) =>
     element.tagName,
     element.name,
     element.dataset.testid,
+    element.getAttribute("aria-label"),
     element.type === "radio" ? element.value : "",
     element.tagName === "BUTTON" ? element.textContent.replace(/ [↑↓]$/, "") : "",
   ].join("|");
 
-/** Put other children into a place; the focus stays on what is called the same. */
+/** Put other children into a place; focus and open details stay with what is called the same. */
 export function refill(place, ...children) {
   const active = place.contains(document.activeElement) ? document.activeElement : null;
+  const details = () =>
+    [...place.querySelectorAll("details")].map((d) => [d, d.firstChild.textContent]);
+  const open = new Map(details().map(([element, words]) => [words, element.open]));
   place.replaceChildren(...children);
+  for (const [element, words] of details()) element.open = open.get(words) ?? element.open;
   if (!active || active === place) return;
   const [name, tag] = [called(active), active.tagName.toLowerCase()];
   const heir = [...place.querySelectorAll(tag)].find((element) => called(element) === name);
@@ -72,6 +77,10 @@ export function short(value) {
     ? value.toExponential(2)
     : String(Number(value.toPrecision(4)));
 }
+
+/** A command to copy. */
+export const command = (words) =>
+  h("pre", { class: "command", tabindex: "0" }, h("code", null, words));
 
 const natural = new Intl.Collator("en", { numeric: true });
 export const byName = (a, b) => natural.compare(a, b);

@@ -73,6 +73,60 @@ export class Scores {
     };
   }
 
+  /** Rows above, if the first `i` kept scores are flagged. */
+  rows(i) {
+    const [normal, anomalous] = this.flagged(i);
+    return normal + anomalous;
+  }
+
+  /** Number of kept scores that stand for at most `k` rows. */
+  first(k) {
+    let [low, high] = [0, this.scores.length];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.rows(middle) <= k) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** Lowest threshold that flags at most so many rows. */
+  thresholdForAlerts(k) {
+    const i = this.first(k);
+    return i < this.scores.length ? this.scores[i] : this.lowest - 1;
+  }
+
+  /** Cost of a threshold, if a miss and a false alarm cost so much. */
+  cost(threshold, miss, alarm) {
+    const { falseNegatives, falsePositives } = this.at(threshold);
+    return falseNegatives * miss + falsePositives * alarm;
+  }
+
+  /** Threshold of the least cost on the rows shown; the highest of equally good ones. */
+  cheapest(miss, alarm) {
+    const n = this.scores.length;
+    let [best, least] = [this.highest, Infinity];
+    for (let i = 0; i <= n; i++) {
+      if (i > 0 && i < n && this.scores[i] === this.scores[i - 1]) continue;
+      const [falsePositives, found] = this.flagged(i);
+      const cost = (this.anomalous - found) * miss + falsePositives * alarm;
+      if (cost < least) [best, least] = [i < n ? this.scores[i] : this.lowest - 1, cost];
+    }
+    return best;
+  }
+
+  /** Share of anomalies among the k highest scores; equal scores share their places. */
+  precisionAt(k) {
+    const i = Math.max(1, this.first(k));
+    const n = this.scores.length;
+    let [low, high] = [i - 1, i];
+    while (low > 0 && this.scores[low - 1] === this.scores[i - 1]) low--;
+    while (high < n && this.scores[high] === this.scores[i - 1]) high++;
+    const part = (i - low) / (high - low);
+    const hits = this.hits[low] + part * (this.hits[high] - this.hits[low]);
+    return (hits * this.weights[1]) / Math.max(1, this.rows(i));
+  }
+
   /** Lowest threshold that flags at most this share of the normal rows shown. */
   thresholdFor(rate) {
     const allowed = Math.floor(rate * this.normal + 1e-9);

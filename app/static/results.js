@@ -40,25 +40,34 @@ export function resultsPage(main) {
       const state = resolved(listed, asked);
       change(state, { replace: true, quiet: true });
       refill(chooser, ...choices(listed, state));
-      const metrics = await showDetectors(state, listed);
+      const place = listed.find((line) =>
+        PLACE.every((name) => String(line[name]) === state[name]),
+      );
+      detectors.hidden = state.view === "all"; // rows without labels have no metrics
+      const metrics = detectors.hidden ? { lines: [] } : await showDetectors(state, listed);
       if (mine !== latest || !metrics) return;
-      const runs = metrics.lines.filter(
+      const measured = metrics.lines.filter(
         (line) =>
           line.experiment === state.experiment &&
           line.seed === Number(state.seed) &&
           line.view === state.view &&
           line.AUC !== null,
       );
-      if (!runs.some((line) => line.run === state.run)) {
-        state.run = runs.toSorted((a, b) => b.AUC - a.AUC)[0]?.run ?? "";
+      const runs = [
+        ...place.runs,
+        ...measured.toSorted((a, b) => b.AUC - a.AUC).map((line) => line.run),
+      ];
+      if (!runs.includes(state.run)) {
+        state.run = runs[0] ?? "";
         change({ run: state.run, threshold: null }, { replace: true, quiet: true });
         delete state.threshold;
-        await showDetectors(state, listed);
+        if (!detectors.hidden) await showDetectors(state, listed);
       }
-      const names = runs.map((line) => line.run).sort(byName);
-      const moved = (value) => showRows({ ...state, threshold: value });
-      const threshold = await showRun(state, names, moved);
-      if (mine === latest && threshold !== null) showRows({ ...state, threshold });
+      const moved = (threshold, about) => showRows({ ...state, threshold }, about);
+      const found = await showRun(state, runs.toSorted(byName), moved);
+      if (mine !== latest) return;
+      rows.hidden = found === null;
+      if (found) showRows({ ...state, threshold: found.threshold }, found.about);
     } catch (error) {
       showError(status, error);
     }
@@ -99,12 +108,13 @@ function choices(listed, state) {
   const fields = [];
   for (const name of PLACE) {
     const values = [...new Set(left.map((line) => String(line[name])))].sort(byName);
-    const choose = (value) => change({ [name]: value, threshold: null, row: null, page: null });
+    const choose = (value) =>
+      change({ [name]: value, threshold: null, row: null, page: null, feature: null });
     fields.push(select(WORDS[name], values, state[name], choose, { name }));
     left = left.filter((line) => String(line[name]) === state[name]);
   }
   const views = Object.entries(left[0].views).map(([view, words]) => [view, `${view}: ${words}`]);
-  const choose = (view) => change({ view, threshold: null, row: null, page: null });
+  const choose = (view) => change({ view, threshold: null, row: null, page: null, feature: null });
   fields.push(select("Test view", views, state.view, choose, { name: "view" }));
   return fields;
 }
@@ -153,5 +163,5 @@ export function follow(event) {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
   const wanted = Object.fromEntries(new URL(event.currentTarget.href).searchParams);
-  change({ threshold: null, row: null, page: null, run: null, ...wanted });
+  change({ threshold: null, row: null, page: null, feature: null, run: null, ...wanted });
 }

@@ -1,6 +1,8 @@
 // Upload a table, score it with a model, take the scores home.
 
 import { byName, h, json, Refusal, scrolled, select, short, showError, whole } from "./dom.js";
+import { divider } from "./row.js";
+import { isAbove } from "./metrics.js";
 import { change } from "./state.js";
 
 /** Build the page; returns what shows a state. */
@@ -93,6 +95,8 @@ function uploadForm(model, limits, result) {
   const accept = ".csv,.gz,.parquet";
   const file = h("input", { type: "file", name: "file", accept, required: true });
   const button = h("button", { type: "submit" }, "Score it");
+  const rate = h("input", { type: "number", name: "rate", min: 0.0001, max: 99.9999, step: "any" });
+  const alerts = h("input", { type: "number", name: "alerts", min: 1, step: 1 });
   const size = whole(limits.upload_bytes / 2 ** 20);
   const most = `at most ${whole(limits.upload_rows)} rows and ${size} MiB`;
   const submit = async (event) => {
@@ -103,9 +107,12 @@ function uploadForm(model, limits, result) {
       h("p", { role: "status" }, "loading the model: the first time takes some ten seconds …"),
     );
     try {
-      if (chosen.size > limits.upload_bytes) throw new Refusal(`${chosen.name} is too large: ${most}`);
+      if (chosen.size > limits.upload_bytes)
+        throw new Refusal(`${chosen.name} is too large: ${most}`);
       const options = { method: "POST", body: chosen };
       const query = { model, name: chosen.name };
+      if (rate.value) query.rate = rate.valueAsNumber / 100;
+      if (alerts.value) query.alerts = alerts.value;
       result.replaceChildren(...outcome(await json("/api/score", query, options), chosen.name));
     } catch (error) {
       showError(result, error);
@@ -117,27 +124,44 @@ function uploadForm(model, limits, result) {
     "form",
     { class: "chooser", onsubmit: submit },
     h("label", { class: "field" }, h("span", null, `Table, ${most}`), file),
+    h("label", { class: "field" }, h("span", null, "Flag by a false-positive rate, %,"), rate),
+    h("label", { class: "field" }, h("span", null, "or a number of alerts"), alerts),
     button,
   );
 }
+
+const reason = ({ name, contribution }) => `${name} (+${short(contribution)})`;
 
 /** What came out, and where to get it. */
 function outcome(scored, name) {
   const flagged =
     scored.flagged === null
-      ? "This model has no threshold."
-      : `${whole(scored.flagged)} of them flagged: above ${short(scored.threshold)}.`;
+      ? `No threshold: ${scored.words}. Give a higher rate or a number of alerts.`
+      : `${whole(scored.flagged)} of them flagged: above ${short(scored.threshold)} ` +
+        `(${scored.words}).`;
   const query = new URLSearchParams({ id: scored.id });
-  const heads = ["row", "score", ...scored.columns];
+  const { threshold } = scored;
+  const lines = scored.strongest.some((row) => row.line !== null);
+  const explained = scored.strongest.some((row) => row.reasons.length);
+  const heads = [lines ? "line" : "row", "score", "verdict", ...(explained ? ["reasons"] : [])];
   const rows = scored.strongest.map((row) =>
     h(
       "tr",
       null,
-      h("th", { scope: "row" }, whole(row.row)),
+      h("th", { scope: "row" }, whole(lines ? row.line : row.row)),
       h("td", { class: "number" }, short(row.score)),
+      h("td", null, threshold !== null && isAbove(row.score, threshold) ? "flagged" : ""),
+      ...(explained ? [h("td", null, row.reasons.map(reason).join("; "))] : []),
       ...row.values.map((value) => h("td", null, value)),
     ),
   );
+  const width = heads.length + scored.columns.length;
+  const cut = scored.strongest.findIndex(
+    (row) => threshold !== null && !isAbove(row.score, threshold),
+  );
+  if (cut !== -1) rows.splice(cut, 0, divider(threshold, width));
+  const below = scored.flagged - rows.length;
+  const group = (words, span) => h("th", { scope: "colgroup", colspan: span }, words);
   return [
     h("h2", null, name),
     h("p", { "data-testid": "scored" }, `${whole(scored.rows)} rows scored. ${flagged}`),
@@ -150,15 +174,39 @@ function outcome(scored, name) {
         "Download the scores as CSV",
       ),
     ),
+    scored.ignored.length
+      ? h(
+          "p",
+          { class: "note" },
+          `Columns that the model does not know: ${scored.ignored.join(", ")}.`,
+        )
+      : "",
     scrolled(
       "Strongest rows",
       h(
         "table",
         null,
         h("caption", null, `The ${scored.strongest.length} highest scores`),
-        h("thead", null, h("tr", null, ...heads.map((head) => h("th", { scope: "col" }, head)))),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            group("of the model", heads.length),
+            group("of the table", scored.columns.length),
+          ),
+          h(
+            "tr",
+            null,
+            ...[...heads, ...scored.columns].map((head) => h("th", { scope: "col" }, head)),
+          ),
+        ),
         h("tbody", null, ...rows),
       ),
     ),
+    cut === -1 && below > 0
+      ? h("p", { class: "note" }, `${whole(below)} more rows are flagged.`)
+      : "",
   ];
 }

@@ -30,3 +30,24 @@ export function tell() {
 }
 
 addEventListener("popstate", tell);
+
+// Marks of rows stay in this browser, under the place whose rows they are.
+const cabinet = ({ data_set, protocol, seed, experiment, part }) =>
+  `marks ${JSON.stringify([data_set, protocol, seed, experiment, part])}`;
+
+/** What rows of a place were marked as, by number: "confirmed" or "normal". */
+export function marksOf(place) {
+  try {
+    return JSON.parse(localStorage.getItem(cabinet(place))) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** Mark a row, or forget its mark. */
+export function mark(place, row, word) {
+  const { [row]: _, ...others } = marksOf(place);
+  const marks = word === null ? others : { ...others, [row]: word };
+  if (Object.keys(marks).length) localStorage.setItem(cabinet(place), JSON.stringify(marks));
+  else localStorage.removeItem(cabinet(place));
+}

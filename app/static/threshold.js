@@ -1,7 +1,8 @@
-// The score histogram with a threshold that pointer and keyboard move.
+// The threshold: on the histogram of scores, by pointer and keyboard, and as fields.
 
 import { axis, canvas, path, Scale } from "./charts.js";
-import { s, short, whole } from "./dom.js";
+import { h, json, s, short, whole } from "./dom.js";
+import { change, current } from "./state.js";
 
 const HEIGHT = 240;
 const [LEFT, TOP, RIGHT, BOTTOM] = [58, 14, 12, 38];
@@ -30,16 +31,18 @@ function ends(scores, logarithmic) {
 }
 
 /**
- * Draw the histogram: normal rows upwards, anomalies downwards, counts on a logarithmic scale.
+ * Draw the histogram: normal rows upwards, anomalies downwards; without labels all rows upwards.
+ * Counts are on a logarithmic scale.
  * @param {function(number)} onmove told of each new threshold
  * @returns {{element: SVGElement, set: function(number)}}
  */
-export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
+export function thresholdHistogram({ scores, width, logarithmic, labelled, onmove }) {
   const x = new Scale(...ends(scores, logarithmic), LEFT, width - RIGHT, logarithmic);
   const edges = x.edges(Math.min(120, Math.max(40, Math.floor(width / 8))));
   const counts = scores.histogram(edges);
   const most = Math.max(10, ...counts[0], ...counts[1]);
-  const middle = TOP + (HEIGHT - TOP - BOTTOM) / 2;
+  const signs = labelled ? [-1, 1] : [-1];
+  const middle = labelled ? TOP + (HEIGHT - TOP - BOTTOM) / 2 : HEIGHT - BOTTOM;
   const reach = middle - TOP;
   const tall = (count) => (Math.log1p(count) / Math.log1p(most)) * reach;
 
@@ -48,7 +51,7 @@ export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
   root.classList.add("histogram");
   root.append(axis(x, "below", HEIGHT - BOTTOM, logarithmic ? "score (logarithmic)" : "score"));
   for (let power = 1; power <= most; power *= 10) {
-    for (const sign of [-1, 1]) {
+    for (const sign of signs) {
       const at = middle + sign * tall(power);
       root.append(
         s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: at, y2: at }),
@@ -56,7 +59,7 @@ export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
       );
     }
   }
-  for (const [label, sign] of [[0, -1], [1, 1]]) {
+  for (const [label, sign] of signs.entries()) {
     const bars = [];
     for (let i = 0; i < edges.length - 1; i++) {
       const count = counts[label][i];
@@ -85,9 +88,15 @@ export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
   );
   root.append(
     flagged,
-    s("path", { class: "base", d: path([[LEFT, middle], [width - RIGHT, middle]]) }),
-    side("normal rows", middle - reach / 2),
-    side("anomalies", middle + reach / 2),
+    s("path", {
+      class: "base",
+      d: path([
+        [LEFT, middle],
+        [width - RIGHT, middle],
+      ]),
+    }),
+    side(labelled ? "normal rows" : "rows", middle - reach / 2),
+    ...(labelled ? [side("anomalies", middle + reach / 2)] : []),
     slider,
   );
 
@@ -147,4 +156,63 @@ export function thresholdHistogram({ scores, width, logarithmic, onmove }) {
     event.preventDefault();
   });
   return { element: root, set };
+}
+
+/** Fields for a threshold: its value, alerts, a rate or costs; `set` follows the threshold. */
+export function thresholdRules({ query, scores, labelled, moved }) {
+  const costs = current();
+  const note = h("span", { "data-testid": "rule-note" });
+  const field = (label, name, value, onvalue, attributes = {}) => {
+    const changed = () => Number.isFinite(input.valueAsNumber) && onvalue(input.valueAsNumber);
+    const settings = { type: "number", step: "any", name, value, onchange: changed, ...attributes };
+    const input = h("input", settings);
+    return { input, label: h("label", { class: "field" }, h("span", null, label), input) };
+  };
+  const byRate = async (percent) => {
+    const rate = percent / 100;
+    if (!(rate > 0 && rate < 1)) return;
+    try {
+      const [found] = await json("/api/thresholds", { ...query, rate });
+      const rows = labelled ? "normal rows shown" : "rows shown";
+      note.textContent =
+        found?.words ?? `too few validation rows: ${percent} % of the ${rows} are above`;
+      moved(found?.threshold ?? scores.thresholdFor(rate));
+    } catch (error) {
+      note.textContent = error.message;
+    }
+  };
+  const byCost = () => {
+    const [miss, alarm] = [missed.input.valueAsNumber, alarmed.input.valueAsNumber];
+    if (!(miss >= 0 && alarm >= 0)) return;
+    change({ miss, alarm }, { replace: true, quiet: true });
+    moved(scores.cheapest(miss, alarm));
+  };
+  const value = field("Threshold (flagged: above it)", "threshold", null, moved, {
+    "data-testid": "threshold",
+  });
+  const alerts = field(
+    "Alerts: rows flagged",
+    "alerts",
+    null,
+    (n) => moved(scores.thresholdForAlerts(n)),
+    { min: 0, step: 1 },
+  );
+  const rate = field("False-positive rate, %", "rate", null, byRate, { min: 0, max: 100 });
+  const missed = field("Cost of a miss", "miss", costs.miss, byCost, { min: 0 });
+  const alarmed = field("Cost of a false alarm", "alarm", costs.alarm, byCost, { min: 0 });
+  const fields = [value, alerts, rate, ...(labelled ? [missed, alarmed] : [])];
+  return {
+    element: h("p", { class: "offers" }, ...fields.map(({ label }) => label), note),
+    set(threshold) {
+      value.input.value = String(Number(threshold.toPrecision(9)));
+      alerts.input.value = scores.rows(scores.above(threshold));
+      const [miss, alarm] = [missed.input.valueAsNumber, alarmed.input.valueAsNumber];
+      if (!labelled || !(miss >= 0 && alarm >= 0)) return;
+      const least = scores.cost(scores.cheapest(miss, alarm), miss, alarm);
+      const words = `the least on these rows: ${short(least)}`;
+      note.textContent =
+        `Cost ${short(scores.cost(threshold, miss, alarm))}; ${words}. ` +
+        "To report it, choose it on validation rows (Rows: val).";
+    },
+  };
 }

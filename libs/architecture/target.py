@@ -1,7 +1,6 @@
 """Target networks, and the activations that alarm networks read."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -156,9 +155,7 @@ def load_target(path: Path) -> keras.Model:
     try:
         return load_network(path)
     except UserError as error:
-        raise UserError(
-            f"{error}. Train one with: python keras_mnist.py models/keras_mnist.keras"
-        ) from error
+        raise UserError(f"{error}. Train one with: python keras_mnist.py") from error
 
 
 AUTOENCODERS: dict[str, Callable[..., keras.Model]] = {
@@ -191,6 +188,7 @@ def autoencoder(
     return lookup(AUTOENCODERS, "network", network)(tuple(shape), tuple(dims), dropout)
 
 
+_SPATIAL = (layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D)
 _ACTIVATIONS = (
     layers.ReLU,
     layers.LeakyReLU,
@@ -210,12 +208,16 @@ class HiddenActivations:
     """Hidden activations of any Keras model, flattened and joined in the order of computation.
 
     Stand-alone activation layers and activations fused into other layers count, also in nested
-    models; the model's output does not (A3, section 3). Always in inference mode.
+    models; the model's output does not (A3, section 3). They are read by a second model, built once
+    on the same layers, so that threads can share one object.
 
     Parameters
     ----------
     model : keras.Model
         One input of a fixed shape, one output; other models may be nested in it.
+    dropout : bool
+        Whether the dropout layers act, as a seed given with the rows decides. Every other layer is
+        in inference mode.
 
     Attributes
     ----------
@@ -228,53 +230,108 @@ class HiddenActivations:
     Raises
     ------
     UserError
-        If the model has no hidden activation; its layers are listed.
+        If the model has no hidden activation (its layers are listed), or its layers cannot be told.
     """
 
-    def __init__(self, model: keras.Model):
-        self.model = model
-        self._layers = [layer for layer in _leaves(model) if _is_activation(layer)]
-        self._hidden: list[int] | None = None
-        output, records = self._run(_probe(model))
-        last = np.asarray(output).reshape(2, -1)
-        self._hidden = [i for i, (_, a) in enumerate(records) if not _equal(a, last)]
-        if not self._hidden:
-            found = ", ".join(f"{la.name} ({type(la).__name__})" for la in _leaves(model))
+    def __init__(self, model: keras.Model, dropout: bool = False):
+        self.model, self.dropout = model, dropout
+        self._drops: list[tuple[tuple[int, ...], float]] = []
+        seen, names, tensors = [], [], []
+        inputs = [keras.Input(_row_shape(model))]
+
+        def call(layer: layers.Layer, *args, **kwargs) -> keras.KerasTensor:
+            if dropout and isinstance(layer, layers.Dropout):
+                shape = _dropped_together(layer, args[0].shape)
+                self._drops.append((shape, layer.rate))
+                inputs.append(keras.Input(shape))
+                return args[0] * inputs[-1]
+            output = layer(*args, **kwargs)
+            seen.append(f"{layer.name} ({type(layer).__name__})")
+            if _is_activation(layer):
+                names.append(layer.name)
+                tensors.append(output)
+            return output
+
+        output = _call_layers(model, call, inputs[0])
+        rows = tf.constant(np.random.default_rng(0).random((2, *inputs[0].shape[1:])), tf.float32)
+        probed = keras.Model(inputs, [output, *tensors])
+        last, *values = probed([rows, *self._draw(2, tf.constant([0, 0]))], training=False)
+        last = np.asarray(last).reshape(2, -1)
+        hidden = [i for i, value in enumerate(values) if not _equal(value, last)]
+        if not hidden:
             raise UserError(
                 f"the target {model.name!r} has no hidden activation to read. Expected a layer "
                 "with an activation other than linear before the output, such as ReLU or "
-                f"Dense(..., activation='relu'); found: {found}"
+                f"Dense(..., activation='relu'); found: {', '.join(seen)}"
             )
-        self.layer_names = [records[i][0] for i in self._hidden]
-        self.layer_widths = [int(np.prod(records[i][1].shape[1:])) for i in self._hidden]
+        self.layer_names = [names[i] for i in hidden]
+        self.layer_widths = [int(np.prod(tensors[i].shape[1:])) for i in hidden]
         self.width = sum(self.layer_widths)
+        self._network = keras.Model(inputs, [tensors[i] for i in hidden])
 
     def __reduce__(self) -> tuple:
         """Copies and pickles find the layers again, in the copy of the model."""
-        return type(self), (self.model,)
+        return type(self), (self.model, self.dropout)
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Activations of rows ``x``, (n, width) float32."""
-        _, records = self._run(x)
-        flat = [tf.reshape(records[i][1], (tf.shape(x)[0], -1)) for i in self._hidden]
-        joined = tf.cast(tf.concat(flat, axis=1), tf.float32)
-        return tf.ensure_shape(joined, (None, self.width))
+    def __call__(self, x: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Activations of rows ``x``, (n, width) float32; ``seed``, int32 (2,), is of dropout."""
+        n = tf.shape(x)[0]
+        hidden = keras.tree.flatten(self._network([x, *self._draw(n, seed)], training=False))
+        joined = tf.concat([tf.reshape(part, (n, -1)) for part in hidden], axis=1)
+        return tf.ensure_shape(tf.cast(joined, tf.float32), (None, self.width))
 
-    def _run(self, x: tf.Tensor) -> tuple[tf.Tensor, list[tuple[str, tf.Tensor]]]:
-        with _recorded(self._layers) as records:
-            output = self.model(x, training=False)
-        return output, records
+    def _draw(self, n: tf.Tensor | int, seed: tf.Tensor | None) -> list[tf.Tensor]:
+        """What each dropout layer multiplies ``n`` rows by: 0, or more than 1 for what is kept."""
+        factors = []
+        for number, (shape, rate) in enumerate(self._drops, start=1):
+            drawn = tf.random.stateless_uniform((n, *shape), seed + tf.constant([number, 0]))
+            factors.append(tf.cast(drawn >= rate, tf.float32) / (1 - rate))
+        return factors
 
 
-def _probe(model: keras.Model) -> tf.Tensor:
-    """Make two rows that fit the model's input."""
+def _row_shape(model: keras.Model) -> tuple[int, ...]:
+    """Shape of one row of the model's input."""
     shape = getattr(model, "input_shape", None) if model.built else None
     if not isinstance(shape, tuple) or None in shape[1:]:
         raise UserError(
             f"the target {model.name!r} must have one input of a fixed shape, found {shape}; "
             "give it one, or wrap it: keras.Model(x, model(x)) with x = keras.Input(...)"
         )
-    return tf.constant(np.random.default_rng(0).random((2, *shape[1:])), tf.float32)
+    return shape[1:]
+
+
+def _dropped_together(layer: layers.Dropout, shape: Sequence[int | None]) -> tuple[int, ...]:
+    """Shape of a row of what a dropout layer draws: whole channels, or each value by itself."""
+    spatial = isinstance(layer, _SPATIAL)
+    return (*(1 for _ in shape[1:-1]), shape[-1]) if spatial else tuple(shape[1:])
+
+
+def _call_layers(
+    model: keras.Model, call: Callable, inputs: keras.KerasTensor, *args, **kwargs
+) -> keras.KerasTensor:
+    """The output of a model for symbolic inputs, where ``call`` calls each layer.
+
+    Those of nested models, too. Layers inside a recurrent layer or a wrapper run in a loop; they
+    are represented by their owner.
+    """
+    own = keras.tree.map_structure(
+        lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype), inputs
+    )
+    try:
+        plain = keras.Model(own, model.call(own, *args, **kwargs))  # whatever the model's class
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"the layers of the target's model {model.name!r} cannot be told ({reason}): its call "
+            "must use Keras' layers and keras.ops only"
+        ) from error
+
+    def opened(layer: layers.Layer, *args, **kwargs) -> keras.KerasTensor:
+        if isinstance(layer, keras.Model):
+            return _call_layers(layer, call, *args, **kwargs)
+        return call(layer, *args, **kwargs)
+
+    return plain._run_through_graph(inputs, call_fn=opened)
 
 
 def _equal(activation: tf.Tensor, output: np.ndarray) -> bool:
@@ -283,47 +340,9 @@ def _equal(activation: tf.Tensor, output: np.ndarray) -> bool:
     return flat.shape == output.shape and np.array_equal(flat, output)
 
 
-def _leaves(model: keras.Model) -> Iterator[layers.Layer]:
-    """Layers of a model and of the models nested in it.
-
-    Layers inside a recurrent layer or a wrapper run in a loop; they are represented by their owner.
-    """
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
-
-
 def _is_activation(layer: layers.Layer) -> bool:
     if isinstance(layer, layers.Wrapper):
         return _is_activation(layer.layer)
     function = getattr(layer, "activation", None)
     fused = function is not None and function is not keras.activations.linear
     return fused or isinstance(layer, _ACTIVATIONS)
-
-
-@contextmanager
-def _recorded(chosen: Sequence[layers.Layer]) -> Iterator[list[tuple[str, tf.Tensor]]]:
-    """Record the output of each of the layers whenever it is called."""
-    records: list[tuple[str, tf.Tensor]] = []
-
-    def recording(layer: layers.Layer) -> Callable:
-        original = layer.call
-
-        def call(*args, **kwargs):
-            output = original(*args, **kwargs)
-            records.append((layer.name, output))
-            return output
-
-        return call
-
-    unique = list(dict.fromkeys(chosen))
-    calls = [recording(layer) for layer in unique]
-    for layer, call in zip(unique, calls, strict=True):
-        layer.call = call
-    try:
-        yield records
-    finally:
-        for layer in unique:
-            del layer.call

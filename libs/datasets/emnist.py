@@ -15,6 +15,7 @@ from libs.utils.errors import UserError
 
 SOURCE = "https://www.nist.gov/itl/products-and-services/emnist-dataset (the MATLAB files)"
 MATLAB, ARCHIVE = "EMNIST/emnist-letters.mat", "EMNIST/emnist-letters.npz"
+SERVER = "https://biometrics.nist.gov"
 PUBLISHED_ROWS = (124_800, 20_800)
 LABELS = dict(enumerate(ascii_uppercase, start=1))
 
@@ -41,7 +42,8 @@ def load(data_path: str | Path | None = None) -> DataSet:
 
 
 def _download(expected: Path) -> images.Raw:
-    raw = images.download("emnist/letters", expected, f"{SOURCE}; {ARCHIVE} will do as well")
+    source = f"{SOURCE}; {ARCHIVE} will do as well"
+    raw = images.download("emnist/letters", expected, source, SERVER)
     return replace(raw, x_train=raw.x_train.swapaxes(1, 2), x_test=raw.x_test.swapaxes(1, 2))
 
 

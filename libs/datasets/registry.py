@@ -8,6 +8,7 @@ from typing import Any
 
 from libs.datasets.dataset import DataSet
 from libs.datasets.tabular.own import OwnTable
+from libs.datasets.tabular.schema import Schema
 from libs.utils.errors import UserError
 
 DATA_SETS = (
@@ -81,7 +82,9 @@ def identity(about: dict[str, Any]) -> str:
     return json.dumps([about["data_set"], about["fingerprint"], about.get("normal_by"), own])
 
 
-def reload(about: dict[str, Any], data_path: str | Path | None = None) -> DataSet:
+def reload(
+    about: dict[str, Any], data_path: str | Path | None = None, schema: Schema | None = None
+) -> DataSet:
     """Load the data that a manifest describes, from where it was.
 
     Parameters
@@ -90,6 +93,8 @@ def reload(about: dict[str, Any], data_path: str | Path | None = None) -> DataSe
         See `libs.DataHandler.DataHandler.describe`.
     data_path : path, optional
         See `load`.
+    schema : Schema, optional
+        Of a user's own table, as a model of the same `identity` keeps it.
 
     Raises
     ------
@@ -99,7 +104,7 @@ def reload(about: dict[str, Any], data_path: str | Path | None = None) -> DataSe
     if about.get("table"):
         fraction, seed = about["rules"]["test"], about["rules"]["test_seed"]
         seed = about["seed"] if seed is None else seed
-        data = OwnTable.from_description(about["table"], data_path).load(fraction, seed)
+        data = OwnTable.from_description(about["table"], data_path).load(fraction, seed, schema)
     else:
         data = load(about["data_set"], data_path, about.get("normal_by"))
     if data.fingerprint != about["fingerprint"]:

@@ -37,6 +37,17 @@ def describe(value: Any) -> Any:
     return value
 
 
+def with_defaults(description: Any) -> Any:
+    """A description by an earlier version, with the defaults of settings that came later."""
+    if isinstance(description, list):
+        return [with_defaults(v) for v in description]
+    if not isinstance(description, dict) or description.get("class") not in COMPONENTS:
+        return description
+    later = describe(component(description["class"])())["settings"]
+    found = {key: with_defaults(v) for key, v in description["settings"].items()}
+    return description | {"settings": later | found}
+
+
 def rebuild(description: Any) -> Any:
     """Undo `describe`; a Keras model becomes None, for its owner saves it by itself."""
     if isinstance(description, list):

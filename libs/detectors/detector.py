@@ -199,6 +199,7 @@ class Detector(Decisions, Explainable, BaseEstimator):
                 "training": asdict(self.training_),
                 "budgets": getattr(self, "budgets_", None),
                 "rate": getattr(self, "rate_", None),
+                "explained_by": self.explained_by,
                 "reference": self._save_reference(temporary),
                 "training_rows": self.training_rows_.save(temporary),
                 "versions": {m: importlib.import_module(m).__version__ for m in _LIBRARIES},

@@ -205,8 +205,8 @@ def _identity(file: str) -> list:
     """Identity of a file, to detect changes; standard input never counts as the same."""
     if file == STANDARD_INPUT or not Path(file).is_file():
         return [file, time.time_ns()]
-    status = Path(file).stat()
-    return [str(Path(file).resolve()), status.st_size, status.st_mtime_ns]
+    path = Path(file).resolve()
+    return [str(path), path.stat().st_mtime_ns, storage.sample_of(path)]
 
 
 def _begin(folder: Path, job: dict[str, Any]) -> None:

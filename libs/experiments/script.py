@@ -1,7 +1,13 @@
 """The command line that all do_ scripts share, and the run that follows."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from libs.datasets.splits.experiment import Experiment
     from libs.experiments.settings import RunSettings, Selection
 
+log = logging.getLogger("a3")
 OPTIONS = (
     option("--methods", nargs="+", metavar="NAME", help="train and score only these methods"),
     option(
@@ -148,13 +155,14 @@ def study_script(
 
         found = args.protocols[args.protocol](args)
         where = (args.protocol, args.seed, args.part)
-        how = {
-            "selection": _selection(args),
-            "settings": _settings(args),
-            "data_path": args.data_path,
-        }
         studies = found if isinstance(found, list) else [found]
-        code = max(run_study(study, *where, **how) for study in studies)
+        with _overriding(args) as since:
+            how = {
+                "selection": _selection(args),
+                "settings": _settings(args, since),
+                "data_path": args.data_path,
+            }
+            code = max(run_study(study, *where, **how) for study in studies)
         if after is not None:
             after(args)
         return code
@@ -162,7 +170,28 @@ def study_script(
     return experiment_script(main, parser, check)
 
 
-def _settings(args: argparse.Namespace) -> "RunSettings":
+@contextmanager
+def _overriding(args: argparse.Namespace) -> Iterator[float]:
+    """When this very command with ``--override`` began: a restart keeps what was trained since.
+
+    A note among the models tells it, until the command has ended.
+    """
+    from libs.utils import storage
+
+    if not args.override:
+        yield math.inf
+        return
+    words = json.dumps([Path(sys.argv[0]).name, *sys.argv[1:]])
+    note = args.model_path / f".override-{hashlib.sha256(words.encode()).hexdigest()[:16]}.json"
+    if note.is_file():
+        log.info("what was trained since %s is kept; remove it to train all again", note)
+    else:
+        storage.write_text(note, words + "\n")
+    yield note.stat().st_mtime_ns
+    note.unlink(missing_ok=True)
+
+
+def _settings(args: argparse.Namespace, since: float) -> "RunSettings":
     """Settings that the command line replaces in every method."""
     from libs.experiments.settings import RunSettings
     from libs.utils.runtime import resolve_precision
@@ -174,6 +203,7 @@ def _settings(args: argparse.Namespace) -> "RunSettings":
         **{name: getattr(args, name) for name in same},
         precision=resolve_precision(args.precision),
         any_precision=args.precision == "auto",
+        override_since=since,
         published={n: v for n, v in published.items() if v is not None},
         keep_reference=not args.no_reference,
     )

@@ -1,5 +1,6 @@
 """Settings of a run from the command line: folders, replaced settings, and the selection."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ class RunSettings:
         Accept finished runs of another precision, because the hardware chose it.
     override : bool
         Train existing runs again.
+    override_since : float
+        Time in nanoseconds; runs that were written later are of the same ``override``, which was
+        interrupted, and are kept.
     keep_reference : bool
         Keep reference rows with the models whose explanations start from them; see
         `libs.detectors.explainable.Explainable.keep_reference`.
@@ -42,6 +46,7 @@ class RunSettings:
     precision: str = "float32"
     any_precision: bool = False
     override: bool = False
+    override_since: float = math.inf
     keep_reference: bool = True
 
     @property

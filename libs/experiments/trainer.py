@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from libs.DataHandler import Splits
 from libs.datasets.tabular.encoder import Encoder
-from libs.detectors.components import describe, keys_of
+from libs.detectors.components import describe, keys_of, with_defaults
 from libs.detectors.detector import Detector
 from libs.experiments.settings import Conditions, RunSettings
 from libs.experiments.stored_runs import (
@@ -105,16 +105,41 @@ class Trainer:
         found = stored_runs(self.folder / name, skip_damaged=override)
         wanted = self._trainable_budgets(name, detector)
         if override:
-            missing = tuple(sorted({*wanted, *(b for run in found for b in run.budgets)}))
-            return [self._fit(name, detector, missing)]
+            return [self._train_again(name, detector, wanted, found)]
         found = [run for run in found if not wanted or set(run.budgets) & set(wanted)]
         for run in found:
-            self._check_same(run, detector)
+            if differences := self._differences(run, detector):
+                raise SettingsError(
+                    f"{run.folder} was trained with other settings: {'; '.join(differences)}. "
+                    "Give the same settings, --override to train it again, or another --model_path."
+                )
             if run.manifest.get("reference") and not self.settings.keep_reference:
                 log.warning("%s holds reference rows; train it again with --override", run.folder)
         there = {b for run in found for b in run.budgets}
         missing = tuple(b for b in wanted if b not in there)
         return found + ([self._fit(name, detector, missing)] if missing or not found else [])
+
+    def _train_again(
+        self,
+        name: str,
+        detector: Detector,
+        wanted: Sequence[int],
+        found: Sequence[StoredRun],
+    ) -> StoredRun:
+        """One run with the budgets of all found ones instead of these, unless it is there."""
+        budgets = tuple(sorted({*wanted, *(b for run in found for b in run.budgets)}))
+        done = [
+            run
+            for run in found
+            if (run.folder / storage.MANIFEST).stat().st_mtime_ns > self.settings.override_since
+            and run.budgets == budgets
+            and not self._differences(run, detector)
+        ]
+        run = done[0] if done else self._fit(name, detector, budgets)
+        for old in [p for p in run.folder.parent.glob("[!.]*") if p != run.folder]:
+            if storage.holds_model(old):
+                shutil.rmtree(old)
+        return run
 
     def _trainable_budgets(self, name: str, detector: Detector) -> tuple[int, ...]:
         """Label budgets for which a method can be trained; empty if it uses no labels."""
@@ -133,25 +158,23 @@ class Trainer:
         known = {"scheduled": int(self.splits.y_train.sum())} if detector.uses_labels else {}
         return self.conditions.describe() | known
 
-    def _check_same(self, run: StoredRun, detector: Detector) -> None:
-        """Raise a SettingsError if a finished run was trained with other settings."""
-        wanted = {"detector": describe(detector), "run": self._manifest(detector)}
-        found = {"detector": run.manifest["detector"], "run": run.manifest["run"]}
+    def _differences(self, run: StoredRun, detector: Detector) -> list[str]:
+        """Settings with which a finished run was trained, where others are wanted."""
+        wanted, found = {"run": self._manifest(detector)}, {"run": run.manifest["run"]}
+        return self._other_settings(run, detector) + same_settings(wanted, found)
+
+    def _other_settings(self, run: StoredRun, detector: Detector) -> list[str]:
+        """`_differences` in the detector's own settings."""
+        wanted = {"detector": describe(detector)}
+        found = {"detector": with_defaults(run.manifest["detector"])}
         ignored = (".budgets:", *([".precision:"] if self.settings.any_precision else []))
-        differences = [d for d in same_settings(wanted, found) if not any(i in d for i in ignored)]
-        if differences:
-            raise SettingsError(
-                f"{run.folder} was trained with other settings: {'; '.join(differences)}. "
-                "Give the same settings, --override to train it again, or another --model_path."
-            )
+        return [d for d in same_settings(wanted, found) if not any(i in d for i in ignored)]
 
     def differences(self, run: StoredRun) -> list[str]:
         """Settings in which a run of the experiment differs from those requested."""
         differences, method = run.differences(self.conditions), run.folder.parent.name
         if method in self.methods:
-            wanted = {"detector": describe(self._configure(self.methods[method]))}
-            found = same_settings(wanted, {"detector": run.manifest["detector"]})
-            differences += [d for d in found if ".budgets:" not in d]
+            differences += self._other_settings(run, self._configure(self.methods[method]))
         return differences
 
     def _fit(self, name: str, detector: Detector, budgets: tuple[int, ...]) -> StoredRun:
@@ -168,10 +191,6 @@ class Trainer:
             detector.keep_reference(normal, self.seed)
         folder = self.folder / name / ("n" + "+".join(map(str, budgets)) if budgets else "run")
         detector.save(folder, self._manifest(detector), self.encoder)
-        if self.settings.override:
-            for old in [p for p in folder.parent.glob("[!.]*") if p != folder]:
-                if storage.holds_model(old):
-                    shutil.rmtree(old)
         return StoredRun(folder, storage.read_manifest(folder))
 
     def _fit_part(self, part: Detector) -> Detector:

@@ -208,6 +208,22 @@ class Comparison:
             weights += [weight for _, weight in drawn]
         return statistics.bootstrap(strata, weights)
 
+    def _mixed_precisions(self) -> list[str]:
+        """Which cells are means over seeds that were trained in several precisions."""
+        known = self.values.dropna(subset=self.setting.metric)
+        if "precision" not in known:
+            return []
+        mixed: dict[tuple[str, str], set[str]] = {}
+        for (data_set, _, method), rows in known.groupby(["data_set", "setup", "method"]):
+            found = sorted(set(rows["precision"].fillna("unknown")))
+            if len(found) > 1:
+                mixed.setdefault((method, ", ".join(found)), set()).add(data_set)
+        return [
+            f"{method} on {', '.join(sorted(data_sets))}: means over seeds trained in several "
+            f"precisions ({precisions})."
+            for (method, precisions), data_sets in mixed.items()
+        ]
+
     def remarks(self) -> list[str]:
         """What readers must know of the statistics: what they leave out or combine."""
         means, table, said = self.means, self.table, []
@@ -223,6 +239,7 @@ class Comparison:
         sizes = self.cells.index.get_level_values(0).value_counts()
         for name in [n for n in table.index if sizes[n] > 1]:
             said.append(f"{name} counts once, with the mean of its {sizes[name]} experiments.")
+        said += self._mixed_precisions()
         counts = self.cells["count"].fillna(0).to_numpy()
         low, high = counts[counts > 0].min(initial=99), counts.max(initial=0)
         if low < high:

@@ -4,10 +4,11 @@ A cache is written to the folder ``.a3-cache`` beside the raw file or, if that i
 ``$XDG_CACHE_HOME/a3`` (``~/.cache/a3``). If that fails too, rows are kept in memory and every run
 parses the raw file again: no script fails because it cannot write a cache.
 
-A cache is matched to its raw file by size and modification time, not by content: hashing the seven
-gigabytes of CSE-CIC-IDS2018 in each run would take longer than reading the cache. The SHA-256 of
-the raw file is computed once and stored in the cache, for manifests. A change that keeps size and
-modification time goes unnoticed; remove the cache to read the file again.
+A cache is matched to its raw file by modification time, size and samples of its bytes
+(`libs.utils.storage.sample_of`): hashing the seven gigabytes of CSE-CIC-IDS2018 in each run would
+take longer than reading the cache. The SHA-256 of the raw file is computed once and stored in the
+cache, for manifests. A change of a file above 1 MiB that keeps both and lies between the samples
+goes unnoticed; remove the cache to read the file again.
 """
 
 import hashlib
@@ -56,7 +57,7 @@ class CachedRows:
     file : path or BytesIO
         A zip archive, not compressed; two arrays for each block that is not empty.
     about : dict
-        ``rows`` that remain, ``read``, the rows of the raw file, and its ``sha256``, ``size`` and
+        ``rows`` that remain, ``read``, the rows of the raw file, and its ``sha256``, ``sample`` and
         ``mtime_ns``, the ``recipe``, and the number of ``blocks``.
     source : callable
         Gives the blocks again, from the raw file.
@@ -97,7 +98,11 @@ def load_cached(raw: Path, recipe: str, source: Source) -> CachedRows:
     source : callable
         Gives the blocks.
     """
-    raw_now = {"recipe": recipe, "size": raw.stat().st_size, "mtime_ns": raw.stat().st_mtime_ns}
+    raw_now = {
+        "recipe": recipe,
+        "mtime_ns": raw.stat().st_mtime_ns,
+        "sample": storage.sample_of(raw),
+    }
     places = [folder / f"{raw.name}.zip" for folder in cache_folders(raw)]
     for path in places:
         if found := _open_cache(path, raw_now, source):

@@ -3,6 +3,8 @@
 import hashlib
 import http.client
 import logging
+import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,8 @@ from libs.utils.errors import UserError
 log = logging.getLogger("a3")
 TIMEOUT = 60
 """Seconds without data after which a download is given up."""
+PATIENCE = 5
+"""Seconds in which a server that works answers."""
 BLOCK = 2**16
 
 
@@ -50,6 +54,27 @@ def fetch(url: str, path: Path, size: int, digest: str) -> None:
                 f"Try again, or get the file elsewhere and put it at {path}."
             )
     log.info("%s: %d bytes from %s", path, size, url)
+
+
+def check_answers(server: str) -> None:
+    """Raise a ConnectionError within `PATIENCE` seconds if a server cannot be reached."""
+    answers = []
+
+    def ask() -> None:
+        request = urllib.request.Request(server, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=PATIENCE).close()
+        except urllib.error.HTTPError:
+            pass  # an answer, too
+        except OSError:
+            return
+        answers.append(server)
+
+    thread = threading.Thread(target=ask, daemon=True)  # looking up a name has no timeout
+    thread.start()
+    thread.join(PATIENCE)
+    if not answers:
+        raise ConnectionError(f"{server} does not answer")
 
 
 def _blocks(url: str, size: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from libs.datasets.dataset import DataSet
-from libs.datasets.readers import files
+from libs.datasets.readers import fetch, files
 from libs.utils import storage
 from libs.utils.errors import UserError
 
@@ -49,7 +50,7 @@ def read_npz(path: Path) -> Raw:
     return Raw(**arrays, fingerprint=storage.sha256(path))
 
 
-def download(name: str, expected: Path, source: str) -> Raw:
+def download(name: str, expected: Path, source: str, server: str) -> Raw:
     """Load a data set by tensorflow-datasets, which downloads it at first use.
 
     Parameters
@@ -60,9 +61,14 @@ def download(name: str, expected: Path, source: str) -> Raw:
         The local file that would be used instead, for the error message.
     source : str
         Where to get that file.
+    server : str
+        Where tensorflow-datasets downloads from; without an answer it would try for minutes.
     """
     log.info("%s not found: loading %s with tensorflow-datasets", expected, name)
+    kept = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser() / name
     try:
+        if not any(kept.glob("*/dataset_info.json")):
+            fetch.check_answers(server)
         import tensorflow_datasets as tfds
 
         parts = tfds.load(name, split=["train", "test"], as_supervised=True, download=True)
@@ -150,14 +156,24 @@ def _classes(y: np.ndarray, rows: int, labels: dict[int, str], place: str) -> np
 
 
 def load_npz(
-    data_path: str | Path | None, file: str, name: str, labels: dict[int, str], source: str
+    data_path: str | Path | None,
+    file: str,
+    name: str,
+    labels: dict[int, str],
+    source: str,
+    server: str,
 ) -> DataSet:
     """Load a data set of 60,000 + 10,000 images from its local archive, else by download.
+
+    The archive lies in the data folder, or among Keras' own (``~/.keras/datasets``).
 
     ``file`` is the path of the archive below the data folder; ``name`` is that of the data set here
     and in tensorflow-datasets. For the other parameters see `data_set` and `download`.
     """
-    path = files.data_folder(data_path) / file
-    raw = read_npz(path) if path.is_file() else download(name, path, source)
-    place = str(path) if path.is_file() else f"tensorflow-datasets {name}"
+    expected = files.data_folder(data_path) / file
+    keras = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    places = (expected, keras / "datasets" / expected.name)
+    path = next((place for place in places if place.is_file()), None)
+    raw = read_npz(path) if path else download(name, expected, source, server)
+    place = str(path or f"tensorflow-datasets {name}")
     return data_set(name, raw, labels, (60_000, 10_000), place)

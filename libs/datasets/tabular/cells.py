@@ -139,6 +139,10 @@ def as_numbers(series: pl.Series, notation: Notation = PLAIN) -> tuple[pl.Series
         if notation.missing:
             values = values.set(as_text(series, notation) == "", None)
         return values, np.empty(0, int)
+    if notation == PLAIN:  # most cells are plain numbers, which need no closer look
+        values = series.cast(pl.Float64, strict=False).fill_nan(None)
+        if not values.null_count():
+            return values, np.empty(0, int)
     text = as_text(series, notation)
     plain = text
     if notation.decimal != "." or notation.thousands:

@@ -135,7 +135,7 @@ class OwnTable:
             schema.encode(block)
         return schema
 
-    def load(self, fraction: float, seed: int) -> DataSet:
+    def load(self, fraction: float, seed: int, schema: Schema | None = None) -> DataSet:
         """Read the rows; the schema is learned from all rows but the test rows.
 
         Parameters
@@ -144,6 +144,8 @@ class OwnTable:
             Fraction of the rows that become test rows if there is no ``test_file``.
         seed : int
             Decides which rows these are.
+        schema : Schema, optional
+            As learned before from the same rows, which takes longer than reading them.
 
         Raises
         ------
@@ -154,7 +156,7 @@ class OwnTable:
         train, test = np.arange(len(classes)), np.arange(0)
         if self.test_file is None:
             train, test = cut_rows(train, fraction, seed, "test")
-        schema = self._learn_schema(train)
+        schema = schema or self._learn_schema(train)
         x = self._encode(self.files, len(classes), schema)
         rows = {"x": Rows(x, train), "classes": classes[train]}
         if self.test_file is None:

@@ -42,6 +42,7 @@ def a3_methods(
     target: "keras.Model | None" = None,
     batch_size: int = 256,
     times: int = 1,
+    target_dropout: bool = False,
 ) -> dict[str, "Detector"]:
     """A3, the baselines of its paper and simple rivals, unfitted.
 
@@ -58,6 +59,8 @@ def a3_methods(
     times : int
         Epoch factor of the networks that train by epochs; see
         `libs.DataHandler.DataHandler.epoch_factor`.
+    target_dropout : bool
+        See `libs.A3.A3`; on for images, as in the authors' code.
     """
     from baselines import DAGMM, DevNet, IsolationForest
     from libs.A3 import A3
@@ -75,6 +78,7 @@ def a3_methods(
             anomaly=GaussianNoise(mean=0.5, std=1.0),
             epochs=60 * times,
             batch_size=batch_size,
+            target_dropout=target_dropout,
             **ALARM,
         ),
     }
