@@ -82,12 +82,12 @@ def results_folder(args: argparse.Namespace) -> Path:
 
 def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
     """Show and write the tables over seeds."""
-    from libs.experiments import result_tables
+    from libs.experiments import averages
     from libs.utils import storage
 
-    table = result_tables.over_seeds(rows)
+    table = averages.over_seeds(rows)
     groups = table.groupby(["data_set", "protocol", "experiment"], sort=False)
-    shown = [result_tables.score_table(experiment) for _, experiment in groups]
+    shown = [averages.score_table(experiment) for _, experiment in groups]
     newest = None
     if "written" in rows and not args.all:
         newest = tuple(rows.loc[rows["written"].idxmax(), ["data_set", "protocol", "experiment"]])
@@ -95,7 +95,7 @@ def summarise(rows: "pd.DataFrame", args: argparse.Namespace) -> int:
         if newest in (None, place):
             text.show()
         else:
-            print(result_tables.in_one_line(experiment))
+            print(averages.in_one_line(experiment))
     folder = args.out_path / args.subfolder
     if not args.report or args.docs:
         storage.write_text(folder / "summary.csv", table.to_csv(index=False, float_format="%.6g"))

@@ -113,7 +113,7 @@ def _lines(place: Place, path: Path) -> list[Line]:
 def over_seeds(lines: list[Line]) -> list[Spread]:
     """Mean and sample standard deviation (None for one seed) of each run over its seeds.
 
-    Runs of several precisions are never averaged. As `libs.experiments.result_tables.over_seeds`,
+    Runs of several precisions are never averaged. As `libs.experiments.averages.over_seeds`,
     which needs a second to import.
     """
     groups = defaultdict(list)

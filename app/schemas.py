@@ -59,7 +59,7 @@ class Line(Trained):
 
 
 class Spread(Trained):
-    """Mean and deviation over seeds; see `libs.experiments.result_tables.over_seeds`."""
+    """Mean and deviation over seeds; see `libs.experiments.averages.over_seeds`."""
 
     label: str
     """The run, with its precision if it was trained in several."""

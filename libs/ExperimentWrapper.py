@@ -10,9 +10,9 @@ import pandas as pd
 from libs.DataHandler import DataHandler, Splits
 from libs.detectors.components import keys_of
 from libs.detectors.detector import Detector
+from libs.experiments.averages import show_experiment, show_operating_points, tell_runs
 from libs.experiments.migration import shorten_names
 from libs.experiments.result_files import write_results
-from libs.experiments.result_tables import show_experiment, show_operating_points, tell_runs
 from libs.experiments.settings import Conditions, RunSettings, Selection
 from libs.experiments.stored_runs import Row, result_rows
 from libs.experiments.study import Cell, Study, select_cells

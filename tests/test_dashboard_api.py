@@ -36,7 +36,7 @@ from libs import Metrics
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.detectors.detector import Detector
-from libs.experiments import result_tables
+from libs.experiments import averages
 from libs.experiments.result_files import write_results
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import Row
@@ -81,7 +81,7 @@ def test_results_are_what_lies_on_the_disk(client, settings):
 
 def test_metrics_over_seeds_are_those_of_the_summary(client, settings):
     found = ok(client.get("/api/metrics", params=ADDRESSES["/api/metrics"])).json()
-    table = result_tables.over_seeds(collection.collect(settings.results, "test", []))
+    table = averages.over_seeds(collection.collect(settings.results, "test", []))
     spread = {(s["experiment"], s["view"], s["run"]): s for s in found["spread"]}
     assert len(spread) == len(table) == 2 * 3 * 4
     for _, row in table.iterrows():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from libs import Metrics
-from libs.experiments import result_tables
+from libs.experiments import averages
 from libs.experiments.result_files import natural
 from libs.plotting.tables import Bold
 
@@ -27,7 +27,7 @@ def rows():
 
 
 def test_mean_std_count(rows):
-    table = result_tables.over_seeds(rows).set_index(["view", "run"])
+    table = averages.over_seeds(rows).set_index(["view", "run"])
     five = table.loc["known", "A3-n5"]
     assert five["AUC_mean"] == pytest.approx(0.8)
     assert five["AUC_std"] == pytest.approx(0.02**0.5)
@@ -37,7 +37,7 @@ def test_mean_std_count(rows):
 
 
 def test_the_best_is_marked(rows):
-    table = result_tables.score_table(result_tables.over_seeds(rows))
+    table = averages.score_table(averages.over_seeds(rows))
     shown = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert list(shown) == ["A3-n5", "A3-n25", "Broken"]
     assert shown["A3-n25"]["known AUC"] == ".850±.000"
@@ -54,28 +54,28 @@ def test_the_best_is_marked(rows):
 def test_the_best_method_stands_first(rows):
     """Its budgets stay together; what failed is last. In one line, the best run."""
     other = rows.iloc[:1].assign(run="ZForest", AUC=0.99)
-    table = result_tables.best_first(result_tables.over_seeds(pd.concat([rows, other])))
+    table = averages.best_first(averages.over_seeds(pd.concat([rows, other])))
     assert list(dict.fromkeys(table["run"])) == ["ZForest", "A3-n5", "A3-n25", "Broken"]
     assert list(dict.fromkeys(table["view"])) == ["known", "unknown"]
-    line = result_tables.in_one_line(table)
+    line = averages.in_one_line(table)
     assert line == "toy, a3, e: 4 runs; best known AUC .990, ZForest"
 
 
 def test_low_values_may_be_the_best(rows, monkeypatch):
     monkeypatch.setitem(Metrics.COLUMNS, "AUC", Metrics.Column(Metrics.area_under_roc, "min"))
-    table = result_tables.score_table(result_tables.over_seeds(rows))
+    table = averages.score_table(averages.over_seeds(rows))
     assert {row[0] for row in table.rows if isinstance(row[2], Bold)} == {"A3-n5"}
 
 
 def test_caption_explains_shared_seconds_where_there_are_any(rows):
     note = "one training served four budgets"
-    assert note in result_tables.caption(result_tables.over_seeds(rows))
-    assert note not in result_tables.caption(result_tables.over_seeds(rows.assign(jointly=1.0)))
+    assert note in averages.caption(averages.over_seeds(rows))
+    assert note not in averages.caption(averages.over_seeds(rows.assign(jointly=1.0)))
 
 
 def test_latex(rows):
-    table = result_tables.over_seeds(rows.assign(data_set="a_b"))
-    text = result_tables.score_table(table).latex()
+    table = averages.over_seeds(rows.assign(data_set="a_b"))
+    text = averages.score_table(table).latex()
     assert r"a\_b" in text
     assert r"\textbf{.850$\pm$.000}" in text
     assert text.count(r"\\") == 4
@@ -91,13 +91,13 @@ def test_two_precisions_are_never_averaged(rows):
     rows["status"] = np.where(rows["AUC"].isna(), "error", "ok")
     rows["precision"] = ["float32", "bfloat16", "float32", None, None, "float32"]
     rows.loc[3, "status"] = "error"
-    table = result_tables.over_seeds(rows)
+    table = averages.over_seeds(rows)
     counts = table[table["view"] == "known"].set_index("run")["AUC_count"]
     expected = {"A3-n25": 2, "A3-n5 (bfloat16)": 1, "A3-n5 (float32)": 1, "Broken": 0}
     assert counts.to_dict() == expected
-    words = result_tables.caption(table)
+    words = averages.caption(table)
     assert words.endswith("; trained in bfloat16: A3-n5 (bfloat16)")
-    result_tables.score_table(table).latex()
-    same = result_tables.over_seeds(rows.assign(precision="float32"))
-    assert "trained in" not in result_tables.caption(same)
-    assert len(result_tables.over_seeds(rows.assign(precision=None))) == 4  # of earlier files
+    averages.score_table(table).latex()
+    same = averages.over_seeds(rows.assign(precision="float32"))
+    assert "trained in" not in averages.caption(same)
+    assert len(averages.over_seeds(rows.assign(precision=None))) == 4  # of earlier files

@@ -13,8 +13,8 @@ from libs.datasets import registry as datasets
 from libs.datasets.dataset import DataSet
 from libs.datasets.splits.experiment import view_labels
 from libs.detectors.detector import Detector
+from libs.experiments.averages import show_experiment
 from libs.experiments.result_files import write_results
-from libs.experiments.result_tables import show_experiment
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import TRAINED, StoredRun, result_rows, stored_runs
 from libs.utils import storage

@@ -9,8 +9,8 @@ import pandas as pd
 
 from libs import Metrics
 from libs.datasets.splits.experiment import Experiment
+from libs.experiments.averages import VIEWS
 from libs.experiments.result_files import list_classes
-from libs.experiments.result_tables import VIEWS
 from libs.experiments.stored_runs import DESCRIPTION, TRAINED
 from libs.utils.errors import UserError
 

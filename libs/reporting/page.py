@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from libs import Metrics
-from libs.experiments import result_tables
+from libs.experiments import averages
 from libs.experiments.protocols.protocol import Series
 from libs.experiments.result_files import natural
 from libs.plotting.curves import Sweep, sweep_picture
@@ -84,7 +84,7 @@ def sections(rows: pd.DataFrame, folder: Path | None = None) -> Iterator[Section
         yield Section(protocol, 2, f"Protocol {protocol}", [])
         for (data_set, experiment), lines in part.groupby(["data_set", "experiment"]):
             stem = f"{data_set}.{protocol}.{experiment}."
-            blocks = [{"table": result_tables.score_table(result_tables.over_seeds(lines))}]
+            blocks = [{"table": averages.score_table(averages.over_seeds(lines))}]
             blocks += [_picture(path) for path in pictures if path.name.startswith(stem)]
             blocks += _seeds(compared, protocol, data_set, experiment)
             title = f"{data_set}, {protocol}: {lines['about'].iloc[0]}"
@@ -193,7 +193,7 @@ def _over_seeds(rows: pd.DataFrame, protocol: str) -> pd.DataFrame:
     table.columns = [f"{metric}_{what}" for metric, what in table.columns]
     table = table.reset_index()
     own = own_methods(protocol)
-    views = [result_tables.VIEWS.index(view) for view in table["view"]]
+    views = [averages.VIEWS.index(view) for view in table["view"]]
     order = [(v, m not in own, m) for v, m in zip(views, table["method"], strict=True)]
     return table.iloc[sorted(range(len(table)), key=order.__getitem__)]
 

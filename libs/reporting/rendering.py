@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from libs import Metrics
+from libs.experiments.averages import mean_cells
 from libs.experiments.result_files import natural
-from libs.experiments.result_tables import mean_cells
 from libs.plotting.tables import TextTable, decimals
 from libs.reporting import statistics
 from libs.reporting.comparison import KINDS, Comparison, all_series, place_order
