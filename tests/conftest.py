@@ -4,9 +4,11 @@ import ctypes
 import gc
 import os
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers wait for each other's threads otherwise
+os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # of the workers: freed memory is given back
 
 import numpy as np
 import pytest
@@ -66,7 +68,6 @@ def pytest_collection_finish():
 
 def release_memory() -> None:
     """Let go of networks and graphs that nobody needs any more, and of the memory they had."""
-    keras.backend.clear_session()
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
@@ -76,13 +77,18 @@ def release_memory() -> None:
 def _released():
     """Each file leaves the process as small as it can."""
     yield
+    keras.backend.clear_session()
     release_memory()
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Networks that a test builds by hand start alike, whatever ran before."""
+    """Networks that a test builds by hand start alike, whatever ran before; long tests clear up."""
     keras.utils.set_random_seed(1)
+    start = time.perf_counter()
+    yield
+    if time.perf_counter() - start > 2:
+        release_memory()
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ COMPONENTS = {
         "libs.R2AD2",
         dict(
             target=CHECKPOINTS,
-            alarm_dims=(16, 8, 8),
+            alarm_dims=(16, 8),
             steps=2,
             dropout=0.1,
             epochs=80,
