@@ -12,7 +12,7 @@ from libs.experiments import sweeps
 from libs.utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-QUICK = "--n_epochs 1 --normal 0 1 --known 2 --methods Autoencoder".split()
+QUICK = "--n_epochs 1 --normal 0 1 --known 2 --methods IsolationForest".split()
 
 
 def sweep(folder: Path, *words) -> subprocess.CompletedProcess:
