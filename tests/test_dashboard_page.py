@@ -244,20 +244,23 @@ def test_filter_sort_page_and_open_a_row(page, served, settings):
     wait(page, lambda: find(page, "rows-total").text == f"{len(y)} rows: all")
     page.find_element(By.XPATH, "//th/button[starts-with(., 'score')]").click()
     wait(page, lambda: state(page).get("order") == "up")
-    page.find_element(By.XPATH, "//button[starts-with(., 'next')]").click()
+    wait(
+        page,
+        lambda: page.find_element(By.XPATH, "//button[starts-with(., 'next')]").click() is None,
+    )
     wait(page, lambda: state(page).get("page") == "2")
     third = np.argsort(scores, kind="stable")[25]
     wait(page, lambda: rows(page)[0] == third)
     assert len(page.find_elements(By.CSS_SELECTOR, "table.rows canvas")) == 25
     page.find_element(By.CSS_SELECTOR, f"tr[data-row='{third}'] button").click()
     wait(page, lambda: find(page, "row-title").text.startswith(f"Row {third}"))
-    assert page.switch_to.active_element.text == str(third)  # the focus stays where it was
+    wait(page, lambda: page.switch_to.active_element.text == str(third))  # the focus stays
     page.find_element(By.XPATH, "//button[.='Explain this score']").click()
     wait(page, lambda: "add up to" in find(page, "explanation").text, 60)
     assert "Layers of the target" in find(page, "explanation").text
     # a link shows the same again
     page.get(page.current_url)
-    assert find(page, "row-title").text.startswith(f"Row {third}")
+    wait(page, lambda: find(page, "row-title").text.startswith(f"Row {third}"))
     assert shown(page) == expected(settings, 0.25)
     assert rows(page)[0] == third
     page.back()

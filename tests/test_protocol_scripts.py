@@ -160,8 +160,8 @@ do_mnist.py 110 test --p_contamination .01 --n_train_anomalies 100 --model_path 
 --n_epochs 1 --methods DevNet IsolationForest
 do_covtype.py 110 test --n_train_anomalies 100 --n_epochs 1 --p_pollution 0.0 --eval_n_anomalies \
 True --eval_p_pollution True --is_override False --learning_rate .001 --model_path ./models \
---methods R2AD2Sketch
-do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0 --methods GANomaly DevNet
+--methods R2AD2-sketch
+do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0 --methods DeepSVDD DevNet
 do_census.py 110 test --p_contamination 0.01 --n_train_anomalies 0 --n_epochs 1 --learning_rate \
 1e-4 --model_path ./models --is_override False --methods ARGUE
 do_emnist.py 110 val --increase_normal True --methods IsolationForest
