@@ -4,11 +4,9 @@ import ctypes
 import gc
 import os
 import sys
-import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers wait for each other's threads otherwise
-os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # of the workers: freed memory is given back
 
 import numpy as np
 import pytest
@@ -83,12 +81,8 @@ def _released():
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Networks that a test builds by hand start alike, whatever ran before; long tests clear up."""
+    """Networks that a test builds by hand start alike, whatever ran before."""
     keras.utils.set_random_seed(1)
-    start = time.perf_counter()
-    yield
-    if time.perf_counter() - start > 2:
-        release_memory()
 
 
 @pytest.fixture(scope="session")
