@@ -105,6 +105,7 @@ def _reshaped_output():
         (_reshaped_output, [9]),
     ],
 )
+@pytest.mark.slow
 def test_any_target(build, widths, tmp_path):
     """Foreign targets are read, stay as they are, and come back from the disk."""
     keras.utils.set_random_seed(1)
@@ -179,6 +180,7 @@ def test_dropout_acts_on_what_follows_it():
         np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.slow
 def test_an_alarm_on_activations_with_dropout(tmp_path):
     """Same seed, same bits; scores themselves are without dropout; off is what it was before."""
     rng = np.random.default_rng(0)
@@ -204,6 +206,7 @@ def test_images_of_the_paper_have_the_targets_dropout():
     assert not A3().target_dropout
 
 
+@pytest.mark.slow
 def test_activations_are_read_by_threads_at_once():
     """No layer is changed while rows are read."""
     model = _nested()
@@ -235,6 +238,7 @@ def test_target_without_hidden_activations_lists_its_layers():
         HiddenActivations(keras.Sequential(stack))
 
 
+@pytest.mark.slow
 def test_budgets_alone_and_together_agree(train_rows, test_rows):
     """Trained alone or with others, a budget gives the same scores to 1e-4 (design)."""
     together = make("A3").set_params(budgets=(5, 20, 60)).fit(*train_rows)
@@ -254,6 +258,7 @@ PENALTIES = {"weights_l1": 1e-3, "weights_l2": 0.01, "output_l1": 0.3, "output_l
 
 
 @pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["as published", "with penalties"])
+@pytest.mark.slow
 def test_equals_the_plain_procedure(train_rows, penalties):
     """The same weights as the paper's procedure written plainly with Keras' own parts.
 
@@ -320,6 +325,7 @@ def test_a_budget_reads_its_own_rows_only(train_rows, test_rows, generator):
     np.testing.assert_array_equal(scores, small.fit(x, y).decision_function(test_rows[0]))
 
 
+@pytest.mark.slow
 def test_no_known_anomalies(train_rows):
     """A budget of 0 learns from generated rows alone."""
     x, y = train_rows
@@ -334,6 +340,7 @@ def test_bad_budgets(budgets, train_rows):
         make("A3").set_params(budgets=budgets).fit(*train_rows)
 
 
+@pytest.mark.slow
 def test_targets_are_trained_once(train_rows):
     """A fitted detector or a Keras model is used as it is; an unfitted one is not changed."""
     x, y = train_rows
@@ -345,6 +352,7 @@ def test_targets_are_trained_once(train_rows):
 
 
 @pytest.mark.parametrize("anomaly", [GaussianNoise(), VAE(dims=(8,), code=2, epochs=2)])
+@pytest.mark.slow
 def test_anomaly_networks(anomaly, train_rows):
     """Fresh rows for every seed, the same for the same seed, in the shape of the real ones."""
     x, y = train_rows

@@ -180,6 +180,7 @@ def test_the_targets_first_loss_by_hand(rows):
     np.testing.assert_allclose(found, [expected], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_experts_know_their_own_class(target, rows):
     """In alphabetical order; each reconstructs rows of its own class best."""
     x, y, classes = rows
@@ -198,6 +199,7 @@ def test_decoders_start_differently(rows):
     assert not np.allclose(logits[:, 0], logits[:, 1])
 
 
+@pytest.mark.slow
 def test_known_anomalies_are_no_normal_rows(rows):
     """Weak point 8: whatever the known anomalies are, the target and its clusters are the same."""
     x, y, classes = rows
@@ -209,6 +211,7 @@ def test_known_anomalies_are_no_normal_rows(rows):
         np.testing.assert_array_equal(first.decision_function(x), second.decision_function(x))
 
 
+@pytest.mark.slow
 def test_classes_are_checked(target, rows):
     x, y, classes = rows
     for detector in (small_target(epochs=1), small_argue(epochs=1)):
@@ -271,6 +274,7 @@ def _plain_losses(argue, rows, noise, label, group):
 _FIRST, _OTHERS = slice(40), slice(40, None)
 
 
+@pytest.mark.slow
 def test_losses_of_blocks_equal_the_plain_computation(target, rows):
     """To 1e-5, before training and after it; those of blocks add up."""
     x, y, classes = rows
@@ -291,6 +295,7 @@ def test_losses_of_blocks_equal_the_plain_computation(target, rows):
         np.testing.assert_allclose([float(v) for v in found], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_loss_moves_its_own_network(target, rows):
     """The alarm's loss has no gradient at the gate, nor the gate's at the alarm; the MAE rests."""
     x, y, classes = rows
@@ -338,6 +343,7 @@ def test_the_gate_learns_half_as_fast(target, rows, monkeypatch):
     assert rates == [1e-3, 5e-4]
 
 
+@pytest.mark.slow
 def test_score_is_the_gated_verdict(fitted, rows):
     """Σ g·a + g_anomaly, by hand from the networks' outputs."""
     x = rows[0]
@@ -352,6 +358,7 @@ def test_score_is_the_gated_verdict(fitted, rows):
     assert matrix.max() <= 1
 
 
+@pytest.mark.slow
 def test_finds_the_known_kind_and_noise(fitted):
     x, y, _ = three_classes(2, anomalies=300)
     assert roc_auc_score(y, fitted.decision_function(x)) > 0.95
@@ -360,6 +367,7 @@ def test_finds_the_known_kind_and_noise(fitted):
     assert roc_auc_score(np.repeat([0, 1], 200), scores) > 0.95
 
 
+@pytest.mark.slow
 def test_gate_names_the_class(fitted):
     """The expert of its class answers for a normal row, the last output for an anomaly."""
     x, _, classes = three_classes(2)
@@ -387,6 +395,7 @@ def test_gate_depends_on_the_right_classes(target, rows):
     assert (names[weights.argmax(axis=1)] == classes[y == 0]).mean() < 0.7
 
 
+@pytest.mark.slow
 def test_save_and_load_keep_the_gate(fitted, rows, tmp_path):
     fitted.save(tmp_path / "model")
     loaded = Detector.load(tmp_path / "model")
@@ -417,6 +426,7 @@ def test_budgets_alone_and_together_agree(fitted, target, rows):
     )
 
 
+@pytest.mark.slow
 def test_no_known_anomalies(target, rows):
     """The unsupervised setting: noise alone."""
     x, y, classes = rows
@@ -467,6 +477,7 @@ def test_patience_ends_the_training_at_its_best(rows):
     assert roc_auc_score(labels, argue.decision_function(test)) > 0.9
 
 
+@pytest.mark.slow
 def test_rows_are_held_out_with_patience_only(target, rows):
     x, y, classes = rows
     assert small_argue(target=target, epochs=1).fit(x, y, classes).training_.rows == len(x)
@@ -498,6 +509,7 @@ class Thirds(Detector):
         return np.eye(4, dtype=np.float32)[np.where(x[:, 0] > 0.6, 2, 0)]
 
 
+@pytest.mark.slow
 def test_an_empty_cluster_means_fewer_experts(rows, caplog):
     caplog.set_level("INFO", "a3")
     x, y, _ = rows

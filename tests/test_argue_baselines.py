@@ -47,6 +47,7 @@ def test_fanogan_shapes(images):
     assert "BatchNormalization" not in norms
 
 
+@pytest.mark.slow
 def test_fanogan_score_by_hand(train_rows):
     """Mean squared error of the row and of its features, κ = 1."""
     x, y = train_rows
@@ -67,6 +68,7 @@ def test_fanogans_penalty_by_hand():
     np.testing.assert_allclose(fanogan._penalty(tf.random.normal((5, 3))), 36.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_fanogan_trains_twice(train_rows):
     """The generator's and the critic's training does not touch the encoder, nor its theirs."""
     training = make("FAnoGAN", epochs=2).fit(*train_rows).training_
@@ -75,6 +77,7 @@ def test_fanogan_trains_twice(train_rows):
 
 
 # --- GANomaly ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_ganomalys_first_loss_by_hand(train_rows):
     """1 / 50 / 1 on features, mean absolute error and codes; inputs in [0, 1], sigmoid output."""
     x = train_rows[0][:64]
@@ -94,6 +97,7 @@ def test_ganomalys_first_loss_by_hand(train_rows):
     np.testing.assert_allclose(start.decision_function(x), scores, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_ganomaly_obeys_the_budget_of_the_script(train_rows):
     """Weak point 12: epochs and batch size are those that were asked for."""
     training = make("GANomaly", epochs=3).set_params(batch_size=50).fit(*train_rows).training_
@@ -131,6 +135,7 @@ def test_mex_trains_in_training_mode(images):
     assert sum(moved) > len(moved) / 2
 
 
+@pytest.mark.slow
 def test_mex_score_by_hand(train_rows):
     x, y = train_rows
     mex = make("MExCVAE", epochs=1).fit(x, y)
@@ -200,6 +205,7 @@ def test_repen_reads_training_rows_only(train_rows):
 
 
 # --- DAGMM with ARGUE's settings for tables ------------------------------------------------------
+@pytest.mark.slow
 def test_dagmm_with_a_code_of_one(train_rows):
     """D-12-4-1, estimation 10-2."""
     settings = {"dims": (12, 4, 1), "estimation_dims": (10,), "components": 2}

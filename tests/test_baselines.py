@@ -92,6 +92,7 @@ def test_features_by_hand():
     assert np.isfinite(tape.gradient(z, restored)).all()
 
 
+@pytest.mark.slow
 def test_mixture_is_of_all_normal_rows(train_rows):
     """After training, dropout off, and saved; a known anomaly has no part in it."""
     x, y = train_rows
@@ -106,6 +107,7 @@ def test_mixture_is_of_all_normal_rows(train_rows):
     np.testing.assert_allclose(dagmm.decision_function(x[y == 0]), scores, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_first_loss_by_hand(train_rows):
     """Reconstruction, energy and penalty of the first batch, before any update."""
     x = train_rows[0][:64]
@@ -120,6 +122,7 @@ def test_the_first_loss_by_hand(train_rows):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_jitter_is_reported_and_kept(train_rows, caplog, tmp_path):
     dagmm = make("DAGMM", epochs=1).fit(*train_rows)
     assert dagmm.jitter_ == 1e-6
@@ -133,11 +136,13 @@ def test_jitter_is_reported_and_kept(train_rows, caplog, tmp_path):
     assert Detector.load(tmp_path / "model").jitter_ == dagmm.jitter_
 
 
+@pytest.mark.slow
 def test_a_diverging_training_is_an_error(train_rows):
     with pytest.raises(ArithmeticError, match="DAGMM: the loss is nan"):
         make("DAGMM").set_params(learning_rate=1e30).fit(*train_rows)
 
 
+@pytest.mark.slow
 def test_inputs_are_standardised_inside(train_rows, test_rows):
     """Units do not matter; a constant column, whose deviation is 0, does no harm."""
     units = 10.0 ** np.linspace(-3, 3, 20).astype(np.float32)
@@ -209,6 +214,7 @@ def test_devnet_finds_the_known_kind(train_rows, test_rows):
     assert devnet.training_.losses[-1] < devnet.training_.losses[0] / 2
 
 
+@pytest.mark.slow
 def test_devnet_budgets_alone_and_together_agree(train_rows, test_rows):
     together = make("DevNet").set_params(budgets=(2, 20, 60)).fit(*train_rows)
     assert together.budgets_ == (2, 20, 60)
@@ -222,6 +228,7 @@ def test_devnet_budgets_alone_and_together_agree(train_rows, test_rows):
     assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_devnet_budget_reads_its_own_rows_only(train_rows, test_rows):
     x, y = train_rows[0].copy(), train_rows[1]
     small = make("DevNet").set_params(budgets=(5,))

@@ -62,6 +62,7 @@ def ask(client, addresses: dict) -> dict[str, int]:
     return {path: client.get(path, params=query).status_code for path, query in addresses.items()}
 
 
+@pytest.mark.slow
 def test_strange_descriptions(own):
     """Wherever experiment.json is strange, the list shows the other results."""
     settings, client = own

@@ -12,6 +12,7 @@ from libs.training.optimisers import Adam
 from libs.utils.errors import UserError
 
 
+@pytest.mark.slow
 def test_affinity_is_of_each_row_by_itself(train_rows, test_rows, tmp_path):
     clustering = make("AdversarialClustering", epochs=2).fit(*train_rows)
     affinity = clustering.affinity(test_rows[0])
@@ -23,6 +24,7 @@ def test_affinity_is_of_each_row_by_itself(train_rows, test_rows, tmp_path):
     np.testing.assert_array_equal(loaded.affinity(test_rows[0]), affinity)
 
 
+@pytest.mark.slow
 def test_known_anomalies_make_no_cluster(train_rows):
     """Weak point 8: a clustering of normal rows alone, whatever the known anomalies are."""
     x, y = train_rows
@@ -48,6 +50,7 @@ def test_adversarial_networks():
         AdversarialClustering("conv", epochs=1).fit(np.zeros((4, 8, 8, 1), np.float32))
 
 
+@pytest.mark.slow
 def test_an_adversarial_step_by_hand(train_rows):
     """Reconstruction's loss, the critics' direction, and that all four Adams move something."""
     x = train_rows[0][:64]
@@ -66,6 +69,7 @@ def test_an_adversarial_step_by_hand(train_rows):
     assert all(not np.array_equal(before[i], after[i]) for i in kernels)
 
 
+@pytest.mark.slow
 def test_critics_learn_to_tell_codes_from_the_prior(train_rows):
     """With the encoder at rest: higher for draws from the prior than for codes of rows."""
     clustering = make("AdversarialClustering").fit(train_rows[0])

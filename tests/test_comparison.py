@@ -113,6 +113,7 @@ def evaluate(house: Path, words: str, monkeypatch) -> int:
 
 
 @pytest.mark.parametrize("words", COMMANDS.strip().splitlines())
+@pytest.mark.slow
 def test_printed_commands(words, house, monkeypatch, capsys, tmp_path):
     assert evaluate(house, f"{words} --out_path {tmp_path}", monkeypatch) == 0
     out = capsys.readouterr().out
@@ -141,6 +142,7 @@ def test_printed_commands(words, house, monkeypatch, capsys, tmp_path):
         assert "covtype" not in markdown.split("- r2ad2")[0]
 
 
+@pytest.mark.slow
 def test_p_values_are_scipys(house, monkeypatch, tmp_path, capsys):
     """From the result files by hand: seeds' means of each data set, then scipy."""
     words = f"--protocol r2ad2 --p_pollution 0 --n_anomalies 100 --out_path {tmp_path}"
@@ -261,6 +263,7 @@ def test_intervals_take_seeds_in_pairs(tmp_path):
     assert (ranks["mean"] < ranks["high"]).all()
 
 
+@pytest.mark.slow
 def test_nothing_left(house, monkeypatch, capsys, tmp_path):
     assert evaluate(house, "--n_anomalies 7 --methods DevNet", monkeypatch) == 2
     assert "no results are left by these options" in capsys.readouterr().err
@@ -310,6 +313,7 @@ def test_the_report(house, tmp_path):
     assert any(re.fullmatch(r"0\.\d\d+", number) for number in numbers)  # ticks are not rounded
 
 
+@pytest.mark.slow
 def test_own_methods_come_first(house):
     found, _ = collected(house / "results")
     for one in found:

@@ -331,6 +331,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("address", [a for a in ADDRESSES if ADDRESSES[a]])
 @pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.slow
 def test_names_are_looked_up_never_opened(client, address, hostile):
     for name, value in ADDRESSES[address].items():
         if isinstance(value, str):
@@ -499,6 +500,7 @@ print(sorted({{"tensorflow", "sklearn", "pandas", "polars", "matplotlib"}} & sys
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_script_serves_on_the_loopback_only(settings):
     folders = ["--results", settings.results, "--models", settings.models]
     command = [sys.executable, "dashboard.py", "--port", "0", *map(str, folders)]

@@ -73,6 +73,7 @@ def test_answers_are_made_once_for_each_change(settings, tmp_path, counted):
     assert len(client.get("/api/results").json()["listed"]) == 2
 
 
+@pytest.mark.slow
 def test_those_who_ask_at_once_share_a_look(tmp_path):
     looks, started = [], threading.Event()
 
@@ -159,6 +160,7 @@ UPLOAD = f"/api/score?model={MODEL.replace('+', '%2B')}&name=x.csv"
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+@pytest.mark.slow
 def test_connections_without_a_request_are_closed(port, sent):
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(5)
@@ -179,6 +181,7 @@ def test_connections_with_requests_stay(port):
             answers += connection.recv(10_000) or pytest.fail("closed")
 
 
+@pytest.mark.slow
 def test_a_body_that_does_not_come_is_given_up(port):
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(10)
@@ -186,6 +189,7 @@ def test_a_body_that_does_not_come_is_given_up(port):
         assert b"408" in connection.recv(1000).splitlines()[0]
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_during_an_upload_is_no_error(port, caplog):
     """Nothing is logged, and its place is free again; meanwhile another one is told to wait."""
     caplog.set_level(logging.WARNING)
@@ -210,6 +214,7 @@ def test_a_client_that_leaves_during_an_upload_is_no_error(port, caplog):
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_scoring_ends_when_its_client_has_left(settings, tmp_path):
     scoring, left = Scoring(settings, RowSource(settings)), threading.Event()
     model = Catalog(settings.results, settings.models).model(MODEL)

@@ -51,6 +51,7 @@ def records(rows: np.ndarray) -> list[dict]:
 
 # --- explanations -----------------------------------------------------------------------------
 @pytest.mark.parametrize("run", ["A3-n5", "A3-n10", "Autoencoder"])
+@pytest.mark.slow
 def test_an_explanation_is_the_detectors(client, settings, run):
     found = client.get("/api/explanation", params=RUN | {"run": run, "row": 7}).json()
     folder = next(settings.models.glob(f"digits/a3/1/*/{run.split('-')[0]}/[!.]*"))
@@ -270,6 +271,7 @@ def test_any_argument_ends_in_a_message(parts, value, wrapped):
 
 
 # --- tables of one's own ----------------------------------------------------------------------
+@pytest.mark.slow
 def test_columns_of_an_own_table_are_explained(own):
     client = client_of(own)
     (row,) = client.get("/api/rows", params=OWN | {"threshold": 0, "limit": 1}).json()["rows"]
@@ -283,6 +285,7 @@ def test_columns_of_an_own_table_are_explained(own):
     assert found == {str(row["row"]): parts[:3]}
 
 
+@pytest.mark.slow
 def test_an_own_table_is_scored_as_in_its_results(own):
     client = client_of(own)
     query = OWN | {"threshold": 0, "sort": "row", "descending": False, "limit": 200}

@@ -135,6 +135,7 @@ def test_a_threshold_of_any_rate(client, own):
     assert get(client, "/api/thresholds", OWN | {"rate": 1e-5}).json() == []
 
 
+@pytest.mark.slow
 def test_layers_have_readable_names(settings):
     found = get(client_of(settings), "/api/explanation", RUN | {"row": 7}).json()
     names = [layer["name"] for layer in found["layers"]]
@@ -151,6 +152,7 @@ def upload(client, **query):
     return response.json()
 
 
+@pytest.mark.slow
 def test_uploads_by_rate_or_alerts_with_reasons_and_places(client):
     found = upload(client, alerts=1)
     assert (found["flagged"], found["ignored"]) == (1, ["more"])

@@ -146,6 +146,7 @@ def expected(settings, threshold: float) -> dict[str, float]:
     return numbers | {name: pytest.approx(rates[name], abs=5.1e-5) for name in RATES}
 
 
+@pytest.mark.slow
 def test_first_page_chooses_something_and_a_run_can_be_chosen(page, served):
     page.get(served.address)
     find(page, "TP")

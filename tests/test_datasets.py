@@ -43,6 +43,7 @@ def test_nslkdd_layout(tmp_path, zipped):
     assert "difficulty" not in row
 
 
+@pytest.mark.slow
 def test_nslkdd_is_complete(raw_data):
     data = datasets.load("nslkdd", raw_data)
     assert data.name == "nslkdd"

@@ -180,6 +180,7 @@ def test_matlab_of_another_layout(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.slow
 def test_fallback_to_tensorflow_datasets(tmp_path, monkeypatch, name):
     """Their own mock: the real signature and features, made-up rows, no network."""
     tfds = pytest.importorskip("tensorflow_datasets")
@@ -229,6 +230,7 @@ def test_without_file_and_download_one_message(tmp_path, monkeypatch, name, modu
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.slow
 def test_without_a_network_the_message_comes_at_once(tmp_path, monkeypatch, name):
     """tensorflow-datasets itself would try again for minutes."""
     monkeypatch.setattr(fetch, "PATIENCE", 1)
@@ -259,6 +261,7 @@ def test_archives_of_keras_are_found(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+@pytest.mark.slow
 def test_real_archives_are_complete(raw_data, name):
     data = datasets.load(name, raw_data)
     assert data.name == name
@@ -269,6 +272,7 @@ def test_real_archives_are_complete(raw_data, name):
     assert (counts["0"], counts["1"]) == ((5923, 6742) if name == "mnist" else (6000, 6000))
 
 
+@pytest.mark.slow
 def test_real_letters_are_a_sample_and_upright(raw_data):
     data = datasets.load("emnist", raw_data)
     assert data.name == "emnist-sample"

@@ -275,6 +275,7 @@ def test_census_layout(tmp_path, caplog):
     assert "3 rows with a value that training rows lack" in caplog.text
 
 
+@pytest.mark.slow
 def test_real_census_is_a_sample(raw_data):
     data = datasets.load("census", raw_data)
     assert data.name == "census-sample"
@@ -349,6 +350,7 @@ def test_ids_by_day(tmp_path):
         datasets.load("ids", tmp_path, "day")
 
 
+@pytest.mark.slow
 def test_ids2017_by_day(raw_data):
     """On the real sample: rows stay the same, benign flows are of five days."""
     plain, own = (datasets.load("ids2017", raw_data, by) for by in (None, "day"))

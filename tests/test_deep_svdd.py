@@ -38,6 +38,7 @@ def test_squared_distance_of_every_budget():
 
 
 @pytest.mark.parametrize("name", ["DeepSVDD", "DeepSAD"])
+@pytest.mark.slow
 def test_the_centre_is_that_of_training(name, train_rows, test_rows, tmp_path):
     """The untrained encoder's, and saved: not computed again from the trained one."""
     detector = make(name).fit(*train_rows)
@@ -64,6 +65,7 @@ def test_where_the_normal_rows_lie_does_not_matter(name, train_rows, test_rows):
 
 
 @pytest.mark.parametrize("name", ["DeepSVDD", "DeepSAD", "GradCon"])
+@pytest.mark.slow
 def test_the_learning_rate_is_obeyed(name, train_rows):
     """In every training: at a rate of 0 nothing moves, at another rate other weights come out."""
     still = make(name, epochs=1).set_params(learning_rate=0.0).fit(*train_rows)
@@ -82,6 +84,7 @@ def test_the_learning_rate_is_obeyed(name, train_rows):
         assert np.abs(slow.centre_ - fast.centre_).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_without_known_anomalies_deep_sad_is_deep_svdd(train_rows, test_rows):
     settings = {"dims": (8, 4), "epochs": 2, "dropout": 0.0, "batch_size": 512}
     x = train_rows[0][train_rows[1] == 0]
@@ -90,6 +93,7 @@ def test_without_known_anomalies_deep_sad_is_deep_svdd(train_rows, test_rows):
     np.testing.assert_allclose(sad, svdd, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_budgets_of_deep_sad(train_rows, test_rows):
     together = make("DeepSAD", epochs=5).set_params(budgets=(0, 5, 60)).fit(*train_rows)
     matrix = together.decision_matrix(test_rows[0])
@@ -102,6 +106,7 @@ def test_budgets_of_deep_sad(train_rows, test_rows):
 
 
 @pytest.mark.parametrize("method", [DeepSAD, DeepSVDD, GradCon])
+@pytest.mark.slow
 def test_images(method, tmp_path):
     x = np.random.default_rng(0).random((20, 28, 28, 1)).astype(np.float32)
     network, dims = ("dropout_conv", (8,)) if method is GradCon else ("conv", (32,))
@@ -114,6 +119,7 @@ def test_images(method, tmp_path):
 
 
 # --- GradCon -------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_gradcon_scores_are_the_formula(train_rows):
     """Squared error - .12 · mean over decoder kernels of the cosine, row by row by the tape."""
     detector = make("GradCon", epochs=3).fit(*train_rows)
@@ -139,6 +145,7 @@ def test_gradcon_scores_are_the_formula(train_rows):
         assert np.abs(cosines).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_gradcons_constraint_takes_part(train_rows):
     """It changes the training, and with a great weight turns the gradients to one direction."""
 

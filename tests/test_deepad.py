@@ -63,6 +63,7 @@ def test_the_autoencoders_first_loss_by_hand(loss, train_rows):
 
 
 # --- VAE ----------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_warm_up_weighs_the_divergence(train_rows):
     """With the weight at next to nothing the first loss is the error alone; without, more."""
     x = train_rows[0][:32]
@@ -75,6 +76,7 @@ def test_warm_up_weighs_the_divergence(train_rows):
     assert losses[0.0, 0.0] < losses[1.0, 1.0] < losses[0.0, 1.0]
 
 
+@pytest.mark.slow
 def test_the_first_of_two_updates_has_half_the_weight(train_rows):
     """Warm-up over two updates: the loss of the first is error + ½ divergence."""
     x = train_rows[0][:32]
@@ -89,6 +91,7 @@ def test_the_first_of_two_updates_has_half_the_weight(train_rows):
     assert first(warm_up=1.0) == pytest.approx(first(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_sampled_scores_are_of_the_decoder(train_rows):
     """deepad's score: random codes; each row by itself, the same in every call."""
     x = train_rows[0]
@@ -154,6 +157,7 @@ def test_a_foreign_model_is_refused(tmp_path, train_rows, monkeypatch):
 
 
 # --- BiGAN --------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_bigan_score_by_hand(train_rows):
     x = train_rows[0][:20]
     bigan = make("BiGAN", epochs=2).set_params(weight=0.3).fit(train_rows[0])
@@ -171,6 +175,7 @@ def test_bigan_score_by_hand(train_rows):
     np.testing.assert_allclose(bigan.decision_function(x), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_neither_side_of_a_bigan_wins(train_rows):
     """After training the discriminator tells rows from made ones a little, but not for sure."""
     bigan = make("BiGAN", epochs=60).fit(train_rows[0])
@@ -180,6 +185,7 @@ def test_neither_side_of_a_bigan_wins(train_rows):
     assert abs(float(tf.reduce_mean(real) - tf.reduce_mean(made))) < 3
 
 
+@pytest.mark.slow
 def test_untrained_bigan_is_available():
     """deepad's 15 updates of 256 random rows."""
     x = np.random.default_rng(0).random((300, 18)).astype(np.float32)
@@ -192,6 +198,7 @@ def test_untrained_bigan_is_available():
 
 # --- Seq2Seq ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("given_first", [False, True])
+@pytest.mark.slow
 def test_seq2seq_says_one_number_after_the_other(given_first):
     """All rows at once give what Keras' decoder gives step by step on each prefix."""
     x = np.random.default_rng(0).random((7, 5)).astype(np.float32)
@@ -211,6 +218,7 @@ def test_seq2seq_says_one_number_after_the_other(given_first):
 
 
 @pytest.mark.parametrize("given_first", [False, True])
+@pytest.mark.slow
 def test_the_first_seq2seq_loss_by_hand(given_first):
     x = np.random.default_rng(0).random((6, 5)).astype(np.float32)
     settings = {"units": 3, "dropout": 0.0, "batch_size": 6, "given_first": given_first}
@@ -223,6 +231,7 @@ def test_the_first_seq2seq_loss_by_hand(given_first):
     assert found == pytest.approx(np.square(wanted - said).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_seq2seq_scores_many_rows_fast(train_rows):
     """10,000 rows of 18 features in less than five seconds (issue 7), the first call included."""
     x = np.random.default_rng(0).random((10_000, 18)).astype(np.float32)

@@ -44,6 +44,7 @@ def start(table, folder, *words) -> int:
     return run("do_csv.py", table, 7, "test", *quick, *words, *places)
 
 
+@pytest.mark.slow
 def test_our_settings_are_the_default(table, tmp_path):
     """The Ensemble and the rivals that take no time; without labels those that need none."""
     places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
@@ -57,6 +58,7 @@ def test_our_settings_are_the_default(table, tmp_path):
     assert run("do_csv.py", table, 7, "test", "--methods", "Ensemble", "KNN", *places) == 0
 
 
+@pytest.mark.slow
 def test_labelled(table, tmp_path, capsys):
     """Columns are shown; what is not named is unknown; scores are those of the raw file."""
     words = [*LABELS, "--n_train_anomalies", 5, 10, "--methods", "A3", "IsolationForest"]
@@ -102,6 +104,7 @@ def test_evaluated_again(table, tmp_path):
     assert run("evaluate_models.py", 7, *words, "--data_path", tmp_path / "raw") == 2
 
 
+@pytest.mark.slow
 def test_unsupervised(table, tmp_path, capsys):
     """Without a label everything counts as normal; scores, no metrics."""
     words = ["--protocol", "deepad", "--methods", "MeanDistance", "IsolationForest"]
@@ -163,6 +166,7 @@ def test_wrong_input(table, tmp_path, capsys):
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_mistakes_are_told_before_tensorflow_starts(table, tmp_path):
     """A mistyped name of a file, a table with problems, a model that is not there."""
     bad = tmp_path / "bad.csv"
@@ -246,6 +250,7 @@ def payments(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_table_without_labels_ends_in_ranked_rows(payments, tmp_path, capsys):
     """A histogram, a threshold by number, rows with reasons, and commands that work when pasted."""
     places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]

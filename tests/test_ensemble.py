@@ -105,6 +105,7 @@ def test_a_reader_that_does_not_see_the_known_anomalies_loses_its_weight():
     assert (not_seeing.weights_ < 0.2 * seeing.weights_).all()
 
 
+@pytest.mark.slow
 def test_budgets_share_the_readers_of_normal_rows():
     """The score of a budget is the same alone and beside others; 0 needs no label at all."""
     x, y = toy(1, 400, 60)
@@ -143,6 +144,7 @@ def test_images_are_read_by_their_strokes(tmp_path):
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.slow
 def test_few_normal_rows(n):
     """A table of next to nothing is scored, too."""
     x = rows(1, n + 3)

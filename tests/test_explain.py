@@ -53,6 +53,7 @@ def test_a_product_is_shared():
 
 
 @pytest.mark.parametrize("steepness", [1, 30, 300])
+@pytest.mark.slow
 def test_a_score_that_is_flat_nearly_everywhere(steepness):
     """A sigmoid as steep as that of a sure alarm: points gather where it rises."""
     x, start = np.ones((1, 4), np.float32), np.zeros((1, 4), np.float32)
@@ -63,6 +64,7 @@ def test_a_score_that_is_flat_nearly_everywhere(steepness):
     np.testing.assert_allclose(found[0], weights / 5 * (high - low), atol=0.1)
 
 
+@pytest.mark.slow
 def test_more_points_leave_less():
     x, start = _rows()
     score = lambda v: tf.sigmoid(5.0 * tf.reduce_sum(tf.nn.relu(v), axis=1))  # noqa: E731
@@ -131,6 +133,7 @@ def _swapped(detector, x, start, segments=64):
 
 
 @pytest.mark.parametrize("name", ["A3", "ARGUE", "R2AD2"])
+@pytest.mark.slow
 def test_the_same_as_without_gradients(name, train_rows, test_rows):
     """ARGUE's needs the gate's gradient, R2AD2's the gradient of gradients."""
     x, y = train_rows
@@ -146,6 +149,7 @@ def test_the_same_as_without_gradients(name, train_rows, test_rows):
     assert found.missed.mean() < 0.1 * np.abs(found.scores - found.base).mean()
 
 
+@pytest.mark.slow
 def test_each_label_budget_is_explained(a3, test_rows):
     x = test_rows[0][290:310]
     matrix = a3.decision_matrix(x)
@@ -156,6 +160,7 @@ def test_each_label_budget_is_explained(a3, test_rows):
     assert np.abs(found.contributions - a3.explain(x, 0).contributions).max() > 0.01
 
 
+@pytest.mark.slow
 def test_layers_add_up(a3, test_rows, tmp_path):
     x = test_rows[0][290:310]
     found, whole = a3.explain_parts(x), a3.explain(x)
@@ -232,6 +237,7 @@ def test_second_derivatives_are_those_of_differences():
         np.testing.assert_allclose(found[:, i], expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_what_gradients_miss_is_told(train_rows, test_rows, a3):
     """R2-AD2's sketched gradients jump where units switch on; A3's score is smooth."""
     x, y = train_rows
@@ -269,6 +275,7 @@ def test_reference_rows_are_normal_training_rows(a3, train_rows, tmp_path):
     assert again["reference"] == drawn
 
 
+@pytest.mark.slow
 def test_models_without_reference_rows(train_rows, tmp_path):
     """Those of earlier versions have no word of it in their manifest."""
     x, y = train_rows
@@ -286,6 +293,7 @@ def test_models_without_reference_rows(train_rows, tmp_path):
     assert loaded.keep_reference(x[y == 0]).explain(x[:3]).contributions.shape == (3, 20)
 
 
+@pytest.mark.slow
 def test_fit_forgets_reference_rows_and_graphs(train_rows):
     x, y = train_rows
     a3 = make("A3", epochs=1).fit(x, y).keep_reference(x[y == 0])
@@ -305,6 +313,7 @@ def test_a_row_that_is_wrong_is_named(a3):
         a3.keep_reference(np.zeros((2, 3)))
 
 
+@pytest.mark.slow
 def test_blocks_are_joined(a3, test_rows):
     chunks = [test_rows[0][:3], test_rows[0][3:10]]
     found, whole = a3.explain(iter(chunks)), a3.explain(test_rows[0][:10])

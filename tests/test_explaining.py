@@ -57,6 +57,7 @@ def _script(monkeypatch, name, *words):
     return ended.value.code
 
 
+@pytest.mark.slow
 def test_a_picture_and_a_table_of_layers(runs, tmp_path, monkeypatch, capsys):
     out = tmp_path / "why.png"
     assert _script(monkeypatch, "explain.py", runs / "A3", "--top", 6, "--out", out) == 0
@@ -74,6 +75,7 @@ def test_a_picture_and_a_table_of_layers(runs, tmp_path, monkeypatch, capsys):
     assert (np.diff(ends["score"]) <= 1e-6).all()
 
 
+@pytest.mark.slow
 def test_doubtful_explanations_are_told(runs, tmp_path, monkeypatch, caplog):
     rows = Explained(runs / "A3", "test", 4)
     found = rows.detector.explain(rows.x)
@@ -129,6 +131,7 @@ def test_what_cannot_be_explained_is_one_line(runs, tmp_path, monkeypatch, capsy
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_reference_rows_of_runs(runs, tmp_path):
     """Kept with A3's model alone, or on demand with none; the same ones are drawn again."""
     assert [p.parent.parent.name for p in runs.glob("*/*/reference.npz")] == ["A3"]
@@ -182,6 +185,7 @@ def table(tmp_path):
     return str(tmp_path / "rows.csv")
 
 
+@pytest.mark.slow
 def test_flagged_rows_have_their_strongest_columns(model, table, tmp_path):
     out = tmp_path / "scores.csv"
     score_files(Scorer(model, 0.01, explained=5), [table], str(out))
@@ -207,6 +211,7 @@ def test_the_models_own_rate_flags(model, table, tmp_path):
     assert Scorer(model).describe() != Scorer(model, explained=1).describe()
 
 
+@pytest.mark.slow
 def test_parquet_parts_without_a_flagged_row_fit_the_others(model, table, tmp_path):
     calm = pd.read_csv(table).drop([2, 5])
     calm.to_csv(tmp_path / "calm.csv", index=False)
@@ -219,6 +224,7 @@ def test_parquet_parts_without_a_flagged_row_fit_the_others(model, table, tmp_pa
     assert len(found) == 14
 
 
+@pytest.mark.slow
 def test_a_row_beyond_all_arithmetic_is_flagged_without_reasons(model, tmp_path):
     path = tmp_path / "far.csv"
     path.write_text("amount,kind,age\n1e38,a,1\n-1e38,b,1e38\n")

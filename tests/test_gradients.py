@@ -48,6 +48,7 @@ def _tape(model, row, loss):
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("loss", [cross_entropy, squared_error])
+@pytest.mark.slow
 def test_equal_to_the_tapes_row_by_row(name, loss):
     shape, build = TARGETS[name]
     keras.utils.set_random_seed(1)
@@ -64,6 +65,7 @@ def test_equal_to_the_tapes_row_by_row(name, loss):
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("strides", "kernel"), [(1, 3), (2, 3), (2, (2, 4))])
+@pytest.mark.slow
 def test_convolutions_of_any_shape(padding, strides, kernel):
     keras.utils.set_random_seed(1)
     stack = [
@@ -96,6 +98,7 @@ def test_convolutions_of_any_shape(padding, strides, kernel):
     ],
     ids=["CovType", "CreditCard", "Mammography", "NSL-KDD", "IDS", "Darknet"],
 )
+@pytest.mark.slow
 def test_sizes_of_the_paper(features, dims, weights):
     model = dropout_dense_autoencoder((features,), dims)
     gradients = RawGradients([model, model, model])
@@ -142,6 +145,7 @@ def test_each_row_by_itself():
 
 
 @pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.slow
 def test_sketches_estimate_products(name):
     """Unbiased over seeds: the mean of many sketches' products nears the exact product."""
     shape, build = TARGETS[name]
@@ -178,7 +182,7 @@ def test_sketches_follow_their_seed():
 )
 def test_other_targets_are_refused(wrong, output):
     """A gradient that would be wrong or incomplete is an error that names the layer."""
-    stack = [keras.Input((4,)), wrong, layers.Dense(4), layers.Activation(output)]
+    stack = [keras.Input((4,)), wrong, layers.Dense(4, name="last"), layers.Activation(output)]
     with pytest.raises(UserError, match=wrong.name if output == "sigmoid" else "Activation"):
         layer_gradients(keras.Sequential(stack), _rows((4,)))
 

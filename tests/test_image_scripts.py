@@ -57,6 +57,7 @@ def test_mnist_emnist(images, tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_mnist_manually(images, tmp_path):
     words = ["--n_epochs", 1, "--data_path", images]
     code, out, err = start("do_mnist_manually.py", *words, folder=tmp_path).finish()

@@ -110,6 +110,7 @@ def test_strange_names_are_clear_errors(tmp_path):
         datasets.load("kdd99", tmp_path)
 
 
+@pytest.mark.slow
 def test_published_rows(raw_data):
     """Issue 7's counts: 97,278 normal training rows; 18,729 rows of 17 attacks that are new."""
     data = datasets.load("kdd99", raw_data)
@@ -125,6 +126,7 @@ def test_published_rows(raw_data):
     assert (len(authors.x_val), len(authors.x_test)) == (62_205, 10_000)
 
 
+@pytest.mark.slow
 def test_the_columns_of_dagmms_paper(raw_data):
     """120 of them, each of which varies over the training file but one."""
     data = datasets.load("kdd99+41", raw_data)
@@ -216,6 +218,7 @@ def test_download(server, tmp_path, monkeypatch):
         ("missing", 5, "cannot download .*404"),
     ],
 )
+@pytest.mark.slow
 def test_a_download_is_right_or_leaves_nothing(server, tmp_path, path, size, message):
     folder, url = server
     (folder / "other").write_bytes(b"apple")
@@ -231,6 +234,7 @@ def test_a_download_is_right_or_leaves_nothing(server, tmp_path, path, size, mes
     assert target.read_bytes() == b"what lay there"
 
 
+@pytest.mark.slow
 def test_no_server_is_one_line(tmp_path):
     command = [sys.executable, "-m", "libs.datasets.kdd99", "--download"]
     place = ["--data_path", str(tmp_path), "--source", "http://127.0.0.1:9/"]

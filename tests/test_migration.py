@@ -102,6 +102,7 @@ def train(handler, folder, methods, experiment=DIGITS, **kw) -> pd.DataFrame:
     return pd.read_csv(path, index_col=0)
 
 
+@pytest.mark.slow
 def test_former_results_are_found_by_scripts(handler, tmp_path, monkeypatch, capsys):
     """A do_ script trains nothing again; evaluate_models.py finds models and results."""
     methods = {"IsolationForest": IsolationForest(n_estimators=5)}
@@ -147,6 +148,7 @@ def test_only_the_method_that_is_asked_for_is_scored(handler, tmp_path):
     assert list(pd.read_csv(path)["run"]) == ["One", "Two"]
 
 
+@pytest.mark.slow
 def test_the_newest_run_says_what_is_measured(handler, tmp_path, caplog):
     """Runs on another split are left out, whichever sorts first."""
     train(handler, tmp_path, {"A": IsolationForest(n_estimators=5)})

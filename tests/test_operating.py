@@ -40,6 +40,7 @@ def write(folder, scores, rule="FPR"):
     return operating.write_operating_points(*place, ThresholdRule(rule))["unknown"]
 
 
+@pytest.mark.slow
 def test_thresholds_by_hand(scores, tmp_path):
     val, test = scores
     table = write(tmp_path, scores)
@@ -57,6 +58,7 @@ def test_thresholds_by_hand(scores, tmp_path):
     assert list(table.index.get_level_values("run").unique()) == ["One-n5", "Two"]
 
 
+@pytest.mark.slow
 def test_thresholds_never_look_at_test_labels(scores, tmp_path):
     """With other test scores the thresholds are the same."""
     before = write(tmp_path, scores)["threshold"]
@@ -64,6 +66,7 @@ def test_thresholds_never_look_at_test_labels(scores, tmp_path):
     pd.testing.assert_series_equal(before, after)
 
 
+@pytest.mark.slow
 def test_files(scores, tmp_path):
     write(tmp_path, scores, rule="accuracy")
     for run in ("One-n5", "Two"):
@@ -78,6 +81,7 @@ def test_files(scores, tmp_path):
     assert len(table) == 6
 
 
+@pytest.mark.slow
 def test_too_few_rows_are_an_empty_cell(tmp_path):
     """A rate of 1 % of ten rows says nothing: null in the file, no line in the picture."""
     rng = np.random.default_rng(0)

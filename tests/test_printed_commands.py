@@ -102,6 +102,7 @@ def test_every_printed_command(house):
     assert "F1@0.01_mean" in table
 
 
+@pytest.mark.slow
 def test_a_wrong_suffix_is_named(house):
     words = ["./evaluate_models.py", 2409, "--folder_suffix", "_706"]
     code, _, err = Started(words, house).finish()

@@ -83,6 +83,7 @@ def _module(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_module)
+@pytest.mark.slow
 def test_import_arrows_point_down(path):
     """Also those within functions."""
     layer = _layer(_module(path))
@@ -91,6 +92,7 @@ def test_import_arrows_point_down(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_module)
+@pytest.mark.slow
 def test_sizes(path):
     """A module of 350 lines, a function of 60 and a script of 120 are the largest."""
     text = path.read_text()
@@ -134,6 +136,7 @@ assert not os.listdir("."), os.listdir(".")
     assert code == 0, err
 
 
+@pytest.mark.slow
 def test_data_handling_imports_no_tensorflow():
     code = (
         "import sys, importlib; import libs.DataHandler;"
@@ -144,6 +147,7 @@ def test_data_handling_imports_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.mark.slow
 def test_the_python_of_the_docs_runs(tmp_path, monkeypatch, train_rows):
     """The code of docs/python.md, as printed, on toy rows."""
     monkeypatch.chdir(tmp_path)
@@ -174,6 +178,7 @@ def made_again(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_tables_are_those_of_the_results(made_again):
     """`make tables` would change nothing: every number comes from the result files."""
     for name in ("summary.csv", "summary.md", "summary.tex"):

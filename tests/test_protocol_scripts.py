@@ -42,6 +42,7 @@ def raw(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("name", "protocol"), RUNS)
+@pytest.mark.slow
 def test_every_cell_can_be_split(raw, monkeypatch, name, protocol):
     """Each cell has its known anomalies and pollution exactly, and all normal classes to train."""
     monkeypatch.setenv("A3_DATA", str(raw))
@@ -170,6 +171,7 @@ do_emnist.py 110 val --increase_normal True --methods IsolationForest
 
 
 @pytest.mark.parametrize("line", PRINTED.strip().splitlines())
+@pytest.mark.slow
 def test_printed_commands(raw, tmp_path, monkeypatch, line):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("A3_DATA", str(raw))
@@ -186,6 +188,7 @@ def test_printed_commands(raw, tmp_path, monkeypatch, line):
     p=st.sampled_from([0.0, 0.01, 0.025, 0.1]),
     rules=st.sampled_from([SplitRules(**r2ad2.RULES), SplitRules(**argue.RULES)]),
 )
+@pytest.mark.slow
 def test_split_rules(n, seed, known, p, rules):
     """Sizes, the same test rows for every seed, exact counts, a scaling of normal rows alone."""
     experiment = Experiment(("a", "b"), ("c",), ("d", "e"))

@@ -42,6 +42,7 @@ def alarm_weights(detector):
 
 
 # --- checkpoints ---------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_first_checkpoints_do_not_depend_on_later_ones(checkpoints, train_rows):
     """One training serves every number of checkpoints."""
     x, y = train_rows
@@ -54,6 +55,7 @@ def test_first_checkpoints_do_not_depend_on_later_ones(checkpoints, train_rows):
     assert fewer.training_.epochs == 20 + 5
 
 
+@pytest.mark.slow
 def test_checkpoints_differ_and_improve(checkpoints):
     kernels = [copy.get_weights()[0] for copy in list_copies(checkpoints.model_)]
     for a, b in pairwise(kernels):
@@ -62,6 +64,7 @@ def test_checkpoints_differ_and_improve(checkpoints):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_every_stage_learns_from_the_same_rows(train_rows, monkeypatch):
     """The hold-out is drawn once: 75 % of the rows, the same in all stages, others in no stage."""
     seen = []
@@ -81,6 +84,7 @@ def test_every_stage_learns_from_the_same_rows(train_rows, monkeypatch):
     assert not np.array_equal(target.rows(400), other)
 
 
+@pytest.mark.slow
 def test_adam_goes_on_between_checkpoints(train_rows, monkeypatch):
     """A new Adam in each stage would start its moments anew."""
     made = []
@@ -99,6 +103,7 @@ def test_adam_goes_on_between_checkpoints(train_rows, monkeypatch):
 
 # --- both methods --------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.slow
 def test_a_fitted_target_is_used_as_it_is(name, checkpoints, train_rows):
     before = checkpoints.model_.get_weights()
     detector = small(name, checkpoints).fit(*train_rows)
@@ -251,6 +256,7 @@ def test_equals_the_plain_procedure(checkpoints, train_rows):
 
 
 # --- the sketch ----------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_statistics_are_those_of_normal_training_rows(checkpoints, train_rows, monkeypatch):
     """In one pass by chunks, equal to numpy's; known anomalies have no part."""
     monkeypatch.setattr("libs.R2AD2Sketch.CHUNK", 64)
@@ -266,6 +272,7 @@ def test_statistics_are_those_of_normal_training_rows(checkpoints, train_rows, m
     assert np.abs(features.mean(axis=0)).max() < 0.01
 
 
+@pytest.mark.slow
 def test_dropout_after_every_layer_of_a_dense_alarm(train_rows):
     """A3 as in R2-AD2's experiments: a rate for each layer; one number stands for the last."""
     rates = [

@@ -219,6 +219,7 @@ def test_damaged_descriptions(kind, house, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("kind", METRIC_DAMAGE)
+@pytest.mark.slow
 def test_damaged_metrics(kind, house, monkeypatch, capsys):
     path = next(house.glob("results/url/a3/1/*/test/known.metric.csv"))
     path.write_text(METRIC_DAMAGE[kind](path.read_text()))
@@ -251,6 +252,7 @@ def test_other_damage(house, monkeypatch, capsys):
     _refused(house, monkeypatch, capsys, "--docs docs")
 
 
+@pytest.mark.slow
 def test_places_come_from_folders(house, monkeypatch, tmp_path):
     """What a description calls its data set is no place to write to."""
     for path in house.glob("results/url/a3/*/*/test/experiment.json"):
@@ -276,6 +278,7 @@ def test_a_folder_without_results_is_an_error(house, monkeypatch, capsys):
     assert "these are of results" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_their_runs_are_counted(house, monkeypatch):
     """Beside the authors' figures stand the number of their runs and what their starts change."""
     line = "url,a3,1,{},a_known_b_unknown_c,unknown,A3-n5,{},{},authors"

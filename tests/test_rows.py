@@ -87,6 +87,7 @@ def test_collected(base, tmp_path, monkeypatch, large):
 
 
 @pytest.mark.parametrize("name", ["A3", "Autoencoder", "DevNet"])
+@pytest.mark.slow
 def test_larger_than_memory_gives_the_same_bits(name, tmp_path, monkeypatch):
     """Split, training and scores are those of the same rows in memory."""
     rng = np.random.default_rng(3)

@@ -72,6 +72,7 @@ def expected(house: Path, model: str) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 def test_scores_and_flags(house, tmp_path, small_blocks):
     scorer = Scorer(house / "DevNet", 0.1)
     out = tmp_path / "scores.csv"
@@ -109,6 +110,7 @@ def test_a_number_of_alerts(house, tmp_path, small_blocks):
         scoring.flag_highest(scorer, ["-"], 5)
 
 
+@pytest.mark.slow
 def test_parquet_out(house, tmp_path, small_blocks):
     files = [str(house / "t.parquet")]
     for name in ("s.csv", "s.parquet"):

@@ -36,6 +36,7 @@ def undisturbed(tmp_path_factory):
     return folder, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_output_is_quiet_and_readable(undisturbed):
     _, out, err = undisturbed
     assert "A3-n5" in out
@@ -131,6 +132,7 @@ def test_evaluation_of_saved_models(undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.slow
 def test_help_is_at_once(script):
     """Help comes without TensorFlow, and fits the terminal."""
     code = (
@@ -176,6 +178,7 @@ def _refused(script: str, *words, folder: Path, **kw) -> str:
     return err
 
 
+@pytest.mark.slow
 def test_wrong_input_is_one_clear_message(tmp_path, tiny_nslkdd):
     digits = ("do_digits.py", 706, "test")
     experiment = ("--normal", 0, "--known", 0)
@@ -203,6 +206,7 @@ def test_wrong_input_is_one_clear_message(tmp_path, tiny_nslkdd):
     assert "invalid choice: 'tset'" in _refused("do_digits.py", 1, "tset", folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_folders_that_cannot_be_written(tmp_path):
     (tmp_path / "models").write_text("a file where a folder should be")
     assert "cannot write" in _refused("do_digits.py", 706, "test", *QUICK, folder=tmp_path)

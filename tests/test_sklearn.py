@@ -53,6 +53,7 @@ for _name in CHECKED:
 
 
 @pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.slow
 def test_the_checks_of_scikit_learn(name):
     settings = make(name, epochs=1).get_params(deep=False)
     few = {"noise_trees": 10, "known_trees": (10, 10), "n_estimators": 10}
@@ -123,6 +124,7 @@ def test_a_pipeline_predicts(train_rows):
     assert clone(pipeline).fit(x).predict(x).sum() == 46
 
 
+@pytest.mark.slow
 def test_many_training_rows_are_sampled(train_rows, monkeypatch):
     monkeypatch.setattr(training_rows, "SCORED", 100)
     x = train_rows[0]
@@ -133,6 +135,7 @@ def test_many_training_rows_are_sampled(train_rows, monkeypatch):
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.slow
 def test_columns_are_put_in_order(frame, train_rows, tmp_path):
     names = [f"column {i}" for i in range(20)]
     x = frame(dict(zip(names, train_rows[0].T, strict=True)))
@@ -201,6 +204,7 @@ def test_load_looks_at_the_class(train_rows, tmp_path):
         Autoencoder.load(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_many_detectors_retrace_without_a_warning(train_rows, caplog):
     x = train_rows[0]
     with caplog.at_level(logging.WARNING, logger="tensorflow"):

@@ -66,6 +66,7 @@ def test_a_critical_difference_has_p_of_alpha():
     assert p == pytest.approx(statistics.ALPHA)
 
 
+@pytest.mark.slow
 def test_wilcoxon_and_holm_are_scikit_posthocs(table):
     """All pairs, corrected for their number; blocks that tie are dropped."""
     expected = scikit_posthocs.posthoc_wilcoxon(table.to_numpy().T, p_adjust="holm")
@@ -183,5 +184,6 @@ def test_bootstrap_is_seeded_and_stratified():
 @pytest.mark.parametrize(
     ("p", "text"), [(0.0625, ".0625"), (0.4321, ".432"), (1e-5, "<.001"), (1.0, "1"), (0.05, ".05")]
 )
+@pytest.mark.slow
 def test_numbers(p, text):
     assert statistics.format_p(p) == text

@@ -189,6 +189,7 @@ def test_methods_may_ask_for_classes(wrapper, monkeypatch):
     assert list(Grouping.seen[-3:]) == ["c"] * 3
 
 
+@pytest.mark.slow
 def test_without_known_anomalies_methods_that_need_them_are_left_out(wrapper):
     methods = {"IsolationForest": IsolationForest(5), "DevNet": DevNet()}
     wrapper.run(Cell(Experiment(("a", "b"), ("c",)), (0,)), methods)

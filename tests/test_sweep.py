@@ -22,6 +22,7 @@ def sweep(folder: Path, *words) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_two_seeds_two_jobs_then_skipped(tmp_path):
     words = "--data_sets digits --seeds 706 1 --jobs 2".split()
     done = sweep(tmp_path, *words)
@@ -69,6 +70,7 @@ def test_cells_of_a_protocol():
         ("deepad", "kdd99"),
     ],
 )
+@pytest.mark.slow
 def test_all_experiments_of_a_paper(protocol, names):
     """One line runs them; the scripts' own parsers take each command line."""
     words = ["--protocol", protocol, "--seeds", "110", "210", "--dry_run"]
@@ -127,6 +129,7 @@ def test_protocols_that_are_not_offered():
 
 
 @pytest.mark.parametrize("note", ["", "{", "[1]", "null", '{"command": 1}', "\x00"])
+@pytest.mark.slow
 def test_a_damaged_note_is_none(tmp_path, note):
     (tmp_path / "do_x.py").write_text("print(1)")
     (cell,) = sweeps.cells(tmp_path, ["x"], [1], "test", [], [])

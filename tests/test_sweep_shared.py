@@ -75,6 +75,7 @@ def wait_for(condition) -> None:
     raise AssertionError("nothing happened for a minute")
 
 
+@pytest.mark.slow
 def test_two_sweeps_share_the_cells(house):
     """Each cell runs once, in one of the two; both tell of all."""
     sweeps = [start(house, "--jobs", 2) for _ in range(2)]

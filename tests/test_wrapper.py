@@ -129,6 +129,7 @@ def _trained(run) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 def test_files_and_columns(run):
     _, table = run()
     assert list(table.index) == ["A3-n5", "A3-n20", "Autoencoder", "IsolationForest"]
@@ -151,6 +152,7 @@ def test_files_and_columns(run):
     assert (table["precision"] == "float32").all()
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_trained_again(run, before):
     trained = _trained(run)
     _, again = run()
@@ -160,6 +162,7 @@ def test_what_is_there_is_not_trained_again(run, before):
     assert list(val.index) == list(before.index)
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_other_methods(run, trained_once):
     _, alone = run(only=["A3"])
     assert list(alone.index) == ["A3-n5", "A3-n20", "Autoencoder"]
@@ -260,6 +263,7 @@ def test_other_settings_are_refused_with_their_names(run, methods, before):
     pd.testing.assert_frame_equal(before, after)
 
 
+@pytest.mark.slow
 def test_two_parts_of_one_name_are_refused(run, methods):
     other = Autoencoder(dims=(32, 16), **QUICK)
     wrapper, table = run(methods | {"A3": A3(target=other, alarm_dims=(8, 4), **QUICK)})
@@ -308,6 +312,7 @@ def test_thresholds_of_saved_models(handler, quick, tmp_path):
     assert row["note"].endswith("too few for 0.001, 0.0001, 1e-05, 1e-06")
 
 
+@pytest.mark.slow
 def test_a_failing_method_leaves_a_row_and_the_rest_runs(run, quick):
     wrapper, table = run({"Failing": Failing(), **quick})
     assert wrapper.finish() == 1
@@ -359,6 +364,7 @@ def test_fewer_epochs_have_a_protocol_of_their_own(handler, quick, tmp_path):
     assert pd.read_csv(found[0], index_col=0).loc["DevNet-n5", "epochs"] == 1
 
 
+@pytest.mark.slow
 def test_patience_has_a_protocol_of_its_own(handler, methods, tmp_path):
     place = {"model_path": tmp_path, "result_path": tmp_path / "r"}
     wrapper = ExperimentWrapper(handler, "argue", "test", RunSettings(patience=1, **place))
@@ -384,6 +390,7 @@ def test_unwritable_folders_end_at_once(handler, tmp_path):
         ExperimentWrapper(handler, "a3", "test", RunSettings(tmp_path / "file"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_clear_error(tmp_path, train_rows, monkeypatch):
     detector = make("IsolationForest").fit(*train_rows)
 
