@@ -16,7 +16,7 @@ from app.queries import UploadQuery
 from app.rows import RowSource
 from app.schemas import Contribution, Scored, StrongRow
 from app.settings import Settings
-from app.shown import id_heads
+from app.shown import TAKEN
 from libs import Metrics
 from libs.utils.errors import UserError
 
@@ -131,6 +131,10 @@ class Scoring:
 
     def _score_table(self, model: Model, blocks: Iterable["Block"], query: UploadQuery) -> Scored:
         """Score a table, keep the scores for download, explain the strongest rows."""
+        import polars as pl
+
+        from libs.datasets.tabular.cells import identify
+
         strongest, parts, kept = [], [], []
         schema = self.encoder(model).schema
         for block, rows, scores in self.scored(model, blocks):
@@ -144,7 +148,8 @@ class Scoring:
                 strongest.append((row, rows[i]))
             strongest = sorted(strongest, key=lambda pair: -pair[0].score)[:STRONGEST]
             parts.append(scores)
-            kept.append(_places(block, query.name, schema.ids))
+            ids = [name for name in schema.ids if name in block.frame.columns]
+            kept.append(identify(block, ids, TAKEN).with_columns(file=pl.lit(query.name)))
         scores = np.concatenate(parts)
         threshold, words = _threshold(model, scores, query)
         flagged = None if threshold is None else scores > threshold
@@ -237,25 +242,6 @@ def _threshold(model: Model, scores: np.ndarray, query: UploadQuery) -> tuple[fl
         words = "there are too few normal validation rows"
         return None, f"{words} for a rate of {rate:.2%}" if rate else f"{words} in the model"
     return threshold, f"{rate:.2%} of the model's normal validation rows are above it"
-
-
-def _places(block: "Block", name: str, ids: Iterable[str]) -> "pl.DataFrame":
-    """Where rows stand in an uploaded file, with the columns that are kept beside the scores."""
-    import polars as pl
-
-    from libs.datasets.tabular.cells import as_text
-
-    lines = [None] * len(block) if block.lines is None else block.lines
-    columns = {
-        "file": [name] * len(block),
-        "row": np.asarray(block.numbers),
-        "line": pl.Series(lines, dtype=pl.Int64),
-    }
-    there = [n for n in ids if n in block.frame.columns]
-    columns |= {
-        head: as_text(block.frame[n]) for head, n in zip(id_heads(there), there, strict=True)
-    }
-    return pl.DataFrame(columns)
 
 
 def _load_detector(folder: Path, changed: int) -> "Detector":

@@ -138,13 +138,10 @@ class Shown:
                 f"the rows of {self.data.name} are not in the order of the scores; run the do_ "
                 "script again"
             )
-        base, numbers = raw.base, raw.numbers
-        while isinstance(base, Rows):
-            base, numbers = base.base, base.numbers[numbers]
-        self.raw = Rows(base, numbers)
+        self.raw = raw.unscaled
         self.origins = origins
         if origins:
-            origins.check_length(len(base))
+            origins.check_length(len(self.raw.base))
 
     @cached_property
     def image(self) -> tuple[int, int] | None:

@@ -76,7 +76,7 @@ class Explained:
         self.numbers = np.argsort(-self.scores, kind="stable")[:top]
         self.x, self.classes = x[self.numbers], classes[self.numbers]
         self.part = part
-        self._origin = handler.raw_rows(about.experiment, part)[0].origin[self.numbers]
+        self._origin = handler.raw_rows(about.experiment, part)[0].unscaled.numbers[self.numbers]
         self.title = f"{run.names[0].rsplit('-n', 1)[0]} on {self.data.name}, {part} rows"
 
     @property

@@ -47,9 +47,12 @@ class Rows:
         self.span = span
 
     @property
-    def origin(self) -> np.ndarray:
-        """Numbers of the rows in the array at the bottom, also if ``base`` is a view, (m,) int."""
-        return self.base.origin[self.numbers] if isinstance(self.base, Rows) else self.numbers
+    def unscaled(self) -> "Rows":
+        """The same rows of the array at the bottom of all views, as they are there."""
+        if not isinstance(self.base, Rows):
+            return Rows(self.base, self.numbers)
+        below = self.base.unscaled
+        return Rows(below.base, below.numbers[self.numbers])
 
     def scale(self, low: np.ndarray, span: np.ndarray) -> "Rows":
         """The same rows of the same base, scaled."""
