@@ -112,8 +112,13 @@ class Seq2Seq(Detector):
         said = tf.TensorArray(tf.float32, size=true.shape[1])
         if given:
             said = said.write(0, last)
-        for i in tf.range(given, true.shape[1]):
+
+
+        def say(i: tf.Tensor, last: tf.Tensor, h: tf.Tensor, c: tf.Tensor, said: tf.TensorArray):
             _, (h, c) = cell(last, [h, c], training=False)
             last = number(h)
-            said = said.write(i, last)
+            return i + 1, last, h, c, said.write(i, last)
+
+        state = (given, last, h, c, said)
+        said = tf.while_loop(lambda i, *_: i < true.shape[1], say, state)[-1]
         return tf.transpose(said.stack(), (1, 0, 2))

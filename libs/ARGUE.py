@@ -151,15 +151,22 @@ class ARGUE(Detector):
 
         def step(seed: tf.Tensor, rows: tf.Tensor, rank: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
             batch = rows, anomaly.generate(rows, seed), rank, group, self._weights(rank)
-            total, of_alarm, of_gate = tf.zeros(2), alarm.zeros(), gate.zeros()
-            for first in tf.range(0, tf.shape(rows)[0], BLOCK):
+
+            def add(first: tf.Tensor, total: tf.Tensor, *gradients: list) -> tuple:
+                of_alarm, of_gate = gradients
                 with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                     tape.watch([*alarm.variables, *gate.variables])
                     losses = self._losses(*(part[first : first + BLOCK] for part in batch))
                 of_alarm = add_gradients(of_alarm, tape.gradient(losses[0], alarm.variables))
                 of_gate = add_gradients(of_gate, tape.gradient(losses[1], gate.variables))
                 # as a pair: TensorFlow 2.21 breaks a sum of three scalars in a loop on images
-                total += tf.stack(losses)
+                return first + BLOCK, total + tf.stack(losses), of_alarm, of_gate
+
+            _, total, of_alarm, of_gate = tf.while_loop(
+                lambda first, *_: first < tf.shape(rows)[0],
+                add,
+                (0, tf.zeros(2), alarm.zeros(), gate.zeros()),
+            )
             alarm.apply(of_alarm)
             gate.apply(of_gate)
             return tf.reduce_sum(total)

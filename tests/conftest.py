@@ -6,7 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers wait for each other's threads otherwise
+# a worker per core: threads beside it only wait for each other, and each keeps memory of its own
+for _threads in ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    os.environ.setdefault(_threads, "1")
 
 import numpy as np
 import pytest

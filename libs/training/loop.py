@@ -97,11 +97,12 @@ def _compile_steps(
 
     def run(first: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
         n = tf.shape(rows[0])[0]
-        total = 0.0
-        for i in tf.range((n + batch_size - 1) // batch_size):
+
+        def add(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batch = [r[i * batch_size : tf.minimum((i + 1) * batch_size, n)] for r in rows]
-            total += step(tf.stack([seed, first + i]), *batch)
-        return total
+            return i + 1, total + step(tf.stack([seed, first + i]), *batch)
+
+        return tf.while_loop(lambda i, _: i * batch_size < n, add, (0, 0.0))[1]
 
     return compiled(run, [tf.TensorSpec((), tf.int32), *signature])
 
@@ -233,7 +234,7 @@ def compiled(function: Callable, signature: Sequence[tf.TensorSpec]) -> Callable
 
     TensorFlow counts the graphs of one piece of code; a partial is a new piece each time.
     """
-    return tf.function(partial(function), input_signature=signature)
+    return tf.function(partial(function), input_signature=signature, autograph=False)
 
 
 def predict_in_batches(
