@@ -10,7 +10,7 @@ import tensorflow as tf
 from libs.architecture.target import autoencoder
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.loop import CompiledStep, Training, gradient_step, seeded, train
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
@@ -76,8 +76,9 @@ class Checkpoints(Detector):
             entropy = keras.losses.binary_crossentropy(rows, learner(rows, training=True))
             return tf.reduce_mean(entropy)
 
-        step = gradient_step(loss, learner.trainable_variables, self.learning_rate)
         rows = x[self.rows(len(x))]
+        step = gradient_step(loss, learner.trainable_variables, self.learning_rate)
+        step = CompiledStep(step, self.batch_size, (rows,))
         stages = []
         for i, copy in enumerate(copies):
             stage = train(

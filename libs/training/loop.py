@@ -89,26 +89,38 @@ def gradient_step(
     return step
 
 
-def _compile_steps(
-    step: Step, batch_size: int, seed: int, rows: Sequence[np.ndarray]
-) -> Callable[..., tf.Tensor]:
-    """Make one graph that takes the rows of several batches and runs ``step`` on each in turn."""
-    signature = [tf.TensorSpec((None, *r.shape[1:]), r.dtype) for r in rows]
+class CompiledStep:
+    """A step as one graph that runs it on several batches; stages of a training share it.
 
-    def run(first: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
-        n = tf.shape(rows[0])[0]
+    Parameters
+    ----------
+    step : callable
+        See `Step`.
+    batch_size : int
+    rows : sequence of (n, ...) arrays
+        Like those that the graph will take.
+    """
+
+    def __init__(self, step: Step, batch_size: int, rows: Sequence[np.ndarray]):
+        self.batch_size = batch_size
+        self._step = step
+        number = tf.TensorSpec((), tf.int32)
+        signature = [tf.TensorSpec((None, *r.shape[1:]), r.dtype) for r in rows]
+        self.run = compiled(self._run, [number, number, *signature])
+
+    def _run(self, seed: tf.Tensor, first: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+        """Sum of the losses of the batches that ``rows`` make, of which ``first`` is the number."""
+        n, size = tf.shape(rows[0])[0], self.batch_size
 
         def add(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            batch = [r[i * batch_size : tf.minimum((i + 1) * batch_size, n)] for r in rows]
-            return i + 1, total + step(tf.stack([seed, first + i]), *batch)
+            batch = [r[i * size : tf.minimum((i + 1) * size, n)] for r in rows]
+            return i + 1, total + self._step(tf.stack([seed, first + i]), *batch)
 
-        return tf.while_loop(lambda i, _: i * batch_size < n, add, (0, 0.0))[1]
-
-    return compiled(run, [tf.TensorSpec((), tf.int32), *signature])
+        return tf.while_loop(lambda i, _: i * size < n, add, (0, 0.0))[1]
 
 
 def train(
-    step: Step,
+    step: Step | CompiledStep,
     rows: Sequence[np.ndarray],
     *,
     batch_size: int,
@@ -124,8 +136,8 @@ def train(
 
     Parameters
     ----------
-    step : callable
-        See `Step`. Called once per batch; the last batch of an epoch may be smaller.
+    step : callable or CompiledStep
+        Called once per batch; the last batch of an epoch may be smaller.
     rows : sequence of (n, ...) arrays
         Gathered by the same random order.
     batch_size, epochs : int
@@ -147,7 +159,9 @@ def train(
     order = order or random_orders(np.ones(len(rows[0]), bool), seed, name)
     numbers = order(0)
     steps = math.ceil(len(numbers) / batch_size)
-    run = _compile_steps(step, batch_size, derive_seed(seed, name, "steps"), rows)
+    if not isinstance(step, CompiledStep):
+        step = CompiledStep(step, batch_size, rows)
+    run = partial(step.run, derive_seed(seed, name, "steps"))
     losses, start = [], time.perf_counter()
     with progress(name, steps * epochs) as advance:
         train_epoch = partial(_train_epoch, run, rows, batch_size, advance)
