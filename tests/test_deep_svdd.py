@@ -95,14 +95,21 @@ def test_without_known_anomalies_deep_sad_is_deep_svdd(train_rows, test_rows):
 
 @pytest.mark.slow
 def test_budgets_of_deep_sad(train_rows, test_rows):
-    together = make("DeepSAD", epochs=5).set_params(budgets=(0, 5, 60)).fit(*train_rows)
+    """Each as trained alone; a budget reads its own rows and no others."""
+    x, y = train_rows[0].copy(), train_rows[1]
+    together = make("DeepSAD", epochs=5).set_params(budgets=(0, 5, 60)).fit(x, y)
     matrix = together.decision_matrix(test_rows[0])
     assert matrix.shape == (len(test_rows[0]), 3)
-    for i, budget in enumerate((0, 5, 60)):
-        alone = make("DeepSAD", epochs=5).set_params(budgets=(budget,)).fit(*train_rows)
-        scores = alone.decision_function(test_rows[0])
-        np.testing.assert_allclose(scores, matrix[:, i], rtol=1e-4, atol=1e-5)
+    alone = {n: make("DeepSAD", epochs=5).set_params(budgets=(n,)) for n in (0, 5, 60)}
+    for scores, detector in zip(matrix.T, alone.values(), strict=True):
+        found = detector.fit(x, y).decision_function(test_rows[0])
+        np.testing.assert_allclose(found, scores, rtol=1e-4, atol=1e-5)
     assert not np.allclose(matrix[:, 0], matrix[:, 2], rtol=1e-2)
+    scores = alone[5].decision_function(test_rows[0])
+    x[np.flatnonzero(y)[5:]] = 0.9
+    np.testing.assert_array_equal(scores, alone[5].fit(x, y).decision_function(test_rows[0]))
+    x[np.flatnonzero(y)[4]] = 0.9
+    assert not np.array_equal(scores, alone[5].fit(x, y).decision_function(test_rows[0]))
 
 
 @pytest.mark.parametrize("method", [DeepSAD, DeepSVDD, GradCon])
