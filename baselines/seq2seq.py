@@ -113,7 +113,6 @@ class Seq2Seq(Detector):
         if given:
             said = said.write(0, last)
 
-
         def say(i: tf.Tensor, last: tf.Tensor, h: tf.Tensor, c: tf.Tensor, said: tf.TensorArray):
             _, (h, c) = cell(last, [h, c], training=False)
             last = number(h)
