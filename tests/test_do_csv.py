@@ -10,9 +10,8 @@ import pandas as pd
 import polars as pl
 import pytest
 from documents import blocks, python_calls
+from processes import ROOT, run
 from test_datahandler import data_set
-from test_protocol_scripts import run
-from test_scripts import ROOT
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets.splits.rows import cut_rows

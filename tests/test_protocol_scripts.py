@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import runpy
-import sys
 from types import SimpleNamespace
 
 import layouts
@@ -12,8 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import run
 from test_datahandler import data_set, identified
-from test_scripts import ROOT
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
@@ -63,15 +61,6 @@ def test_every_cell_can_be_split(raw, monkeypatch, name, protocol):
     methods = study.methods(handler)
     assert all(isinstance(method, Detector) for method in methods.values())
     assert {"Autoencoder", "A3", "DevNet"} <= set(methods)
-
-
-def run(script: str, *words) -> int:
-    """Run a script in this process, as its command line would."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [script, *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
-    return end.value.code or 0
 
 
 @pytest.mark.parametrize(
