@@ -130,7 +130,9 @@ def _trained(run) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("before")
 def test_files_and_columns(run):
+    shutil.rmtree(run.results)
     _, table = run()
     assert list(table.index) == ["A3-n5", "A3-n20", "Autoencoder", "IsolationForest"]
     expected = "AUC AP prevalence rows epochs updates seconds jointly precision status error"
