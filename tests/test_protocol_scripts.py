@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import run
+from sklearn.ensemble import ExtraTreesClassifier
 from test_datahandler import data_set, identified
 
+from baselines import ExtraTrees
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.detectors.detector import Detector
@@ -95,8 +97,9 @@ def test_first_protocol_is_the_default(raw, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path):
+def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path, monkeypatch):
     """R2-AD2's cells of CovType, then ARGUE's: each pollution in a folder, each budget in a row."""
+    monkeypatch.setattr(ExtraTrees, "_classifier", lambda _: ExtraTreesClassifier(5))
     words = ["--data_path", raw, "--n_epochs", 1, "--methods", "ExtraTrees"]
     places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
     assert run("do_covtype.py", 110, "test", *words, *places) == 0
