@@ -76,8 +76,8 @@ def test_thresholds_never_look_at_test_labels(scores, tmp_path):
 @pytest.mark.slow
 def test_files(scores, tmp_path):
     write(tmp_path, scores, rule="accuracy")
-    for run in ("One-n5", "Two"):
-        folder = tmp_path / "unknown" / run
+    for method in ("One-n5", "Two"):
+        folder = tmp_path / "unknown" / method
         for name in ("histogram.png", "roc.png", "metrics.png"):
             assert (folder / name).read_bytes().startswith(b"\x89PNG")
         report = json.loads((folder / "metrics.json").read_text())
