@@ -163,7 +163,7 @@ def test_nslkdd_script(tiny_nslkdd, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
     words = [3003, "val", "--n_epochs", 1, "--data_path", tiny_nslkdd]
     words += ["--n_train_anomalies", 5, 25, "--methods"]
-    assert run("do_nslkdd.py", *words, "IsolationForest", folder=tmp_path) == 0
+    assert run("do_nslkdd.py", *words, "KNN", folder=tmp_path) == 0
     assert "nslkdd-sample, protocol a3-e1" in capsys.readouterr().out
     results = tmp_path / "results/nslkdd-sample/a3-e1/3003"
     first = "normal_known_DoS+Probe_unknown_R2L+U2R"
@@ -171,7 +171,7 @@ def test_nslkdd_script(tiny_nslkdd, tmp_path, capsys, monkeypatch):
     one = "--normal normal --known DoS Probe --unknown R2L U2R".split()
     assert run("do_nslkdd.py", *words, "A3", *one, folder=tmp_path) == 0
     table = pd.read_csv(results / first / "val/known.metric.csv", index_col=0)
-    assert set(table.index) == {"A3-n5", "A3-n25", "Autoencoder", "IsolationForest"}
+    assert set(table.index) == {"A3-n5", "A3-n25", "Autoencoder", "KNN"}
     assert (table["status"] == "ok").all()
 
 
