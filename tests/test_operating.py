@@ -106,12 +106,12 @@ def test_do_kdd99(tmp_path, capsys):
     """The script on small files: partitions keep apart, thresholds and pictures are there."""
     data = write_kdd99(tmp_path)
     words = [2018, "test", "--n_epochs", 1, "--data_path", data, "--rate", 0.5]
-    quick = ["--methods", "MeanDistance", "PCA"]
+    quick = ["--methods", "MeanDistance", "Autoencoder"]
     assert run("do_kdd99.py", *words, "--partition", "all", *quick, folder=tmp_path) == 0
     assert "MeanDistance" in capsys.readouterr().out
     (place,) = tmp_path.glob("results/kdd99-sample/deepad-all-e1/2018/*/test")
     assert place.parent.name.startswith("normal_unknown_DoS")
-    assert (place / "unknown/PCA/metrics.json").is_file()
+    assert (place / "unknown/Autoencoder/metrics.json").is_file()
 
     def refused(*words) -> str:
         assert run("do_kdd99.py", *words, folder=tmp_path) == 2
