@@ -1,4 +1,4 @@
-"""Python programs in processes of their own, forked from one that has imported TensorFlow.
+"""Scripts in this process, or in one of their own, forked from one that has imported TensorFlow.
 
 The import takes longer than most programs here; what they do, print and return stays the same.
 """
@@ -12,6 +12,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 FORKS = multiprocessing.get_context("forkserver")
@@ -77,8 +79,8 @@ class Started(FORKS.Process):
         return self.exitcode, out, err
 
 
-def start(script: str, *words, folder: Path, **kw) -> Started:
-    """Start a script of the repository with its output folders in ``folder``."""
+def places(script: str, folder: Path) -> list[object]:
+    """Options that put the outputs of a script of the repository into ``folder``."""
     places = {"--model_path": "models", "--result_path": "results"}
     if script == "evaluate_results.py":
         places = {"--in_path": "results", "--out_path": "results"}
@@ -86,5 +88,25 @@ def start(script: str, *words, folder: Path, **kw) -> Started:
         places = {"--in_path": "models", "--out_path": "results"}
     elif script in ("keras_mnist.py", "do_mnist_manually.py"):
         places = {}
-    options = [word for name, place in places.items() for word in (name, folder / place)]
-    return Started([ROOT / script, *words, *options], **kw)
+    return [word for name, place in places.items() for word in (name, folder / place)]
+
+
+def start(script: str, *words, folder: Path, **kw) -> Started:
+    """Start a script of the repository with its output folders in ``folder``."""
+    return Started([ROOT / script, *words, *places(script, folder)], **kw)
+
+
+def run(script: str, *words, folder: Path | None = None) -> int:
+    """Run a script in this process, as its command line would; its exit code.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of its output folders; default: those that the words or the script name.
+    """
+    options = places(script, folder) if folder else []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script, *map(str, [*words, *options])])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+    return end.value.code or 0

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_protocol_scripts import run
+from processes import run
 
 from libs.DataHandler import DataHandler, SplitRules
 from libs.datasets import adbench

@@ -10,14 +10,15 @@ import pandas as pd
 import polars as pl
 import pytest
 from documents import blocks, python_calls
+from processes import ROOT, run
 from test_datahandler import data_set
-from test_protocol_scripts import run
-from test_scripts import ROOT
 
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets.splits.rows import cut_rows
 from libs.datasets.tabular.reading import Block, read
+from libs.experiments import result_files
 from libs.experiments.file_scoring import Scorer
+from libs.experiments.protocols import best
 from libs.utils.storage import read_manifest
 
 N = 400
@@ -36,6 +37,23 @@ def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("own") / "flows.csv"
     pl.DataFrame(columns).write_csv(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Forests of few trees, which are written and read faster, and no ROC pictures."""
+    few = {"noise_trees": 30, "known_trees": (30, 30), "n_estimators": 30}
+    published = best.best_methods
+
+    def brief(*args) -> dict:
+        methods = published(*args)
+        for method in methods.values():
+            settings = method.get_params(deep=False)
+            method.set_params(**{name: few[name] for name in few if name in settings})
+        return methods
+
+    monkeypatch.setattr(best, "best_methods", brief)
+    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
 
 
 def start(table, folder, *words) -> int:

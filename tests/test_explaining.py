@@ -18,6 +18,7 @@ from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.datasets.tabular.encoder import Encoder
 from libs.datasets.tabular.schema import Column, Schema
+from libs.experiments import result_files
 from libs.experiments.explained_run import Explained
 from libs.experiments.file_scoring import Scorer, score_files
 from libs.experiments.settings import RunSettings
@@ -45,9 +46,23 @@ def _train(folder, budgets=(5, 20), **options):
     return wrapper.models / EXPERIMENT.name
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _without_pictures():
+    """Of results; those of explanations are looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
+        yield
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     return _train(tmp_path_factory.mktemp("explained"))
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory):
+    """The same, without reference rows."""
+    return _train(tmp_path_factory.mktemp("without"), keep_reference=False)
 
 
 def _script(monkeypatch, name, *words):
@@ -132,22 +147,20 @@ def test_what_cannot_be_explained_is_one_line(runs, tmp_path, monkeypatch, capsy
 
 
 @pytest.mark.slow
-def test_reference_rows_of_runs(runs, tmp_path):
+def test_reference_rows_of_runs(runs, without):
     """Kept with A3's model alone, or on demand with none; the same ones are drawn again."""
     assert [p.parent.parent.name for p in runs.glob("*/*/reference.npz")] == ["A3"]
-    without = _train(tmp_path, keep_reference=False)
     assert not list(without.glob("*/*/reference.npz"))
     kept, drawn = (Explained(folder / "A3", "test", 3) for folder in (runs, without))
     np.testing.assert_array_equal(drawn.detector.reference_, kept.detector.reference_)
 
 
 @pytest.mark.slow
-def test_runs_with_and_without_reference_rows_are_the_same_run(tmp_path, caplog):
-    folder = _train(tmp_path, keep_reference=False)
-    written = {p: p.stat().st_mtime_ns for p in folder.glob("*/*/manifest.json")}
-    _train(tmp_path)
+def test_runs_with_and_without_reference_rows_are_the_same_run(without, caplog):
+    written = {p: p.stat().st_mtime_ns for p in without.glob("*/*/manifest.json")}
+    _train(without.parents[4])
     assert not caplog.records or "reference rows" not in caplog.text
-    assert {p: p.stat().st_mtime_ns for p in folder.glob("*/*/manifest.json")} == written
+    assert {p: p.stat().st_mtime_ns for p in without.glob("*/*/manifest.json")} == written
 
 
 def test_privacy_that_a_finished_run_breaks_is_said(runs, caplog):
@@ -204,11 +217,12 @@ def test_flagged_rows_have_their_strongest_columns(model, table, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_models_own_rate_flags(model, table, tmp_path):
-    assert Scorer(model, explained=1).rate == 0.05
+def test_the_models_own_rate_flags(model):
+    plain, explaining = Scorer(model), Scorer(model, explained=1)
+    assert explaining.rate == 0.05
     assert Scorer(model, 0.02, explained=1).rate == 0.02
-    assert Scorer(model).rate is None
-    assert Scorer(model).describe() != Scorer(model, explained=1).describe()
+    assert plain.rate is None
+    assert plain.describe() != explaining.describe()
 
 
 @pytest.mark.slow

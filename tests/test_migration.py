@@ -10,6 +10,7 @@ import evaluate_models
 from baselines import IsolationForest
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
+from libs.experiments import result_files
 from libs.experiments.migration import shorten_names
 from libs.experiments.rescoring import Rescorer, saved_experiments
 from libs.experiments.settings import RunSettings
@@ -86,6 +87,12 @@ def test_what_cannot_be_renamed_stays(tmp_path, caplog):
 
 
 DIGITS = Experiment(("0", "1"), ("2",), ("3",))
+
+
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch):
+    """They are looked at elsewhere."""
+    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
 
 
 @pytest.fixture(scope="module")

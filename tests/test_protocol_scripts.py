@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import runpy
-import sys
 from types import SimpleNamespace
 
 import layouts
@@ -12,9 +10,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import run
+from sklearn.ensemble import ExtraTreesClassifier
 from test_datahandler import data_set, identified
-from test_scripts import ROOT
 
+from baselines import ExtraTrees
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.detectors.detector import Detector
@@ -41,6 +41,12 @@ def raw(tmp_path_factory):
     return layouts.write_all(tmp_path_factory.mktemp("raw"), images=60)
 
 
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch):
+    """They are looked at elsewhere."""
+    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
+
+
 @pytest.mark.parametrize(("name", "protocol"), RUNS)
 @pytest.mark.slow
 def test_every_cell_can_be_split(raw, monkeypatch, name, protocol):
@@ -65,15 +71,6 @@ def test_every_cell_can_be_split(raw, monkeypatch, name, protocol):
     assert {"Autoencoder", "A3", "DevNet"} <= set(methods)
 
 
-def run(script: str, *words) -> int:
-    """Run a script in this process, as its command line would."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [script, *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
-    return end.value.code or 0
-
-
 @pytest.mark.parametrize(
     ("name", "protocol"),
     [pytest.param(*run, marks=[] if run[0] == "covtype" else pytest.mark.slow) for run in RUNS],
@@ -81,7 +78,6 @@ def run(script: str, *words) -> int:
 def test_every_script_runs(raw, tmp_path, monkeypatch, name, protocol):
     """With a method that every protocol has; test_printed_commands trains networks."""
     monkeypatch.setenv("A3_DATA", str(raw))
-    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
     words = ["--protocol", protocol, "--data_path", raw, "--n_epochs", 1]
     words += ["--methods", "KNN", "--n_train_anomalies", 5, "--p_contamination", 0.02]
     places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
@@ -101,9 +97,10 @@ def test_first_protocol_is_the_default(raw, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path):
+def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path, monkeypatch):
     """R2-AD2's cells of CovType, then ARGUE's: each pollution in a folder, each budget in a row."""
-    words = ["--data_path", raw, "--n_epochs", 1, "--methods", "DevNet"]
+    monkeypatch.setattr(ExtraTrees, "_classifier", lambda _: ExtraTreesClassifier(5))
+    words = ["--data_path", raw, "--n_epochs", 1, "--methods", "ExtraTrees"]
     places = ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
     assert run("do_covtype.py", 110, "test", *words, *places) == 0
     folder = tmp_path / "results/covtype-sample/r2ad2-e1/110"
@@ -113,7 +110,7 @@ def test_a_whole_study_keeps_budgets_and_pollution_apart(raw, tmp_path):
     expected = {main: (5, 10, 25, 50, 100)} | dict.fromkeys([transfer, *polluted], (100,))
     for name, budgets in expected.items():
         table = pd.read_csv(folder / name / "test/known.metric.csv", index_col=0)
-        assert list(table.index) == [f"DevNet-n{budget}" for budget in budgets]
+        assert list(table.index) == [f"ExtraTrees-n{budget}" for budget in budgets]
     words[-1] = "IsolationForest"
     assert run("do_covtype.py", 110, "test", "--protocol", "argue", *words, *places) == 0
     folder = tmp_path / "results/covtype-sample/argue-e1/110"
@@ -141,12 +138,13 @@ def test_kept_class_features_are_another_data_set(raw, tmp_path):
 
 
 @pytest.mark.slow
-def test_emnist_with_more_and_more_letters(raw, tmp_path):
-    """A, A-B, ... A-H; the letters in between are in no part."""
-    words = ["--increase_normal", "true", "--data_path", raw, "--methods", "IsolationForest"]
-    words += ["--model_path", tmp_path / "models", "--result_path", tmp_path / "results"]
-    assert run("do_emnist.py", 110, "test", *words) == 0
-    found = (tmp_path / "results/emnist-sample/argue/110").glob("*/test/scores.npz")
+def test_emnist_with_more_and_more_letters(raw, tmp_path, monkeypatch):
+    """A, A-B, ... A-H, as ARGUE's README prints it; the letters in between are in no part."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("A3_DATA", str(raw))
+    words = "110 val --increase_normal True --methods KNN"
+    assert run("do_emnist.py", *words.split()) == 0
+    found = (tmp_path / "results/emnist-sample/argue/110").glob("*/val/scores.npz")
     about = {path: json.loads((path.parent / "experiment.json").read_text()) for path in found}
     paths = sorted(about, key=lambda path: len(about[path]["experiment"]["normal"]))
     letters = "ABCDEFGH"
@@ -161,13 +159,12 @@ do_mnist.py 110 test --p_contamination .01 --n_train_anomalies 100 --model_path 
 --n_epochs 1 --methods DevNet IsolationForest
 do_covtype.py 110 test --n_train_anomalies 100 --n_epochs 1 --p_pollution 0.0 --eval_n_anomalies \
 True --eval_p_pollution True --is_override False --learning_rate .001 --model_path ./models \
---methods R2AD2-sketch
+--methods R2AD2-sketch --normal 1 2 3 --known 4 5 --unknown 6 7
 do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0 --methods DeepSVDD DevNet
 do_census.py 110 test --p_contamination 0.01 --n_train_anomalies 0 --n_epochs 1 --learning_rate \
 1e-4 --model_path ./models --is_override False --methods ARGUE
-do_emnist.py 110 val --increase_normal True --methods IsolationForest
 """
-"""Lines with the options that the two READMEs name; epochs and methods are ours."""
+"""Lines with the options that the two READMEs name; epochs, methods and classes are ours."""
 
 
 @pytest.mark.parametrize("line", PRINTED.strip().splitlines())

@@ -19,8 +19,7 @@ import pytest
 from conftest import make
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from test_protocol_scripts import run
-from test_scripts import ROOT
+from processes import ROOT, run
 
 from baselines import DevNet, MeanDistance
 from libs import Metrics

@@ -12,7 +12,7 @@ import pytest
 from conftest import make
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from baselines import Autoencoder, DevNet, IsolationForest
+from baselines import Autoencoder, DevNet, ExtraTrees, IsolationForest
 from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
@@ -59,8 +59,15 @@ def methods():
 @pytest.fixture
 def quick():
     """Where no method needs to build on another one."""
+    trees = ExtraTrees(n_estimators=5)
+    return {"ExtraTrees": trees, "IsolationForest": IsolationForest(n_estimators=5)}
+
+
+@pytest.fixture
+def network(quick):
+    """Where one is a network, with epochs and files of Keras."""
     devnet = DevNet(epochs=2, batches=2, batch_size=8)
-    return {"DevNet": devnet, "IsolationForest": IsolationForest(n_estimators=5)}
+    return {"DevNet": devnet, "IsolationForest": quick["IsolationForest"]}
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +137,9 @@ def _trained(run) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("before")
 def test_files_and_columns(run):
+    shutil.rmtree(run.results)
     _, table = run()
     assert list(table.index) == ["A3-n5", "A3-n20", "Autoencoder", "IsolationForest"]
     expected = "AUC AP prevalence rows epochs updates seconds jointly precision status error"
@@ -176,16 +185,16 @@ def test_only_missing_budgets_are_trained_and_override_loses_none(run, quick):
     run(quick, budgets=(20,))
     before = _trained(run)
     _, table = run(quick, budgets=(5, 20))
-    assert list(table.index[:2]) == ["DevNet-n5", "DevNet-n20"]
+    assert list(table.index[:2]) == ["ExtraTrees-n5", "ExtraTrees-n20"]
     after = _trained(run)
     assert {k: after[k] for k in before} == before
-    assert set(after) - set(before) == {"DevNet/n5"}
+    assert set(after) - set(before) == {"ExtraTrees/n5"}
 
-    shutil.rmtree(run.models / "DevNet/n5")
+    shutil.rmtree(run.models / "ExtraTrees/n5")
     _, table = run(quick, budgets=(5,), override=True)
-    assert list(table.index[:2]) == ["DevNet-n5", "DevNet-n20"]
+    assert list(table.index[:2]) == ["ExtraTrees-n5", "ExtraTrees-n20"]
     after = _trained(run)
-    assert set(after) == {"DevNet/n5+20", "IsolationForest/run"}
+    assert set(after) == {"ExtraTrees/n5+20", "IsolationForest/run"}
     assert after["IsolationForest/run"] > before["IsolationForest/run"]
 
 
@@ -275,7 +284,7 @@ def test_two_parts_of_one_name_are_refused(run, methods):
 def test_budgets_below_a_methods_least_are_left_out(run, quick):
     wrapper, table = run({**quick, "Ensemble": make("Ensemble")}, budgets=(0, 5))
     assert wrapper.finish() == 0
-    assert set(table.index) == {"Ensemble-n0", "Ensemble-n5", "DevNet-n5", "IsolationForest"}
+    assert set(table.index) == {"Ensemble-n0", "Ensemble-n5", "ExtraTrees-n5", "IsolationForest"}
 
 
 def test_damaged_scores_are_made_again(run, before):
@@ -286,14 +295,14 @@ def test_damaged_scores_are_made_again(run, before):
 
 
 @pytest.mark.slow
-def test_thresholds_of_saved_models(handler, quick, tmp_path):
+def test_thresholds_of_saved_models(handler, network, tmp_path):
     """F1, precision and recall equal those of predict() at the same rate; too small rates: none."""
     rules = SplitRules(test=0.3, validation=0.3)
     wide = DataHandler(handler.data, rules, 706)
     experiment = Experiment(tuple("0123"), tuple("45"), ("6",))
     places = {"model_path": tmp_path / "m", "result_path": tmp_path / "r"}
     ExperimentWrapper(wide, "a3", "test", RunSettings(**places)).run(
-        Cell(experiment, (5, 20)), quick
+        Cell(experiment, (5, 20)), network
     )
     folder = tmp_path / "m/digits/a3/706" / experiment.name
     table = Rescorer(None, "test", tmp_path / "again").rescore(folder)
@@ -331,19 +340,19 @@ def test_what_builds_on_a_failed_method_fails_with_its_reason(run, methods):
 
 
 @pytest.mark.slow
-def test_a_damaged_model_is_a_clear_error(run, quick):
-    run(quick)
+def test_a_damaged_model_is_a_clear_error(run, network):
+    run(network)
     (path,) = run.models.glob("DevNet/n5+20/*.keras")
     path.write_bytes(path.read_bytes()[:-100])
-    wrapper, table = run(quick)
+    wrapper, table = run(network)
     assert wrapper.finish() == 1
     assert f"{path.name} is damaged" in wrapper.failures[0]
     assert table.loc["DevNet-n5", "status"] == "error"
     assert table.loc["IsolationForest", "status"] == "ok"
     (run.models / "DevNet/error.json").unlink()
-    _, table = run(quick, only=["IsolationForest"])
+    _, table = run(network, only=["IsolationForest"])
     assert f"{path.name} is damaged" in table.loc["DevNet", "error"]
-    _, table = run(quick, override=True)
+    _, table = run(network, override=True)
     assert (table["status"] == "ok").all()
 
 
@@ -355,11 +364,11 @@ def test_pollution_has_folders_of_its_own(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_fewer_epochs_have_a_protocol_of_their_own(handler, quick, tmp_path):
+def test_fewer_epochs_have_a_protocol_of_their_own(handler, network, tmp_path):
     wrapper = ExperimentWrapper(
         handler, "a3", "test", RunSettings(tmp_path, tmp_path / "r", n_epochs=1)
     )
-    wrapper.run(Cell(EXPERIMENT, (5,)), quick)
+    wrapper.run(Cell(EXPERIMENT, (5,)), network)
     found = list((tmp_path / "r").glob("digits/a3-e1/706/*/test/known.metric.csv"))
     assert pd.read_csv(found[0], index_col=0).loc["DevNet-n5", "epochs"] == 1
 

@@ -7,6 +7,7 @@ import numpy as np
 import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.tree._tree import Tree
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from libs.utils.errors import UserError
 
@@ -33,10 +34,13 @@ def load(path: Path, needed: Collection[str] = ()) -> BaseEstimator:
     UserError
         If there are other types in the file, or trees whose nodes point outside of them.
     """
-    foreign = set(skops.io.get_untrusted_types(file=path)) - set(needed)
-    if foreign:
-        raise UserError(f"{path} holds types that it does not need: {foreign}; do not load it")
-    model = skops.io.load(path, trusted=sorted(needed))
+    try:
+        model = skops.io.load(path, trusted=sorted(needed))  # looks before it builds anything
+    except UntrustedTypesFoundException as error:
+        found = str(error).splitlines()[0]
+        raise UserError(
+            f"{path} holds types that it does not need; do not load it. {found}"
+        ) from error
     for part in getattr(model, "estimators_", ()):
         if not _is_sound(part.tree_, model.n_features_in_):
             raise UserError(f"{path} holds a tree whose nodes point outside of it; do not load it")

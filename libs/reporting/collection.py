@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from libs import Metrics
 from libs.datasets.splits.experiment import Experiment
@@ -40,18 +41,21 @@ def collect(results: Path, split: str, seeds: Sequence[int]) -> pd.DataFrame:
     UserError
         If there is nothing to collect, or a file cannot be read.
     """
-    frames = []
+    frames, places = [], []
     for folder in result_folders(results, split):
         if not seeds or int(folder.parts[-3]) in seeds:
             place = _place(folder)
-            frames += [_metrics(path, place) for path in sorted(folder.glob("*.metric.csv"))]
+            for path in sorted(folder.glob("*.metric.csv")):
+                frames.append(_metrics(path))
+                place |= {"view": _view(path), "written": path.stat().st_mtime}
+                places += [place.copy()] * len(frames[-1])
     if not frames:
         chosen = f" of seeds {', '.join(map(str, seeds))}" if seeds else ""
         raise UserError(
             f"no {split} results{chosen} in {results}: expected <data set>/<protocol>/<seed>/"
             f"<experiment>/{split}/*.metric.csv there. Run a do_ script first."
         )
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat([pd.concat(frames, ignore_index=True), pd.DataFrame(places)], axis=1)
 
 
 def result_folders(results: Path, split: str) -> Iterator[Path]:
@@ -84,8 +88,7 @@ def read_numbers(path: Path, numbers: Sequence[str], words: Sequence[str]) -> pd
     """
     with undamaged(path):
         table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
-        numbers = [*numbers, *(name for name in table if "@" in name)]  # F1@0.01 and so on
-        table[numbers] = table[numbers].apply(pd.to_numeric)
+        _make_numeric(table, [*numbers, *(name for name in table if "@" in name)])  # F1@0.01, ...
         if table[words].isna().any(axis=None):
             raise ValueError(f"expected {', '.join(words)} in each row")
         if not set(table.get("view", ())) <= set(VIEWS):
@@ -93,16 +96,26 @@ def read_numbers(path: Path, numbers: Sequence[str], words: Sequence[str]) -> pd
     return table
 
 
-def _metrics(path: Path, place: dict) -> pd.DataFrame:
+def _make_numeric(table: pd.DataFrame, names: Sequence[str]) -> None:
+    """Let columns hold numbers; a ValueError or KeyError says that one does not, or is missing."""
+    for name in names:
+        if not is_numeric_dtype(table[name]):
+            table[name] = pd.to_numeric(table[name])
+
+
+def _view(path: Path) -> str:
+    return path.name.removesuffix(".metric.csv")
+
+
+def _metrics(path: Path) -> pd.DataFrame:
     """Read a metric file; metrics introduced later are empty."""
     table = read_numbers(path, NUMBERS, ["run"])
     with undamaged(path):
         table = table.reindex(columns=[*dict.fromkeys([*table, *Metrics.COLUMNS])])
-        table[list(Metrics.COLUMNS)] = table[list(Metrics.COLUMNS)].apply(pd.to_numeric)
-        view = path.name.removesuffix(".metric.csv")
-        if view not in VIEWS or table["run"].duplicated().any():
+        _make_numeric(table, Metrics.COLUMNS)
+        if _view(path) not in VIEWS or table["run"].duplicated().any():
             raise ValueError(f"expected one of {', '.join(VIEWS)}, each run once")
-    return table.assign(**place, view=view, written=path.stat().st_mtime)
+    return table
 
 
 def _place(folder: Path) -> dict:
