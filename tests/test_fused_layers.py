@@ -1,11 +1,16 @@
 """ReLU, dropout and product in one layer, against Keras' three."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from libs.architecture.fused_layers import LEVELS, FusedDense
+from libs.training.loop import compiled, gradient_step
+from libs.training.optimisers import Adam, adadelta, rmsprop
 
 
 def thinned(rate, units=3, copies=2, inputs=5, **kwargs):
@@ -96,3 +101,18 @@ def test_bfloat16_is_float32_to_its_precision(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_array_equal(tf.cast(loaded(x), tf.float32), tf.cast(model(x), tf.float32))
+
+
+@pytest.mark.parametrize("optimiser", [Adam, adadelta, rmsprop])
+def test_the_graph_of_a_step_goes_with_it(optimiser):
+    """TensorFlow keeps graphs with a custom gradient; Keras' `apply` would put one into each."""
+    layer, x = thinned(0.2), rows(7, 2, 5)
+    loss = lambda seed: tf.reduce_mean(layer(x, training=True))  # noqa: E731
+    step = gradient_step(loss, layer.trainable_variables, 0.1, optimiser)
+    graph = compiled(step, [tf.TensorSpec((2,), tf.int32)])
+    graph(tf.constant([1, 2]))
+    traced = weakref.ref(graph.get_concrete_function().graph)
+    assert traced() is not None
+    del loss, step, graph
+    gc.collect()
+    assert traced() is None

@@ -80,9 +80,6 @@ def _drop_and_rectify(x: tf.Tensor, dropped: int, seed: tf.Tensor) -> tf.Tensor:
     fates = tf.reshape(tf.bitcast(draws, tf.int16), (-1,))[: rows * inputs]
     kept = tf.reshape(fates >= np.int16(dropped - LEVELS // 2), (rows, 1, inputs))
 
-    @tf.custom_gradient
-    def thin(x: tf.Tensor) -> tuple[tf.Tensor, object]:
-        y = tf.where(kept, tf.nn.relu(x), tf.zeros((), x.dtype))
-        return y, lambda upstream: tf.raw_ops.ReluGrad(gradients=upstream, features=y)
-
-    return thin(x)
+    # minus itself, not `where` alone: the gradient is then that of ReLU; `tf.custom_gradient` would
+    # keep every graph that it is part of for ever
+    return tf.nn.relu(x - tf.stop_gradient(tf.where(kept, tf.zeros((), x.dtype), x)))

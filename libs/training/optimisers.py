@@ -77,16 +77,30 @@ class KerasOptimiser:
     ----------
     optimiser : keras.optimizers.Optimizer
     variables : sequence of keras.Variable
+    clip_norm : float, optional
+        Bound of the norm of each variable's gradient.
     """
 
-    def __init__(self, optimiser: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]):
-        self.optimiser = optimiser
+    def __init__(
+        self,
+        optimiser: keras.optimizers.Optimizer,
+        variables: Sequence[keras.Variable],
+        clip_norm: float | None = None,
+    ):
+        self.optimiser, self.clip_norm = optimiser, clip_norm
         self.optimiser.build(variables)
         self.variables = [variable.value for variable in variables]
 
     def minimise(self, loss: tf.Tensor, tape: tf.GradientTape) -> None:
-        """Update the variables by the gradient of ``loss``."""
-        self.optimiser.apply(tape.gradient(loss, self.variables))
+        """Update the variables by the gradient of ``loss``.
+
+        Not by Keras' `apply`: what it does for several devices keeps each graph for ever.
+        """
+        gradients = tape.gradient(loss, self.variables)
+        if self.clip_norm is not None:
+            gradients = [tf.clip_by_norm(g, self.clip_norm) for g in gradients]
+        for variable, gradient in zip(self.variables, gradients, strict=True):
+            self.optimiser.update_step(gradient, variable, self.optimiser.learning_rate)
 
 
 def rmsprop(
@@ -96,7 +110,7 @@ def rmsprop(
 
     ``clip_norm`` bounds the norm of each variable's gradient separately.
     """
-    return KerasOptimiser(keras.optimizers.RMSprop(learning_rate, clipnorm=clip_norm), variables)
+    return KerasOptimiser(keras.optimizers.RMSprop(learning_rate), variables, clip_norm)
 
 
 def adadelta(variables: Sequence[keras.Variable], learning_rate: float) -> KerasOptimiser:
