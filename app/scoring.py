@@ -124,7 +124,8 @@ class Scoring:
 
         schema = self.encoder(model).schema
         try:
-            blocks = read(path, schema.wanted, encoding=schema.notation.encoding)
+            wanted = schema.wanted.union(schema.beside)
+            blocks = read(path, wanted, encoding=schema.notation.encoding)
             return self._score_table(model, _while_wanted(blocks, left), query)
         except UserError as error:
             raise type(error)(str(error).replace(path, query.name)) from error
@@ -148,8 +149,8 @@ class Scoring:
                 strongest.append((row, rows[i]))
             strongest = sorted(strongest, key=lambda pair: -pair[0].score)[:STRONGEST]
             parts.append(scores)
-            ids = [name for name in schema.ids if name in block.frame.columns]
-            kept.append(identify(block, ids, TAKEN).with_columns(file=pl.lit(query.name)))
+            there = [name for name in schema.beside if name in block.frame.columns]
+            kept.append(identify(block, there, TAKEN).with_columns(file=pl.lit(query.name)))
         scores = np.concatenate(parts)
         threshold, words = _threshold(model, scores, query)
         flagged = None if threshold is None else scores > threshold

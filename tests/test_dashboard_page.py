@@ -459,6 +459,7 @@ def test_strange_features_come_first_and_contributions_beside_them(page, served_
     first = f"{FEATURES} tbody tr th"
     wait(page, lambda: page.find_element(By.CSS_SELECTOR, first).text == "amount")
     assert "payments.csv, line" in find(page, "origin").text
+    assert find(page, "dropped").text.startswith("Not among the inputs: file note ")
     assert "card (" in page.find_element(By.CSS_SELECTOR, FEATURES).text
     page.find_element(By.XPATH, "//button[.='Explain this score']").click()
     wait(page, lambda: len(page.find_elements(By.CSS_SELECTOR, f"{FEATURES} svg.bar")) == 4, 60)

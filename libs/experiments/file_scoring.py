@@ -50,7 +50,7 @@ def score_files(scorer: Scorer, files: Sequence[str], out: str) -> Counter:
     out : str
         A ``.csv`` or ``.parquet`` file, or "-": CSV to standard output. A line for each row:
         ``file``, ``row`` (from 1 in each file), ``line`` (of a CSV file, as an editor counts),
-        the columns that are kept, and what `Scorer.columns` gives.
+        the columns `Scorer.ids`, and what `Scorer.columns` gives.
 
     Returns
     -------
