@@ -117,7 +117,9 @@ def test_rows_without_labels_have_a_view_of_their_own(client):
     found = get(client, "/api/rows", UNLABELLED_RUN | ALL_ROWS).json()
     assert {row["label"] for row in found["rows"]} == {None}
     about = get(client, "/api/about", UNLABELLED_RUN).json()
-    assert [shlex.split(command)[1] for command in about["commands"]] == ["score.py", "explain.py"]
+    score, explain = map(shlex.split, about["commands"])
+    assert score[1:2] + score[-4:] == ["score.py", "--threshold", "fpr=0.1", "--explain", "3"]
+    assert explain[1:2] == ["explain.py"]
     assert client.get("/api/scores", params=OWN | {"view": "all"}).status_code == 404
 
 
