@@ -233,6 +233,18 @@ def test_curves_are_exact_with_ties(page, served):
             assert mine[name] == pytest.approx(theirs[name], abs=1e-12), (threshold, name)
 
 
+def test_numbers_keep_what_stands_before_the_point(page, served):
+    page.get(served.address)
+    shown = page.execute_async_script(
+        """
+        const [values, done] = arguments;
+        import("/dom.js").then(({ short }) => done(values.map(short)));
+        """,
+        [14697.32, -1234.56, 999.42, 0.5, 3],
+    )
+    assert shown == ["14,697", "-1,235", "999.4", "0.5", "3"]
+
+
 @pytest.mark.slow
 def test_filter_sort_page_and_open_a_row(page, served, settings):
     open_run(page, served, threshold=0.25)

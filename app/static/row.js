@@ -205,7 +205,10 @@ function valueRow({ column, value, usual, part }, filled, most) {
   );
 }
 
-const percent = (fraction) => `${share(100 * fraction, fraction < 0.1 ? 1 : 0)} %`;
+const percent = (fraction) => {
+  if (fraction === 0) return "0 %";
+  return fraction < 5e-4 ? "< .1 %" : `${share(100 * fraction, fraction < 0.1 ? 1 : 0)} %`;
+};
 
 /** Ask for an explanation; the first one starts TensorFlow. */
 async function ask(button, result, found, place, list) {
