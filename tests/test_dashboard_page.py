@@ -455,7 +455,7 @@ def test_columns_and_marks_of_an_own_table(page, served_own, downloads):
     find(page, "labelled-csv").click()
     path = downloads / "payments-labelled.csv"
     wait(page, path.exists)
-    assert path.read_text().startswith("ref,amount,kind,place,score,class\n")
+    assert path.read_text().startswith("ref,amount,kind,place,score,file,class\n")
     page.refresh()
     wait(page, lambda: find(page, "marked").text.startswith(words))
     press(page, "//button[.='Forget the marks']")
