@@ -19,10 +19,11 @@ BUDGETS = (0, 5, 25, 50)
 
 
 def best(args):
-    """A study for each table."""
+    """A study for each table, which is read when its turn comes."""
     from libs.datasets import adbench
 
-    return [study_of(name, args) for name in args.data_sets or adbench.tables(args.data_path)]
+    names = adbench.tables(args.data_path, args.data_sets)
+    return (study_of(name, args) for name in names)
 
 
 def study_of(name, args):
@@ -34,7 +35,7 @@ def study_of(name, args):
     data = load(f"adbench-{name}", args.data_path)
     half = int((data.classes == "anomaly").sum()) // 2
     experiment = Experiment(("normal",), ("anomaly",))
-    study = best_study(data.name, experiment, budgets=[b for b in BUDGETS if b <= half])
+    study = best_study(data, experiment, budgets=[b for b in BUDGETS if b <= half])
     return replace(study, skips_methods=True)
 
 

@@ -3,12 +3,12 @@
 
 MODEL is a folder below models/, such as models/csv-flows/a3/706/<experiment>/A3. Columns are
 matched by name; the label and columns dropped in training are optional, unknown ones are ignored
-with a warning. Writes a line per row: its file, row and line there, the columns of --id, the score
-(higher is more anomalous; a column per label budget) and, with --threshold, whether it is flagged;
-with --explain 5, also the five columns that raised the score of a flagged row most, and by how much
-(see explain.py). Finally reports how many rows are flagged and which columns have values that the
-training rows did not have. A killed run, started again, resumes at the next block of rows and
-writes the same bytes.
+with a warning. Writes a line per row: its file, row and line there, the columns that are no inputs
+and those of --id, the score (higher is more anomalous; a column per label budget) and, with
+--threshold, whether it is flagged; with --explain 5, also the five columns that raised the score of
+a flagged row most, and by how much (see explain.py). Finally reports how many rows are flagged and
+which columns have values that the training rows did not have. A killed run, started again, resumes
+at the next block of rows and writes the same bytes.
 
     python score.py models/csv-flows/a3/706/*/A3 new.csv --out scores.csv --threshold fpr=.01
     python score.py MODEL today.csv --out alerts.csv --threshold alerts=200 --explain 3
@@ -76,6 +76,6 @@ if __name__ == "__main__":
         action="extend",
         default=[],
         metavar="COLUMN",
-        help="columns of FILE to keep beside the scores (always: those that the training kept)",
+        help="columns of FILE to keep beside the scores (always: the model's that are no inputs)",
     )
     raise SystemExit(experiment_script(main, parser, check))

@@ -12,6 +12,7 @@ from app.schemas import Contribution, Explanation
 from app.scoring import Scoring
 from app.shown import Shown
 from libs.datasets.splits.experiment import Experiment
+from libs.experiments.next_commands import REASONS
 
 if TYPE_CHECKING:
     from libs.detectors.attribution import Explanation as Found
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 APART = 1e-3
 """Relative difference above which two scores are not of the same model."""
-REASONS = 3
-"""Columns that are named for each of several rows."""
 ACTIVATIONS = {"re_lu": "ReLU", "leaky_re_lu": "leaky ReLU", "activation": "activation"}
 """Words for Keras's own names of layers."""
 

@@ -2,14 +2,13 @@
 
 import csv
 import math
-import shlex
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 
-from app.catalog import ALL, Catalog, Missing, Model, Place, Result, described, model_name
+from app.catalog import ALL, Catalog, Missing, Place, Result, described, model_name
 from app.queries import RunQuery, StudyQuery, ThresholdsQuery
 from app.schemas import (
     About,
@@ -20,6 +19,7 @@ from app.schemas import (
     Threshold,
 )
 from libs import Metrics as formulas
+from libs.experiments.next_commands import default_threshold, next_commands
 from libs.experiments.stored_runs import DESCRIPTION, TRAINED
 from libs.utils.errors import UserError
 
@@ -223,18 +223,11 @@ def about_run(catalog: Catalog, result: Result, query: RunQuery) -> About:
     return About(
         unexplained="" if explained else f"There is no explanation of {query.run}'s scores.",
         losses=model.manifest.get("training", {}).get("losses", []),
-        commands=[shlex.join(words) for words in _next_commands(model, result.about, explained)],
+        commands=next_commands(
+            model.folder,
+            "NEW.csv" if result.about["data"].get("table") else None,
+            default_threshold(len(model.calibration)),
+            bool(result.experiment.views),
+            explained,
+        ),
     )
-
-
-def _next_commands(model: Model, about: dict, explained: bool) -> list[list[str]]:
-    """Commands that score other files and explain the highest scores."""
-    commands = []
-    if about["data"].get("table"):
-        score = ["python", "score.py", str(model.folder), "NEW.csv", "--out", "scores.csv"]
-        rows = len(model.calibration)
-        rate = next((f"fpr={r:g}" for r in (0.01, 0.1) if r * rows >= 1), None)
-        commands.append([*score, *(["--threshold", rate] if rate else [])])
-    if explained:
-        commands.append(["python", "explain.py", str(model.folder)])
-    return commands

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from app.schemas import Origin
-from libs.datasets.tabular.cells import GAPS, as_numbers, as_text
+from app.shown import TAKEN
+from libs.datasets.tabular.cells import GAPS, as_numbers, as_text, identify
 from libs.datasets.tabular.own import OwnTable
 from libs.datasets.tabular.reading import Block, read
 from libs.datasets.tabular.schema import Column, Schema
@@ -20,43 +21,34 @@ class Origins:
 
     Attributes
     ----------
-    names : tuple of str
-        Columns that are kept beside the scores.
+    schema : Schema
     files : tuple of str
-    file, row, line : (n,) int
-        Number of the file; row and line there, from 1. The line of a Parquet file is 0.
-    ids : DataFrame
-        The columns ``names`` as text.
+    places : DataFrame
+        Of all columns that are no inputs; see `libs.datasets.tabular.cells.identify`.
     filled : dict of (n,) bool
         Of each input whose gaps are filled, the rows without a value.
     """
 
-    names: tuple[str, ...]
+    schema: Schema
     files: tuple[str, ...]
-    file: np.ndarray
-    row: np.ndarray
-    line: np.ndarray
-    ids: pl.DataFrame
+    places: pl.DataFrame
     filled: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, table: OwnTable, files: Sequence[str], schema: Schema) -> "Origins":
         """Read them from the files."""
         fills = [column for column in schema.inputs if column.fill is not None]
-        wanted = {*schema.ids, *(column.name for column in fills)}
-        places, ids, gaps = [], [], []
-        for i, file in enumerate(files):
+        wanted = {*schema.beside, *(column.name for column in fills)}
+        places, gaps = [], []
+        for file in files:
             for block in read(file, wanted, encoding=table.notation.encoding):
-                lines = np.zeros(len(block), int) if block.lines is None else block.lines
-                places.append(np.stack([np.full(len(block), i), block.numbers, lines]))
-                ids.append(pl.DataFrame([_text(block, name) for name in schema.ids]))
+                places.append(identify(block, schema.beside, TAKEN))
                 gaps.append([_gaps(column, block, table) for column in fills])
         filled = zip(*gaps, strict=True) if fills else ()
         return cls(
-            schema.ids,
+            schema,
             tuple(files),
-            *np.concatenate(places, axis=1),
-            pl.concat(ids),
+            pl.concat(places),
             {
                 name: np.concatenate(parts)
                 for column, parts in zip(fills, filled, strict=True)
@@ -66,28 +58,28 @@ class Origins:
 
     def check_length(self, rows: int) -> None:
         """Raise a UserError unless there are so many rows."""
-        if len(self.row) != rows:
+        if len(self.places) != rows:
             raise UserError(
-                f"{', '.join(self.files)}: expected {rows:,} rows, found {len(self.row):,}: the "
+                f"{', '.join(self.files)}: expected {rows:,} rows, found {len(self.places):,}: the "
                 "files have changed since they were loaded; start the dashboard again"
             )
 
     def at(self, i: int) -> Origin:
         """The place of a row."""
+        file, row, line, *_ = self.places.row(i)
+        beside = self.beside(i)
         return Origin(
-            file=self.files[self.file[i]],
-            row=int(self.row[i]),
-            line=int(self.line[i]) or None,
-            ids=[self.ids[name][i] for name in self.names],
+            file=file,
+            row=row,
+            line=line,
+            ids=[beside[name] for name in self.schema.ids],
             filled=[name for name, gaps in self.filled.items() if gaps[i]],
         )
 
-
-def _text(block: Block, name: str) -> pl.Series:
-    """A column as text, empty if the file has none of that name."""
-    if name in block.frame.columns:
-        return as_text(block.frame[name])
-    return pl.Series(name, [""] * len(block), pl.String)
+    def beside(self, i: int) -> dict[str, str]:
+        """The cells of a row in the columns that are no inputs; empty if the file has none."""
+        cells = self.places.row(i)[-len(self.schema.beside) :] if self.schema.beside else ()
+        return {n: cell or "" for n, cell in zip(self.schema.beside, cells, strict=True)}
 
 
 def _gaps(column: Column, block: Block, table: OwnTable) -> np.ndarray:

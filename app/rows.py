@@ -12,7 +12,7 @@ from app.catalog import Catalog, Missing, Result
 from app.queries import FilteredQuery, RowQuery, RowsQuery
 from app.schemas import RowDetail, TablePage, TableRow
 from app.settings import Settings
-from app.shown import Feature, Shown, columns_of, id_heads
+from app.shown import Feature, Shown, columns_of
 from libs.datasets.splits.rows import Rows
 from libs.utils.errors import UserError
 
@@ -141,19 +141,13 @@ class RowSource:
         """Every row that passes a filter: a line of heads, then place, class, score, verdict."""
         shown, _ = self._try(result)
         scores, classes = result.run(query.run), result.scores["classes"]
-        origins = shown.origins if shown else None
-        ids = id_heads(shown.ids) if shown else []
-        yield [
-            *(["file", "row", "line", *ids] if origins else ["row"]),
-            "class",
-            "score",
-            "flagged",
-        ]
-        for number in self._kept(result, query, shown).tolist():
-            place = [number]
-            if origins:
-                origin = shown.origin(number)
-                place = [origin.file, origin.row, origin.line, *origin.ids]
+        kept = self._kept(result, query, shown)
+        heads, places = ["row"], [[number] for number in kept.tolist()]
+        if shown and shown.origins:
+            found = shown.origins.places[shown.raw.numbers[kept]]
+            heads, places = found.columns, found.iter_rows()
+        yield [*heads, "class", "score", "flagged"]
+        for number, place in zip(kept.tolist(), places, strict=True):
             score = scores[number]
             yield [*place, classes[number], str(score), int(score > query.threshold)]
 
@@ -171,6 +165,7 @@ class RowSource:
             columns=columns_of(shown.features) if shown else [],
             image=shown.image if shown else None,
             ids=shown.ids if shown else [],
+            dropped=shown.dropped(query.row) if shown else {},
             normal=shown.usual(query.row, numbers[y == 0]) if shown else [],
             note=note,
         )

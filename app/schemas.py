@@ -168,6 +168,8 @@ class RowDetail(TableRow):
     columns: list[Column]
     image: tuple[int, int] | None
     ids: list[str]
+    dropped: dict[str, str]
+    """The row's cells in the other columns that are no inputs."""
     normal: list[Usual]
     note: str
 

@@ -18,6 +18,7 @@ from app.schemas import Contribution, Scored, StrongRow
 from app.settings import Settings
 from app.shown import TAKEN
 from libs import Metrics
+from libs.experiments.next_commands import REASONS
 from libs.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ STORED = 8
 """Scored tables that can be downloaded; older ones are forgotten."""
 STRONGEST = 20
 """Rows of a scored table that the page shows."""
-REASONS = 3
-"""Columns that are named for each of them."""
 
 
 class BusyError(UserError):
@@ -124,7 +123,8 @@ class Scoring:
 
         schema = self.encoder(model).schema
         try:
-            blocks = read(path, schema.wanted, encoding=schema.notation.encoding)
+            wanted = schema.wanted.union(schema.beside)
+            blocks = read(path, wanted, encoding=schema.notation.encoding)
             return self._score_table(model, _while_wanted(blocks, left), query)
         except UserError as error:
             raise type(error)(str(error).replace(path, query.name)) from error
@@ -148,8 +148,8 @@ class Scoring:
                 strongest.append((row, rows[i]))
             strongest = sorted(strongest, key=lambda pair: -pair[0].score)[:STRONGEST]
             parts.append(scores)
-            ids = [name for name in schema.ids if name in block.frame.columns]
-            kept.append(identify(block, ids, TAKEN).with_columns(file=pl.lit(query.name)))
+            there = [name for name in schema.beside if name in block.frame.columns]
+            kept.append(identify(block, there, TAKEN).with_columns(file=pl.lit(query.name)))
         scores = np.concatenate(parts)
         threshold, words = _threshold(model, scores, query)
         flagged = None if threshold is None else scores > threshold
@@ -173,15 +173,11 @@ class Scoring:
             named = len(model.manifest["input_shape"]) == 1
             if not named or detector.explained_by is None or detector.lacks_reference:
                 return
-            from libs.detectors.attribution import strongest as strongest_of
+            from libs.experiments.scorer import strongest_columns
 
             rows = np.stack([rows for _, rows in strongest])
             found = detector.explain(rows, model.budget).contributions
-        first = np.cumsum([0, *(len(column.features) for column in inputs[:-1])])
-        found = np.add.reduceat(found, first, axis=1)
-        names, values = strongest_of(
-            found, [column.name for column in inputs], min(REASONS, len(inputs))
-        )
+        names, values = strongest_columns(found, inputs, min(REASONS, len(inputs)))
         for (row, _), of_row, shares in zip(strongest, names, values, strict=True):
             row.reasons = [
                 Contribution(name=name, value=None, contribution=float(share))
@@ -233,9 +229,8 @@ def threshold_of(model: Model, rate: float | None = None) -> float | None:
 def _threshold(model: Model, scores: np.ndarray, query: UploadQuery) -> tuple[float | None, str]:
     """The threshold that an upload asks for, and how it was found."""
     if query.alerts is not None:
-        ordered = np.sort(scores)[::-1]
-        few = query.alerts < len(ordered)
-        value = ordered[query.alerts] if few else np.nextafter(ordered[-1], np.float32(-np.inf))
+        finite = np.nextafter(scores.min(), np.float32(-np.inf))
+        value = max(finite, Metrics.threshold_for([scores], query.alerts))
         return float(value), f"at most {query.alerts:,} rows are above it"
     rate, threshold = query.rate or model.manifest["rate"], threshold_of(model, query.rate)
     if threshold is None:

@@ -160,11 +160,16 @@ class Shown:
     @property
     def ids(self) -> list[str]:
         """Names of the columns that are kept beside the scores."""
-        return list(self.origins.names) if self.origins else []
+        return list(self.origins.schema.ids) if self.origins else []
 
     def origin(self, number: int) -> Origin | None:
         """Where a row of the part stands in the files, if that is known."""
         return self.origins.at(int(self.raw.numbers[number])) if self.origins else None
+
+    def dropped(self, number: int) -> dict[str, str]:
+        """What a row has in the columns that are neither inputs nor shown with each row."""
+        beside = self.origins.beside(int(self.raw.numbers[number])) if self.origins else {}
+        return {name: cell for name, cell in beside.items() if name not in self.ids}
 
     def values(self, numbers: np.ndarray, features: Sequence[Feature]) -> list[list[float | str]]:
         """Values of rows of the part; pixels from 0 to 1 for images."""
@@ -193,8 +198,3 @@ class Shown:
 def columns_of(features: Sequence[Feature]) -> list[Column]:
     """Heads of columns."""
     return [Column(name=f.name, text=bool(f.values)) for f in features]
-
-
-def id_heads(names: Sequence[str]) -> list[str]:
-    """Heads of the columns that are kept beside the scores, other than those of scores' files."""
-    return [f"id {name}" if name in TAKEN else name for name in names]

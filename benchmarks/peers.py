@@ -103,10 +103,12 @@ def views(experiment, classes, scores, about: dict) -> list[dict]:
 
 def main(args: argparse.Namespace) -> None:
     """Train, write, show."""
+    from libs.experiments.study import Study
+
     options = argparse.Namespace(data_path=args.data_path, data_sets=args.data_sets)
     studies = importlib.import_module(args.script.removesuffix(".py")).PROTOCOLS["best"](options)
     rows: list[dict] = []
-    for study in studies if isinstance(studies, list) else [studies]:
+    for study in [studies] if isinstance(studies, Study) else studies:
         rows += measure_study(study, args.seed, args.part, args.methods, args.data_path)
         pd.DataFrame(rows).to_csv(args.out, index=False, float_format="%.6g")
     table = pd.DataFrame(rows).groupby(["view", "run"])[["AUC", "AP", "seconds"]].mean()

@@ -3,7 +3,7 @@
 scikit-learn takes a second to import, so it is imported only where needed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,27 @@ def threshold_at(normal_scores: np.ndarray, rate: float) -> float:
     if allowed < 1:
         return float("nan")
     return float(np.sort(normal_scores)[m - 1 - allowed]) if allowed < m else float("-inf")
+
+
+def threshold_for(scores: Iterable[np.ndarray], alerts: int) -> np.ndarray:
+    """Lowest threshold that at most ``alerts`` scores are above; -inf if there are no more.
+
+    Parameters
+    ----------
+    scores : iterable of (m, ...) float
+        In any portions, at least one of them.
+    alerts : int
+
+    Returns
+    -------
+    (...) float
+        Of each column of scores.
+    """
+    highest = None
+    for part in scores:
+        both = part if highest is None else np.concatenate([highest, part])
+        highest = np.sort(both, axis=0)[-alerts - 1 :]
+    return highest[0] if len(highest) > alerts else np.full_like(highest[0], -np.inf)
 
 
 def best_threshold(y: np.ndarray, scores: np.ndarray, metric: str) -> float:

@@ -89,15 +89,15 @@ def view(settings: Settings, run: str = "A3-n10") -> tuple[np.ndarray, np.ndarra
 
 
 def write_payments(folder: Path) -> Settings:
-    """Train on a table with text, gaps, ids and a column "score"; with labels and without."""
+    """Train on a table with text, gaps, ids, notes and a "score"; with labels and without."""
     rng = np.random.default_rng(0)
-    lines = ["ref,amount,kind,place,score,class"]
+    lines = ["ref,amount,kind,place,score,file,class"]
     for i in range(200):
         odd = i % 10 == 0
         amount = "" if i % 17 == 5 else round(float(rng.normal(900 if odd else 100, 20)), 2)
         kind = "" if i % 23 == 7 else "wire" if odd else "card"
         place, score = "=a" if i % 2 else "b", round(float(rng.random()), 3)
-        lines.append(f"r{i},{amount},{kind},{place},{score},{'fraud' if odd else 'fine'}")
+        lines.append(f"r{i},{amount},{kind},{place},{score},note {i},{'fraud' if odd else 'fine'}")
     path = folder / "payments.csv"
     path.write_text("\n".join(lines) + "\n")
     rules = SplitRules(validation=0.2)

@@ -29,6 +29,9 @@ def test_tables_are_those_that_lie_in_the_folder(folder, tmp_path_factory):
     assert adbench.tables(folder) == ["annthyroid", "WDBC"]
     with pytest.raises(UserError, match="no table of ADBench"):
         adbench.tables(tmp_path_factory.mktemp("empty"))
+    assert adbench.tables(folder, ["WDBC"]) == ["WDBC"]
+    with pytest.raises(UserError, match=r"no table wdbc .* which holds annthyroid, WDBC"):
+        adbench.tables(folder, ["WDBC", "wdbc"])
     (folder / "adbench/2_annthyroid.npz").write_bytes(b"damaged")
     with pytest.raises(UserError, match="expected arrays X and y"):
         load("adbench-annthyroid", folder)
@@ -66,7 +69,10 @@ def test_do_adbench(folder, tmp_path, monkeypatch):
     """Every table; methods that need labels are left out where a table has too few anomalies."""
     monkeypatch.chdir(tmp_path)
     words = [1, "test", "--methods", "KNN", "HistGradientBoosting", "--data_path", folder]
+    read, load = [], adbench.load
+    monkeypatch.setattr(adbench, "load", lambda *args: read.append(args[1]) or load(*args))
     assert run("do_adbench.py", *words) == 0
+    assert read == ["annthyroid", "WDBC"]  # once each
     found = sorted(p.parent.name for p in tmp_path.glob("models/*/best/1/*/*/*/manifest.json"))
     assert found == ["n5", "run", "run"]
     assert run("do_adbench.py", *words, "--p_contamination", "natural") == 0

@@ -62,7 +62,7 @@ def test_rows_have_their_place_in_the_file(client, file):
     assert len(found["rows"]) == 40
     for row in found["rows"]:
         origin = row["origin"]
-        ref, amount, kind, place, score, class_ = file[origin["line"] - 1]
+        ref, amount, kind, place, score, _note, class_ = file[origin["line"] - 1]
         assert (origin["row"], origin["ids"]) == (origin["line"] - 1, [ref])
         assert origin["file"].endswith("payments.csv")
         assert row["class"] == class_
@@ -77,8 +77,15 @@ def test_rows_have_their_place_in_the_file(client, file):
         ]
     assert any(row["origin"]["filled"] for row in found["rows"])
     lines = table_of(get(client, "/api/rows.csv", query | {"filter": "flagged"}))
-    assert list(lines[0]) == ["file", "row", "line", "ref", "class", "score", "flagged"]
+    assert list(lines[0]) == ["file", "row", "line", "ref", "id file", "class", "score", "flagged"]
     assert [line["ref"] for line in lines] == [row["origin"]["ids"][0] for row in found["rows"]]
+    assert all(line["id file"] == f"note {line['ref'][1:]}" for line in lines)
+
+
+def test_a_row_has_its_cells_in_dropped_columns(client):
+    row = rows_of(client)[0]
+    found = get(client, "/api/row", OWN | {"row": row["row"]}).json()
+    assert found["dropped"] == {"file": f"note {row['origin']['ids'][0][1:]}"}
 
 
 def test_features_are_told_by_their_rarity(client):
@@ -110,7 +117,9 @@ def test_rows_without_labels_have_a_view_of_their_own(client):
     found = get(client, "/api/rows", UNLABELLED_RUN | ALL_ROWS).json()
     assert {row["label"] for row in found["rows"]} == {None}
     about = get(client, "/api/about", UNLABELLED_RUN).json()
-    assert [shlex.split(command)[1] for command in about["commands"]] == ["score.py", "explain.py"]
+    score, explain = map(shlex.split, about["commands"])
+    assert score[1:2] + score[-4:] == ["score.py", "--threshold", "fpr=0.1", "--explain", "3"]
+    assert explain[1:2] == ["explain.py"]
     assert client.get("/api/scores", params=OWN | {"view": "all"}).status_code == 404
 
 
@@ -144,8 +153,8 @@ def test_layers_have_readable_names(settings):
 
 # --- uploads -------------------------------------------------------------------------------------
 def upload(client, **query):
-    lines = ["ref,amount,kind,score,place,more"]
-    lines += [f"q{i},{900 if i == 3 else 100},card,0.5,b,x" for i in range(9)]
+    lines = ["ref,amount,kind,score,place,more,file"]
+    lines += [f"q{i},{900 if i == 3 else 100},card,0.5,b,x,n{i}" for i in range(9)]
     query = {"model": OWN_MODEL, "name": "new.csv"} | query
     response = client.post("/api/score", params=query, content="\n".join(lines) + "\n")
     assert response.status_code == 200, response.text
@@ -160,8 +169,10 @@ def test_uploads_by_rate_or_alerts_with_reasons_and_places(client):
     assert (first["row"], first["line"]) == (4, 5)
     assert "amount" in [reason["name"] for reason in first["reasons"]]
     lines = table_of(get(client, "/api/scored", {"id": found["id"]}))
-    assert list(lines[0]) == ["file", "row", "line", "ref", "score", "flagged"]
-    assert [line["ref"] for line in lines if line["flagged"] == "1"] == ["q3"]
+    assert list(lines[0]) == ["file", "row", "line", "ref", "id file", "score", "flagged"]
+    assert [(line["ref"], line["id file"]) for line in lines if line["flagged"] == "1"] == [
+        ("q3", "n3")
+    ]
     assert {line["file"] for line in lines} == {"new.csv"}
     assert upload(client, alerts=50)["flagged"] == 9
     strict, loose = (upload(client, rate=rate)["threshold"] for rate in (0.1, 0.5))

@@ -233,6 +233,18 @@ def test_curves_are_exact_with_ties(page, served):
             assert mine[name] == pytest.approx(theirs[name], abs=1e-12), (threshold, name)
 
 
+def test_numbers_keep_what_stands_before_the_point(page, served):
+    page.get(served.address)
+    shown = page.execute_async_script(
+        """
+        const [values, done] = arguments;
+        import("/dom.js").then(({ short }) => done(values.map(short)));
+        """,
+        [14697.32, -1234.56, 999.42, 0.5, 3],
+    )
+    assert shown == ["14,697", "-1,235", "999.4", "0.5", "3"]
+
+
 @pytest.mark.slow
 def test_filter_sort_page_and_open_a_row(page, served, settings):
     open_run(page, served, threshold=0.25)
@@ -443,7 +455,7 @@ def test_columns_and_marks_of_an_own_table(page, served_own, downloads):
     find(page, "labelled-csv").click()
     path = downloads / "payments-labelled.csv"
     wait(page, path.exists)
-    assert path.read_text().startswith("ref,amount,kind,place,score,class\n")
+    assert path.read_text().startswith("ref,amount,kind,place,score,file,class\n")
     page.refresh()
     wait(page, lambda: find(page, "marked").text.startswith(words))
     press(page, "//button[.='Forget the marks']")
@@ -459,6 +471,7 @@ def test_strange_features_come_first_and_contributions_beside_them(page, served_
     first = f"{FEATURES} tbody tr th"
     wait(page, lambda: page.find_element(By.CSS_SELECTOR, first).text == "amount")
     assert "payments.csv, line" in find(page, "origin").text
+    assert find(page, "dropped").text.startswith("Not among the inputs: file note ")
     assert "card (" in page.find_element(By.CSS_SELECTOR, FEATURES).text
     page.find_element(By.XPATH, "//button[.='Explain this score']").click()
     wait(page, lambda: len(page.find_elements(By.CSS_SELECTOR, f"{FEATURES} svg.bar")) == 4, 60)

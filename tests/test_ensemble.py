@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
+from libs.detectors.attribution import of_swaps
 from libs.Ensemble import Ensemble
 from libs.targets.encodings import Ranks, Robust, Strokes
 from libs.targets.readers import Evidence, Forests, Neighbours, counter_examples
@@ -126,6 +127,24 @@ def test_readers_add_up_to_the_score(train_rows, test_rows):
     assert found.names == ("robust", "ranks", "noise", "known anomalies")
     scores = ensemble.decision_function(test_rows[0][:40])
     np.testing.assert_allclose(found.contributions.sum(axis=1), scores, rtol=1e-5)
+
+
+def test_swaps_of_many_rows_are_scored_together():
+    """Two calls, for each has its price, and the same contributions as row by row."""
+    rng, calls = np.random.default_rng(0), []
+    x, start = rng.random((2, 50, 7)).astype(np.float32)
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        calls.append(len(rows))
+        return (rows[:, :3] ** 2).sum(axis=1) * rows[:, 3] - rows[:, 4]
+
+    found = of_swaps(score, x, start)
+    assert calls == [50 * 7, 50 * 8]
+    alone = [of_swaps(score, x[[i]], start[[i]]).contributions[0] for i in range(50)]
+    np.testing.assert_array_equal(found.contributions, alone)
+    np.testing.assert_allclose(
+        found.contributions.sum(axis=1), found.scores - found.base, atol=1e-6
+    )
 
 
 def test_images_are_read_by_their_strokes(tmp_path):

@@ -204,7 +204,7 @@ def test_flagged_rows_have_their_strongest_columns(model, table, tmp_path):
     score_files(Scorer(model, 0.01, explained=5), [table], str(out))
     found = pd.read_csv(out)
     names = [f"{word}_{i}" for i in (1, 2, 3) for word in ("feature", "contribution")]
-    assert list(found) == ["file", "row", "line", "score", "anomaly", *names]
+    assert list(found) == ["file", "row", "line", "id", "score", "anomaly", *names]
     flagged = found["anomaly"] == 1
     assert flagged[[2, 5]].all()
     assert found.loc[~flagged, names].isna().all(axis=None)

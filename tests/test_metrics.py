@@ -40,6 +40,21 @@ def test_threshold_keeps_its_rate(scores, rate):
         assert np.mean(scores > threshold) <= rate + 1e-9
 
 
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 60), st.integers(1, 2)), elements=st.floats(0, 1)),
+    st.integers(1, 70),
+    st.integers(1, 60),
+)
+def test_threshold_for_alerts(scores, alerts, size):
+    """As many as wanted, in any portions; fewer only where equal scores would make them more."""
+    portions = (scores[i : i + size] for i in range(0, len(scores), size))
+    for column, threshold in zip(scores.T, Metrics.threshold_for(portions, alerts), strict=True):
+        flagged = (column > threshold).sum()
+        assert flagged <= alerts
+        assert flagged + (column == threshold).sum() > alerts or flagged == len(column)
+        assert Metrics.threshold_for([column], alerts) == threshold
+
+
 def test_at_threshold():
     y, scores = np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 2.0, 4.0])
     expected = {"accuracy": 0.75, "precision": 2 / 3, "recall": 1.0, "F1": 0.8, "F2": 10 / 11}

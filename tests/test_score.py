@@ -39,11 +39,12 @@ N = 500
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    """A table, and two models of it: one column of scores, and two label budgets."""
+    """A table, of which a column is dropped, and two models: one column of scores, two budgets."""
     folder = tmp_path_factory.mktemp("score")
     rng = np.random.default_rng(0)
     columns = {f"v{i}": rng.normal(size=N).round(3) for i in range(4)}
     columns |= {"t": rng.choice(["a", "b"], N), "class": rng.choice(["n", "n", "n", "k"], N)}
+    columns["unit"] = ["EUR"] * N
     frame = pl.DataFrame(columns)
     frame.write_csv(folder / "t.csv")
     frame.drop("class").write_parquet(folder / "t.parquet", row_group_size=50)
@@ -116,7 +117,7 @@ def test_parquet_out(house, tmp_path, small_blocks):
         score_files(Scorer(house / "MeanDistance", 0.1), files, str(tmp_path / name))
     one = pd.read_csv(tmp_path / "s.csv")
     two = pl.read_parquet(tmp_path / "s.parquet")
-    assert list(one) == two.columns == ["file", "row", "line", "score", "anomaly"]
+    assert list(one) == two.columns == ["file", "row", "line", "unit", "score", "anomaly"]
     np.testing.assert_array_equal(one["score"].to_numpy(np.float32), two["score"])
 
 
@@ -186,7 +187,8 @@ def test_parts_of_a_file_that_was_rewritten_are_not_taken(
 def test_rows_that_overflow_score_highest(house, tmp_path):
     """Finite or infinite, but never NaN, which no threshold would flag."""
     path = tmp_path / "far.csv"
-    path.write_text("v0,v1,v2,v3,t\n0,0,0,0,a\n1e38,-1e38,1e38,1e38,a\n1e30,0,0,0,new\n")
+    rows = ("0,0,0,0,a,EUR", "1e38,-1e38,1e38,1e38,a,EUR", "1e30,0,0,0,new,EUR")
+    path.write_text("\n".join(["v0,v1,v2,v3,t,unit", *rows]) + "\n")
     for model in ("MeanDistance", "DevNet"):
         score_files(Scorer(house / model, 0.1), [str(path)], str(tmp_path / "s.csv"))
         table = pd.read_csv(tmp_path / "s.csv")
@@ -257,7 +259,8 @@ def test_extra_columns_are_ignored_and_drift_is_told(house, tmp_path, small_bloc
     assert "100.0% of the rows have in 't' a text that no training row had" in text
     assert f"{counts['flagged']:,} flagged" in text
     found = pl.read_csv(tmp_path / "s.csv")
-    assert found.columns[:5] == ["file", "row", "line", "key", "v1"]
+    assert found.columns[:6] == ["file", "row", "line", "unit", "key", "v1"]
+    assert set(found["unit"]) == {"EUR"}
     assert found["key"].to_list() == list(range(N))
     assert found["line"].to_list() == list(range(2, N + 2))
     same = score_files(Scorer(house / "DevNet"), [str(house / "t.csv")], str(tmp_path / "s.csv"))

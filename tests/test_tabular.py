@@ -223,9 +223,15 @@ def test_parquet_and_csv_are_the_same_table(tmp_path):
 
 
 def test_parquet_with_nested_columns(tmp_path):
-    pl.DataFrame({"x": [1.0], "list": [[1, 2]]}).write_parquet(tmp_path / "t.parquet")
+    """They are no inputs; where they were dropped, they stand beside scores as text."""
+    columns = {"x": [1.0, 2.0], "list": [[1, 2], None], "bytes": [b"\xff", None]}
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
     with pytest.raises(UserError, match=r"'list' holds List"):
         list(read(tmp_path / "t.parquet"))
+    table = OwnTable.of([tmp_path / "t.parquet"], None, drop=("list", "bytes"))
+    beside = table.check().beside
+    found = table.find_rows(np.arange(2), "test", beside).select(beside)
+    assert found.rows() == [("[1, 2]", r"b'\xff'"), ("", "")]
 
 
 def test_columns_are_learned_without_test_rows(tmp_path):

@@ -68,11 +68,11 @@ export const spread = (mean, deviation) =>
 
 export const whole = (value) => (value === null ? "–" : Math.round(value).toLocaleString("en"));
 
-/** A number of any size in few characters. */
+/** A number of any size in few characters; what stands before the point is kept. */
 export function short(value) {
   if (value === null || typeof value !== "number") return value ?? "–";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en");
+  if ((Number.isInteger(value) || size >= 1e3) && size < 1e7) return whole(value);
   return size !== 0 && (size < 1e-3 || size >= 1e7)
     ? value.toExponential(2)
     : String(Number(value.toPrecision(4)));

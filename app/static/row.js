@@ -94,6 +94,7 @@ function detail(found, place, threshold, about) {
       `Score ${short(found.score)} of ${place.run}: ${flagged} at ${short(threshold)}. `,
     ),
     found.origin ? h("p", { "data-testid": "origin" }, where(found)) : "",
+    ...dropped(found.dropped),
     found.note ? h("p", { class: "problem" }, found.note) : "",
     found.image ? drawImage(found.values, found.image, 8) : "",
     h("p", { "data-testid": "explain" }, about.unexplained || explain),
@@ -107,6 +108,13 @@ function where({ origin, ids }) {
   const line = origin.line === null ? `row ${whole(origin.row)}` : `line ${whole(origin.line)}`;
   const kept = ids.map((name, i) => `${name} ${origin.ids[i]}`);
   return [`${fileName(origin.file)}, ${line}`, ...kept].join("; ");
+}
+
+/** What the file has in columns that are no inputs. */
+function dropped(cells) {
+  const words = Object.entries(cells).map(([name, cell]) => `${name} ${cell || "(empty)"}`);
+  if (!words.length) return [];
+  return [h("p", { class: "note", "data-testid": "dropped" }, `Not among the inputs: ${words.join("; ")}`)];
 }
 
 const ORDERS = {
@@ -197,7 +205,10 @@ function valueRow({ column, value, usual, part }, filled, most) {
   );
 }
 
-const percent = (fraction) => `${share(100 * fraction, fraction < 0.1 ? 1 : 0)} %`;
+const percent = (fraction) => {
+  if (fraction === 0) return "0 %";
+  return fraction < 5e-4 ? "< .1 %" : `${share(100 * fraction, fraction < 0.1 ? 1 : 0)} %`;
+};
 
 /** Ask for an explanation; the first one starts TensorFlow. */
 async function ask(button, result, found, place, list) {

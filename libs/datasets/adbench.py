@@ -1,6 +1,7 @@
 """ADBench's classical tables (Han et al.; NeurIPS 2022): one class of anomalies each."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -29,13 +30,15 @@ TEST_SEED = 42
 be chosen without them."""
 
 
-def tables(data_path: str | Path | None = None) -> list[str]:
-    """Names of the available tables, in ADBench's order.
+def tables(
+    data_path: str | Path | None = None, names: Sequence[str] | None = None
+) -> Sequence[str]:
+    """``names``, or those of all available tables in ADBench's order.
 
     Raises
     ------
     UserError
-        If there is none.
+        If there is none, or one of ``names`` is not among them.
     """
     folder = files.data_folder(data_path) / FOLDER
     found = {re.sub(r"^\d+_", "", path.stem) for path in folder.glob("*.npz")}
@@ -44,7 +47,14 @@ def tables(data_path: str | Path | None = None) -> list[str]:
             f"no table of ADBench in {folder}: expected files such as 2_annthyroid.npz there, "
             f"from {SOURCE}"
         )
-    return [name for name in VARIANTS if name in found]
+    there = [name for name in VARIANTS if name in found]
+    gone = [name for name in names or () if name not in found]
+    if gone:
+        raise UserError(
+            f"no table {gone[0]} of ADBench in {folder}, which holds {', '.join(there)}; more are "
+            f"at {SOURCE}"
+        )
+    return names or there
 
 
 def load(data_path: str | Path | None, table: str) -> DataSet:

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
+from libs import Metrics
 from libs.datasets.readers.delimited import read_ahead
 from libs.datasets.tabular.cells import identify
 from libs.datasets.tabular.reading import MOST_ROWS, STANDARD_INPUT, Block, read
@@ -50,7 +50,7 @@ def score_files(scorer: Scorer, files: Sequence[str], out: str) -> Counter:
     out : str
         A ``.csv`` or ``.parquet`` file, or "-": CSV to standard output. A line for each row:
         ``file``, ``row`` (from 1 in each file), ``line`` (of a CSV file, as an editor counts),
-        the columns that are kept, and what `Scorer.columns` gives.
+        the columns `Scorer.ids`, and what `Scorer.columns` gives.
 
     Returns
     -------
@@ -96,12 +96,9 @@ def flag_highest(scorer: Scorer, files: Sequence[str], alerts: int) -> None:
             "a file, or give --threshold fpr=RATE"
         )
     encoding = scorer.encoder.schema.notation.encoding
-    highest = np.full((alerts + 1, len(scorer.endings)), -np.inf, np.float32)
-    for file in files:
-        for block in read(file, scorer.wanted, encoding=encoding):
-            both = np.concatenate([highest, scorer.score(block)[1]])
-            highest = np.sort(both, axis=0)[-alerts - 1 :]
-    scorer.rate, scorer.thresholds = None, highest[0]
+    blocks = (block for file in files for block in read(file, scorer.wanted, encoding=encoding))
+    scores = (scorer.score(block)[1] for block in blocks)
+    scorer.rate, scorer.thresholds = None, Metrics.threshold_for(scores, alerts)
 
 
 def _check_out(path: Path, files: Sequence[str]) -> None:

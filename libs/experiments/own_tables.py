@@ -18,8 +18,10 @@ from libs.datasets.tabular.cells import Notation, as_text
 from libs.datasets.tabular.own import UNLABELLED, OwnTable
 from libs.datasets.tabular.reading import UTF_8, read
 from libs.datasets.tabular.schema import MISSING, MOST_LISTED, REFUSE, join_names
+from libs.experiments.next_commands import default_threshold, next_commands
 from libs.experiments.protocols.registry import PROTOCOLS
-from libs.utils.command_line import plain_parser, threshold
+from libs.utils import command_line
+from libs.utils.command_line import plain_parser
 from libs.utils.errors import UserError
 from libs.utils.storage import MANIFEST, read_arrays, read_manifest
 
@@ -48,7 +50,7 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     add("--encoding", default=UTF_8, metavar="NAME", help="of CSV, such as cp1252 (default: utf-8)")
     add(
         "--threshold",
-        type=threshold,
+        type=command_line.threshold,
         metavar="fpr=RATE|alerts=N",
         help="rows to flag where there are no labels, as in score.py",
     )
@@ -231,7 +233,7 @@ def _tell_undertrained(manifests: dict[Path, dict[str, Any]]) -> None:
 def finish(args: argparse.Namespace) -> None:
     """Print where the models are and what uses them; before, without labels, the worst rows."""
     from libs.detectors.components import component
-    from libs.experiments.ranking import REASONS, TOP, show_ranking
+    from libs.experiments.ranking import show_ranking
 
     place = Path(args.model_path) / args.table.name
     pattern = f"{args.protocol}*/{args.seed}/{args.experiment.slug}*/[!.]*/[!.]*/{MANIFEST}"
@@ -246,16 +248,13 @@ def finish(args: argparse.Namespace) -> None:
     own = PROTOCOLS[args.protocol].own
     run = min(wanted, key=lambda run: (not kinds[run].explained_by, run.parent.name not in own))
     calibrated = len(read_arrays(run / "calibration.npz")["scores"])
-    rates = (("fpr", rate) for rate in (0.01, 0.1) if rate * calibrated >= 1)
-    rule, value = args.threshold or next(rates, ("alerts", TOP))
-    score = ["python", "score.py", str(run), str(args.files[0]), "--out", "scores.csv"]
-    score += ["--threshold", f"{rule}={value}"]
-    if not args.experiment.views:
-        show_ranking(run, args.part, rule, value)
-        score += ["--explain", str(REASONS)] if kinds[run].explained_by else []
-    print(f"\nmodels: {run.parent.parent}\nto score other files, explain scores, or look at them:")
-    print("    " + shlex.join(score))
-    if kinds[run].explained_by:
-        print("    " + shlex.join(["python", "explain.py", str(run)]))
+    threshold = args.threshold or default_threshold(calibrated)
+    labelled = bool(args.experiment.views)
+    if not labelled:
+        show_ranking(run, args.part, *threshold)
+    explains = bool(kinds[run].explained_by)
+    commands = next_commands(run, str(args.files[0]), threshold, labelled, explains)
     folders = ["--models", str(args.model_path), "--results", str(args.result_path)]
-    print("    " + shlex.join(["python", "dashboard.py", *folders]))
+    commands.append(shlex.join(["python", "dashboard.py", *folders]))
+    print(f"\nmodels: {run.parent.parent}\nto score other files, explain scores, or look at them:")
+    print(*(f"    {command}" for command in commands), sep="\n")

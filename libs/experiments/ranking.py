@@ -7,14 +7,11 @@ import numpy as np
 
 from libs import Metrics
 from libs.experiments.explained_run import Explained
+from libs.experiments.next_commands import REASONS, TOP
 from libs.experiments.scorer import strongest_columns
 from libs.plotting.tables import TextTable
 from libs.utils.errors import UserError
 
-TOP = 10
-"""How many rows are shown."""
-REASONS = 3
-"""Upper bound on the columns that are named as reasons of a row's score."""
 BINS = 12
 WIDEST = 40
 """Characters of the longest bar of a histogram; cells have half of it."""
@@ -45,8 +42,7 @@ def show_ranking(run: Path, part: str, rule: str, value: float) -> None:
 def _threshold(rows: Explained, rule: str, value: float) -> tuple[float, str]:
     """Threshold of a rule, and the rule in words."""
     if rule == "alerts":
-        highest = np.sort(np.append(rows.scores, np.full(int(value) + 1, -np.inf)))
-        return float(highest[-int(value) - 1]), f"for {value} alerts"
+        return float(Metrics.threshold_for([rows.scores], value)), f"for {value} alerts"
     calibration = rows.detector.calibration_scores_[:, -1]
     threshold = Metrics.threshold_at(calibration, value)
     if np.isnan(threshold):

@@ -38,7 +38,7 @@ class Scorer:
         Number of columns to name that raised the score of a flagged row most. Without a rate, the
         model's own threshold flags rows.
     ids : sequence of str
-        Columns to keep beside the scores, in addition to those kept in training.
+        Columns to keep beside the scores, in addition to those that are no inputs.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Scorer:
         self.detector = Detector.load(self.folder)
         self.encoder = Encoder.load(self.folder)
         schema = self.encoder.schema
-        self.ids = tuple(dict.fromkeys([*schema.ids, *ids]))
+        self.ids = tuple(dict.fromkeys([*schema.beside, *ids]))
         self.wanted = schema.wanted | set(self.ids)
         self.explained = min(explained, len(schema.inputs))
         if explained:

@@ -151,11 +151,12 @@ def study_script(
     """
 
     def main(args: argparse.Namespace) -> int:
+        from libs.experiments.study import Study
         from libs.ExperimentWrapper import run_study
 
         found = args.protocols[args.protocol](args)
         where = (args.protocol, args.seed, args.part)
-        studies = found if isinstance(found, list) else [found]
+        studies = [found] if isinstance(found, Study) else found
         with _overriding(args) as since:
             how = {
                 "selection": _selection(args),

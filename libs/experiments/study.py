@@ -52,8 +52,8 @@ class Study:
 
     Attributes
     ----------
-    data_set : str or OwnTable
-        A name, see `libs.datasets.registry.load`, or a table of one's own.
+    data_set : str, DataSet or OwnTable
+        A name, see `libs.datasets.registry.load`, what that gave, or a table of one's own.
     rules : SplitRules
     cells : sequence of Cell
         In running order. The first cell of each experiment provides defaults for what the command
@@ -73,7 +73,7 @@ class Study:
         them, as it may name them for many data sets.
     """
 
-    data_set: str | OwnTable
+    data_set: str | DataSet | OwnTable
     rules: SplitRules
     cells: Sequence[Cell]
     methods: Callable[[DataHandler], Mapping[str, Detector]]
@@ -87,6 +87,8 @@ class Study:
         """Load the data for the seed of a run."""
         if isinstance(self.data_set, OwnTable):
             return self.data_set.load(self.rules.test, self.rules.seed_of_test(seed))
+        if isinstance(self.data_set, DataSet):
+            return self.data_set
         return datasets.load(self.data_set, data_path, self.normal_by)
 
 

@@ -125,7 +125,7 @@ def read(
     with _explained(source, encoding), _opened(path) as raw:
         head = raw.peek(4)[:4]
         if head == b"PAR1":
-            names, frames = _open_parquet(path, source, choose)
+            names, frames = _open_parquet(path, source, choose, asked=wanted is not None)
         elif str(path).endswith(".parquet"):
             raise UserError(f"{source} is no Parquet file, or a damaged one. Write it again.")
         else:
@@ -303,14 +303,15 @@ def check_names(names: Sequence[str], source: str) -> list[str]:
 
 
 # --- Parquet -------------------------------------------------------------------------------------
-def _open_parquet(path: str | Path, source: str, choose: Chooser) -> Opened:
+def _open_parquet(path: str | Path, source: str, choose: Chooser, asked: bool) -> Opened:
+    """Open a file; columns with lists or the like become text if they were asked for by name."""
     if str(path) == STANDARD_INPUT:
         raise UserError("standard input holds Parquet, which can be read from files only")
     kinds = pl.read_parquet_schema(path)
     names = check_names(list(kinds), source)
     raw, chosen = dict(zip(names, kinds, strict=True)), choose(names)
     for name in chosen:
-        if not _is_plain(kinds[raw[name]]):
+        if not asked and not _is_plain(kinds[raw[name]]):
             raise UserError(
                 f"{source}: the column {shorten(name)} holds {kinds[raw[name]]}: "
                 "expected numbers, text or dates. Leave it out, or make columns of its parts."
@@ -340,4 +341,7 @@ def _plain(series: pl.Series) -> pl.Series:
         texts = known.cast(pl.String).str.head(LONGEST_CELL)
         codes, known = series.to_physical(), known.to_physical()
         return codes.replace_strict(known, texts, default="", return_dtype=pl.String)
+    if not _is_plain(series.dtype):
+        texts = ["" if value is None else str(value) for value in series.to_list()]
+        return pl.Series(series.name, texts, pl.String)
     return series.cast(pl.String).fill_null("")

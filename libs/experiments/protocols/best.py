@@ -11,6 +11,7 @@ from libs.experiments.protocols.rivals import simple_rivals
 
 if TYPE_CHECKING:
     from libs.DataHandler import DataHandler
+    from libs.datasets.dataset import DataSet
     from libs.datasets.splits.experiment import Experiment
     from libs.detectors.detector import Detector
     from libs.experiments.study import Study
@@ -30,7 +31,7 @@ BATCH = 256
 
 
 def best_study(
-    data_set: str,
+    data_set: "str | DataSet",
     *experiments: "Experiment",
     dims: Sequence[int] | None = (64, 32, 16),
     budgets: Sequence[int] = BUDGETS,
@@ -40,7 +41,7 @@ def best_study(
 
     Parameters
     ----------
-    data_set : str
+    data_set : str or DataSet
     experiments : Experiment
     dims : sequence of int, optional
         Widths of the autoencoders; None: the convolutional one, for images.
