@@ -1,6 +1,10 @@
 """A3 itself: what it reads of a target, label budgets, and its parts."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -378,3 +382,30 @@ def test_alarm_copies_start_alike():
     logits = np.asarray(dense_alarm(12, (8, 4), 0.1, copies=3, seed=2)(x))
     alone = np.asarray(dense_alarm(12, (8, 4), 0.1, copies=1, seed=2)(x))
     np.testing.assert_allclose(logits, np.repeat(alone, 3, axis=1), rtol=1e-5)
+
+
+USERS = """
+import numpy as np
+from libs.utils.runtime import start_tensorflow
+start_tensorflow()
+from baselines import Autoencoder
+from libs.A3 import A3
+x, y = np.random.default_rng(0).random((64, 28, 28, 1), np.float32), np.repeat([0, 1], 32)
+quick = {"epochs": 2, "batch_size": 16}
+found = [
+    A3(Autoencoder("conv", (4, 2, 2), **quick), alarm_dims=(8, 4), **quick).fit(x, y)
+    for _ in range(2)
+]
+found = [detector.decision_function(x) for detector in found]
+np.testing.assert_array_equal(*found)
+assert found[0].std() > 0
+"""
+
+
+@pytest.mark.slow
+def test_same_seed_same_bits_as_people_start_it():
+    """With all threads and the kernels that these tests do without (see conftest.py)."""
+    ours = ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
+    kept = {k: v for k, v in os.environ.items() if k not in (*ours, "TF_ENABLE_ONEDNN_OPTS")}
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", USERS], env=kept, cwd=root, check=True)

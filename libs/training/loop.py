@@ -159,15 +159,13 @@ def train(
     order = order or random_orders(np.ones(len(rows[0]), bool), seed, name)
     numbers = order(0)
     steps = math.ceil(len(numbers) / batch_size)
-    if not isinstance(step, CompiledStep):
-        step = CompiledStep(step, batch_size, rows)
-    run = partial(step.run, derive_seed(seed, name, "steps"))
+    graph = step if isinstance(step, CompiledStep) else CompiledStep(step, batch_size, rows)
+    run = partial(graph.run, derive_seed(seed, name, "steps"))
     losses, start = [], time.perf_counter()
     with progress(name, steps * epochs) as advance:
         train_epoch = partial(_train_epoch, run, rows, batch_size, advance)
         for epoch in range(epochs):
-            if epoch:
-                numbers = order(epoch)
+            numbers = order(epoch) if epoch else numbers
             loss = train_epoch(numbers, epoch * steps, f"epoch {epoch + 1}/{epochs}")
             if not math.isfinite(loss):
                 raise ArithmeticError(
