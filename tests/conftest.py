@@ -90,6 +90,17 @@ def _seeded():
     keras.utils.set_random_seed(1)
 
 
+def touch_roc_pictures(patch: pytest.MonkeyPatch) -> None:
+    """Let those of results be empty files: they are slow to draw and looked at in few tests."""
+    patch.setattr("libs.experiments.result_files.roc_picture", lambda path, *_: path.touch())
+
+
+@pytest.fixture
+def without_roc_pictures(monkeypatch):
+    """For a test that writes results; see `touch_roc_pictures`."""
+    touch_roc_pictures(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def train_rows():
     return toy(1, 400, 60)

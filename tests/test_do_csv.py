@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import touch_roc_pictures
 from documents import blocks, python_calls
 from processes import ROOT, run
 from test_datahandler import data_set
@@ -16,7 +17,6 @@ from test_datahandler import data_set
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets.splits.rows import cut_rows
 from libs.datasets.tabular.reading import Block, read
-from libs.experiments import result_files
 from libs.experiments.file_scoring import Scorer
 from libs.experiments.protocols import best
 from libs.utils.storage import read_manifest
@@ -53,7 +53,7 @@ def _quick(monkeypatch):
         return methods
 
     monkeypatch.setattr(best, "best_methods", brief)
-    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
+    touch_roc_pictures(monkeypatch)
 
 
 def start(table, folder, *words) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from conftest import make, toy
+from conftest import make, touch_roc_pictures, toy
 from matplotlib.image import imread
 
 from app.explaining import _words
@@ -18,7 +18,6 @@ from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.datasets.tabular.encoder import Encoder
 from libs.datasets.tabular.schema import Column, Schema
-from libs.experiments import result_files
 from libs.experiments.explained_run import Explained
 from libs.experiments.file_scoring import Scorer, score_files
 from libs.experiments.settings import RunSettings
@@ -50,7 +49,7 @@ def _train(folder, budgets=(5, 20), **options):
 def _without_pictures():
     """Of results; those of explanations are looked at."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
+        touch_roc_pictures(patch)
         yield
 
 

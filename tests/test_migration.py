@@ -10,13 +10,14 @@ import evaluate_models
 from baselines import IsolationForest
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
-from libs.experiments import result_files
 from libs.experiments.migration import shorten_names
 from libs.experiments.rescoring import Rescorer, saved_experiments
 from libs.experiments.settings import RunSettings
 from libs.experiments.study import Cell
 from libs.ExperimentWrapper import ExperimentWrapper
 from libs.utils.command_line import run as run_script
+
+pytestmark = pytest.mark.usefixtures("without_roc_pictures")
 
 PLAIN = Experiment(("normal",), ("DoS", "Probe"), ("R2L", "U2R"))
 SIXTY = tuple(f"{'fifteen-letters'[:13]}{i:02}" for i in range(60))
@@ -87,12 +88,6 @@ def test_what_cannot_be_renamed_stays(tmp_path, caplog):
 
 
 DIGITS = Experiment(("0", "1"), ("2",), ("3",))
-
-
-@pytest.fixture(autouse=True)
-def _without_pictures(monkeypatch):
-    """They are looked at elsewhere."""
-    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
 
 
 @pytest.fixture(scope="module")

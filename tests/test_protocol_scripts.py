@@ -18,10 +18,11 @@ from baselines import ExtraTrees
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.detectors.detector import Detector
-from libs.experiments import result_files
 from libs.experiments.protocols import argue, r2ad2
 from libs.experiments.settings import Selection
 from libs.experiments.study import select_cells
+
+pytestmark = pytest.mark.usefixtures("without_roc_pictures")
 
 SCRIPTS = {
     "r2ad2": "covtype creditcard darknet doh fmnist ids mammography mnist nslkdd url",
@@ -39,12 +40,6 @@ OPTIONS = SimpleNamespace(
 def raw(tmp_path_factory):
     """Every raw file, tiny."""
     return layouts.write_all(tmp_path_factory.mktemp("raw"), images=60)
-
-
-@pytest.fixture(autouse=True)
-def _without_pictures(monkeypatch):
-    """They are looked at elsewhere."""
-    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
 
 
 @pytest.mark.parametrize(("name", "protocol"), RUNS)

@@ -288,9 +288,9 @@ def test_five_known_anomalies_help(checkpoints, train_rows, test_rows):
 
 # --- in an experiment ----------------------------------------------------------------------------
 @pytest.mark.slow
-def test_one_training_of_checkpoints_serves_all(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("without_roc_pictures")
+def test_one_training_of_checkpoints_serves_all(tmp_path):
     """Every number of steps, every method: one Checkpoints, trained once, a method of its own."""
-    monkeypatch.setattr("libs.experiments.result_files.roc_picture", lambda path, *_: path.touch())
     handler = DataHandler(datasets.load("digits"), SplitRules(test=0.3, validation=0.15), 110)
     quick = {"epochs": 1, "batch_size": 128}
     target = Checkpoints(dims=(8, 4), copies=2, epochs_between=1, **quick)

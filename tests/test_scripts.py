@@ -14,8 +14,6 @@ import pytest
 from processes import ROOT, run, start
 from test_datasets import LABELS, LINE, write_nslkdd
 
-from libs.experiments import result_files
-
 SCRIPTS = sorted(p.name for p in ROOT.glob("*.py"))
 EXPERIMENT = ["--normal", 0, 1, "--known", 2, "--unknown", 3]
 QUICK = ["--protocol", "a3", "--n_epochs", 2, *EXPERIMENT, "--n_train_anomalies", 5, 10]
@@ -158,9 +156,9 @@ def tiny_nslkdd(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_nslkdd_script(tiny_nslkdd, tmp_path, capsys, monkeypatch):
+@pytest.mark.usefixtures("without_roc_pictures")
+def test_nslkdd_script(tiny_nslkdd, tmp_path, capsys):
     """The script's own experiments and budgets, on a sample, which is named so; A3 on one."""
-    monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
     words = [3003, "val", "--n_epochs", 1, "--data_path", tiny_nslkdd]
     words += ["--n_train_anomalies", 5, 25, "--methods"]
     assert run("do_nslkdd.py", *words, "KNN", folder=tmp_path) == 0

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make
+from conftest import make, touch_roc_pictures
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from baselines import Autoencoder, DevNet, ExtraTrees, IsolationForest
@@ -17,7 +17,6 @@ from libs.A3 import A3
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets import registry as datasets
 from libs.detectors.detector import Detector
-from libs.experiments import result_files
 from libs.experiments.rescoring import Rescorer
 from libs.experiments.settings import RunSettings
 from libs.experiments.study import Cell
@@ -74,7 +73,7 @@ def network(quick):
 def _without_pictures(request, monkeypatch):
     """One test looks at them."""
     if request.function is not test_files_and_columns:
-        monkeypatch.setattr(result_files, "roc_picture", lambda path, *_: path.touch())
+        touch_roc_pictures(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,7 @@ class KerasOptimiser:
             gradients = [tf.clip_by_norm(g, self.clip_norm) for g in gradients]
         for variable, gradient in zip(self.variables, gradients, strict=True):
             self.optimiser.update_step(gradient, variable, self.optimiser.learning_rate)
+        self.optimiser.iterations.assign_add(1)  # of which Adam and schedules make use
 
 
 def rmsprop(
