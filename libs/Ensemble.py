@@ -86,8 +86,10 @@ class Ensemble(Detector):
     pseudo, prior : float
         Prior of the trust in a reader: as if it had ranked ``pseudo`` known anomalies above the
         fraction ``prior`` of the normal rows.
-    gate, fade : float
-        Exponent of the trust, and number of known anomalies that halve it.
+    gate, strength, fade : float
+        Exponent of the trust, its largest value, and number of known anomalies that halve it.
+    doubt : float
+        Number of known anomalies that halve the doubt about their least evidence; see `_floor`.
     random_state : int
 
     Attributes
@@ -111,7 +113,9 @@ class Ensemble(Detector):
     pseudo: float = 5.0
     prior: float = 0.8
     gate: float = 2.0
+    strength: float = 1.5
     fade: float = 10.0
+    doubt: float = 20.0
     random_state: int = 0
 
     @property
@@ -173,8 +177,18 @@ class Ensemble(Detector):
         seed = derive_seed(self.random_state, "Ensemble", "known")
         forests, scores = Forests.of(normal, known, [(first, trees), (second, balanced)], seed)
         self._add(_name(budget), forests, scores[: len(normal)])
-        own = self.evidence_[_name(budget)](scores[len(normal) :])
-        return float(own.mean() / 2 if np.quantile(own, 0.1) > CLEAR else own.min())
+        return self._floor(self.evidence_[_name(budget)](scores[len(normal) :]))
+
+    def _floor(self, own: np.ndarray) -> float:
+        """Evidence below which to ignore forests, from that of their own rows, out of bag.
+
+        Half of its mean where nearly all are clearly detected. Otherwise its least, which a few
+        rows tell badly, so that it counts the more the more there are.
+        """
+        if np.quantile(own, 0.1) > CLEAR:
+            return float(own.mean() / 2)
+        doubt = self.doubt / (self.doubt + len(own))
+        return float(doubt * own.mean() / 2 + (1 - doubt) * own.min())
 
     def _weights(self, known: np.ndarray) -> np.ndarray:
         """Weight of each reader of normal rows beside the forests of these known anomalies."""
@@ -185,7 +199,8 @@ class Ensemble(Detector):
             return np.full(len(names), self._plan.trust / len(names), np.float32)
         seen = [self.evidence_[n].fraction(self.readers_[n](known)).sum() for n in names]
         fraction = (np.array(seen) + self.pseudo * self.prior) / (len(known) + self.pseudo)
-        trust = np.maximum(2 * fraction - 1, 0) ** self.gate * self.fade / (self.fade + len(known))
+        trust = self.strength * np.maximum(2 * fraction - 1, 0) ** self.gate
+        trust *= self.fade / (self.fade + len(known))
         return (trust / len(names)).astype(np.float32)
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
