@@ -107,6 +107,28 @@ def test_a_reader_that_does_not_see_the_known_anomalies_loses_its_weight():
 
 
 @pytest.mark.slow
+def test_a_few_known_anomalies_lower_the_floor_less():
+    ensemble = Ensemble()
+    own = np.array([0.5, 8, 9, 10, 12.5])
+    floors = [ensemble._floor(np.tile(own, n)) for n in (1, 4, 100)]
+    np.testing.assert_allclose(floors, [3.3, 2.25, 0.63], atol=0.01)  # 4, half the mean, to 0.5
+    assert ensemble._floor(own + 8) == pytest.approx(8)
+
+
+def test_a_few_known_anomalies_do_not_hide_other_classes():
+    """Some of the five lie among normal rows; the unknown class is where no known one is."""
+    normal, known = rows(0, 600), rows(1, 5)
+    known[:3, 0] += 8
+    x, y = np.concatenate([normal, known]), np.repeat([0, 1], [600, 5])
+    unknown = rows(2, 200)
+    unknown[:, 1] -= 8
+    test, truth = np.concatenate([rows(3, 400), unknown]), np.repeat([0, 1], [400, 200])
+    ensemble = make("Ensemble").set_params(budgets=(0, 5)).fit(x, y)
+    without, few = (roc_auc_score(truth, s) for s in ensemble.decision_matrix(test).T)
+    assert without > 0.99
+    assert few > 0.9
+
+
 def test_budgets_share_the_readers_of_normal_rows():
     """The score of a budget is the same alone and beside others; 0 needs no label at all."""
     x, y = toy(1, 400, 60)
