@@ -8,6 +8,7 @@ from libs.DataHandler import DataHandler, SplitRules
 from libs.datasets import adbench
 from libs.datasets.registry import load
 from libs.datasets.splits.experiment import NATURAL, Experiment
+from libs.reporting.collection import collect
 from libs.utils.errors import UserError
 
 EXPERIMENT = Experiment(("normal",), ("anomaly",))
@@ -77,3 +78,5 @@ def test_do_adbench(folder, tmp_path, monkeypatch):
     assert found == ["n5", "run", "run"]
     assert run("do_adbench.py", *words, "--p_contamination", "natural") == 0
     assert list(tmp_path.glob("results/adbench-annthyroid/best/1/*-p1/test/known.metric.csv"))
+    about = set(collect(tmp_path / "results", "test", [1])["about"])
+    assert "normal against anomaly (known), natural pollution" in about
