@@ -245,9 +245,12 @@ function explanation(explained) {
   return [h("p", null, explained.words), h("div", { class: "side-by-side" }, ...parts)];
 }
 
-/** White at 0, orange at 1, blue at -1. */
-const warmth = (v) =>
-  v > 0 ? [255, 255 - 90 * v, 255 - 255 * v] : [255 + 255 * v, 255 + 140 * v, 255];
+/** The page's background at 0, orange at 1, blue at -1. */
+function warmth(v) {
+  const ground = matchMedia("(prefers-color-scheme: dark)").matches ? 28 : 255;
+  const full = v > 0 ? [255, 165, 0] : [0, 115, 255];
+  return full.map((part) => ground + Math.abs(v) * (part - ground));
+}
 
 /** A bar to the right for what raises a score, to the left for what lowers it. */
 function bar(value, most) {
