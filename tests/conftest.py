@@ -48,7 +48,11 @@ def toy(seed: int, normal: int, anomalies: int) -> tuple[np.ndarray, np.ndarray]
     return x, np.repeat([0, 1], [normal, anomalies]).astype(np.int32)
 
 
-LONGEST = ("test_scripts.py", "test_printed_commands.py", "test_contract.py", "test_score.py")
+LONGEST = """
+test_scripts.py test_printed_commands.py test_dashboard_page.py test_contract.py test_argue.py
+test_explain.py test_r2ad2.py test_a3.py test_score.py test_argue_baselines.py test_project.py
+test_protocol_scripts.py test_deepad.py test_sklearn.py test_deep_svdd.py test_comparison.py
+""".split()
 """They start first, so that no worker is left alone with one of them at the end."""
 
 

@@ -10,7 +10,8 @@ import runpy
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ ROOT = Path(__file__).parent.parent
 FORKS = multiprocessing.get_context("forkserver")
 PRELOADED = "keras matplotlib.figure pandas scipy.stats skops.io sklearn.ensemble tensorflow"
 FORKS.set_forkserver_preload(PRELOADED.split())
+
+
+def call_in_child(function: Callable, *args: object) -> None:
+    """Call a function of a module: what memory it takes, no test worker keeps."""
+    with ProcessPoolExecutor(1, FORKS) as pool:
+        pool.submit(function, *args).result()
 
 
 class Started(FORKS.Process):

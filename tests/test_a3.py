@@ -245,17 +245,17 @@ def test_target_without_hidden_activations_lists_its_layers():
 @pytest.mark.slow
 def test_budgets_alone_and_together_agree(train_rows, test_rows):
     """Trained alone or with others, a budget gives the same scores to 1e-4 (design)."""
-    together = make("A3").set_params(budgets=(5, 20, 60)).fit(*train_rows)
-    assert together.budgets_ == (5, 20, 60)
+    together = make("A3").set_params(budgets=(5, 60)).fit(*train_rows)
+    assert together.budgets_ == (5, 60)
     matrix = together.decision_matrix(test_rows[0])
-    assert matrix.shape == (len(test_rows[0]), 3)
+    assert matrix.shape == (len(test_rows[0]), 2)
     np.testing.assert_array_equal(matrix[:, -1], together.decision_function(test_rows[0]))
-    for i, budget in enumerate((5, 20, 60)):
+    for i, budget in enumerate((5, 60)):
         alone = make("A3").set_params(budgets=(budget,)).fit(*train_rows)
         np.testing.assert_allclose(
             alone.decision_function(test_rows[0]), matrix[:, i], atol=1e-4, rtol=0
         )
-    assert not np.allclose(matrix[:, 0], matrix[:, 2], atol=1e-2)
+    assert not np.allclose(matrix[:, 0], matrix[:, 1], atol=1e-2)
 
 
 PENALTIES = {"weights_l1": 1e-3, "weights_l2": 0.01, "output_l1": 0.3, "output_l2": 0.2}

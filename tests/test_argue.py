@@ -451,12 +451,13 @@ def test_images(tmp_path):
 
 
 @pytest.mark.slow
-def test_batches_of_several_blocks_of_images():
+def test_batches_of_several_blocks_of_images(monkeypatch):
     """TensorFlow's optimiser of graphs once gave two steps one name for a sum's buffer."""
+    monkeypatch.setattr("libs.ARGUE.BLOCK", 16)
     rng = np.random.default_rng(0)
-    x = rng.random((1600, 28, 28, 1)).astype(np.float32)
+    x = rng.random((100, 28, 28, 1)).astype(np.float32)
     target = MultiHeadAutoencoder("conv", (16, 8, 8), epochs=0)
-    argue = ARGUE(target, batch_size=512, epochs=2).fit(x, classes=np.tile(list("abcde"), 320))
+    argue = ARGUE(target, batch_size=32, epochs=2).fit(x, classes=np.tile(list("abcde"), 20))
     assert argue.training_.updates == 8
 
 

@@ -141,7 +141,7 @@ def test_the_same_as_without_gradients(name, train_rows, test_rows):
     if name == "R2AD2":  # the wider its target, the less its gradients jump
         detector.set_params(target__dims=(12, 8, 4))
     detector.fit(x, y).keep_reference(x[y == 0])
-    rows = test_rows[0][300:320]
+    rows = test_rows[0][300:310]
     found = detector.explain(rows)
     expected = _swapped(detector, rows, detector.reference_[found.reference])
     gap = np.abs(found.contributions - expected).sum(axis=1).mean()

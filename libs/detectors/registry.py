@@ -28,10 +28,11 @@ def described(name: str, **settings: Any) -> dict[str, Any]:
 
 
 SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
+SHORTER = SCHEDULE | {"epochs": 20}
 CODE = described("Autoencoder", dims=(16, 8), **SCHEDULE)
 BRIEF = {"dims": (12, 4), "copies": 2, "epochs": 20, "batch_size": 32}
 CHECKPOINTS = described("Checkpoints", **BRIEF)
-GROUPS = described("AdversarialClustering", dims=(16, 8), clusters=3, **SCHEDULE | {"epochs": 5})
+GROUPS = described("AdversarialClustering", dims=(8,), clusters=2, **SCHEDULE | {"epochs": 5})
 EXPERTS = described("MultiHeadAutoencoder", dims=(16, 8), clustering=GROUPS, **SCHEDULE)
 
 COMPONENTS = {
@@ -56,11 +57,11 @@ COMPONENTS = {
         "libs.ARGUE",
         dict(
             target=EXPERTS,
-            alarm_dims=(60, 30),
+            alarm_dims=(60,),
             dropout=0.0,
-            epochs=100,
+            epochs=60,
             batch_size=32,
-            learning_rate=3e-3,
+            learning_rate=5e-3,
         ),
     ),
     "Ensemble": Component("libs.Ensemble", dict(noise_trees=50, known_trees=(50, 50))),
@@ -76,13 +77,13 @@ COMPONENTS = {
     "DeepSVDD": Component("baselines.deep_svdd", dict(dims=(16, 8), **SCHEDULE)),
     "DevNet": Component("baselines.devnet", dict(epochs=20, batch_size=64)),
     "ExtraTrees": Component("baselines.extra_trees", dict(n_estimators=50)),
-    "FAnoGAN": Component("baselines.fanogan", dict(dims=(16, 8), latent=4, **SCHEDULE)),
-    "GANomaly": Component("baselines.ganomaly", dict(dims=(16, 8), code=4, **SCHEDULE)),
+    "FAnoGAN": Component("baselines.fanogan", dict(dims=(8,), latent=4, **SHORTER)),
+    "GANomaly": Component("baselines.ganomaly", dict(dims=(8,), code=4, **SHORTER)),
     "GradCon": Component("baselines.gradcon", dict(dims=(16, 8), **SCHEDULE)),
     "HistGradientBoosting": Component("baselines.hist_gradient_boosting"),
     "IsolationForest": Component("baselines.isolation_forest"),
     "KNN": Component("baselines.knn"),
-    "MExCVAE": Component("baselines.mex_cvae", dict(dims=(16, 8, 4), **SCHEDULE)),
+    "MExCVAE": Component("baselines.mex_cvae", dict(dims=(8, 4), **SCHEDULE)),
     "MeanDistance": Component("baselines.mean_distance"),
     "OneClassSVM": Component("baselines.one_class_svm", dict(nu=0.01)),
     "PCA": Component("baselines.pca"),
@@ -92,7 +93,7 @@ COMPONENTS = {
     ),
     "VAE": Component("baselines.vae", dict(dims=(16,), code=4, **SCHEDULE)),
     "AdversarialClustering": Component(
-        "libs.targets.clustering", dict(dims=(16, 8), clusters=3, **SCHEDULE)
+        "libs.targets.clustering", dict(dims=(16, 8), clusters=3, **SHORTER)
     ),
     "MultiHeadAutoencoder": Component(
         "libs.targets.multi_head_autoencoder", dict(dims=(16, 8), clustering=GROUPS, **SCHEDULE)
