@@ -9,6 +9,7 @@ import pandas as pd
 
 from libs import Metrics
 from libs.DataHandler import Experiment, Splits, view_labels
+from libs.datasets.splits.experiment import NATURAL
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import DESCRIPTION, TRAINED, Row
 from libs.plotting.curves import roc_picture
@@ -111,6 +112,11 @@ def write_results(
 def describe_view(experiment: Experiment, view: str) -> str:
     """Name the classes of a view: ``normal against DoS, Probe``."""
     return f"{list_classes(experiment.normal)} against {list_classes(experiment.views[view])}"
+
+
+def describe_pollution(pollution: float) -> str:
+    """Name a contamination of the training rows: ``pollution 0.05``, ``natural pollution``."""
+    return "natural pollution" if pollution == NATURAL else f"pollution {pollution:g}"
 
 
 def list_classes(classes: Sequence[str], longest: int = 100) -> str:

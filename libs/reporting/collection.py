@@ -9,9 +9,9 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from libs import Metrics
-from libs.datasets.splits.experiment import NATURAL, Experiment
+from libs.datasets.splits.experiment import Experiment
 from libs.experiments.averages import VIEWS
-from libs.experiments.result_files import list_classes
+from libs.experiments.result_files import describe_pollution, list_classes
 from libs.experiments.stored_runs import DESCRIPTION, TRAINED
 from libs.utils.errors import UserError
 
@@ -138,7 +138,6 @@ def _place(folder: Path) -> dict:
     words = " against ".join(
         filter(None, [list_classes(experiment.normal), " and ".join(held_out)])
     )
-    kind = ", natural pollution" if pollution == NATURAL else f", pollution {pollution:g}"
     return {
         "data_set": data_set,
         "protocol": protocol,
@@ -148,7 +147,7 @@ def _place(folder: Path) -> dict:
         "pollution": pollution,
         "normal": "+".join(experiment.normal),
         "held_out": len(held_out) > 1,
-        "about": words + kind * (pollution > 0),
+        "about": f"{words}, {describe_pollution(pollution)}" if pollution else words,
     }
 
 

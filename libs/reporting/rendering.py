@@ -9,7 +9,7 @@ import pandas as pd
 
 from libs import Metrics
 from libs.experiments.averages import mean_cells
-from libs.experiments.result_files import natural
+from libs.experiments.result_files import describe_pollution, natural
 from libs.plotting.tables import TextTable, decimals
 from libs.reporting import statistics
 from libs.reporting.comparison import KINDS, Comparison, all_series, place_order
@@ -102,7 +102,7 @@ def caption(comparisons: Sequence[Comparison], with_std: bool = True) -> str:
     if len({c.setting.budget for c in comparisons}) == 1 and setting.budget is not None:
         words[0] += f", {setting.budget} known anomalies in training"
     if len({c.setting.pollution for c in comparisons}) == 1:
-        words[0] += f", pollution {setting.pollution:g}"
+        words[0] += f", {describe_pollution(setting.pollution)}"
     spread = ", ± standard deviation where there is one" if with_std else ""
     words.append(f"mean over seeds{spread}")
     if len({c.setting.budget for c in comparisons}) > 1:
@@ -173,7 +173,7 @@ def title(comparison: Comparison) -> str:
     """One setting in a few words."""
     setting = comparison.setting
     budget = "" if setting.budget is None else f", {setting.budget} known anomalies"
-    pollution = f", pollution {setting.pollution:g}" if setting.pollution else ""
+    pollution = f", {describe_pollution(setting.pollution)}" if setting.pollution else ""
     return f"{setting.protocol}, {KINDS[setting.kind]}{budget}{pollution}: {setting.metric}"
 
 
