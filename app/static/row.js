@@ -8,7 +8,7 @@ import { change } from "./state.js";
 const FIRST = 12; // features of the short list
 const RARE = 0.05;
 
-const grey = (v) => [255 * v, 255 * v, 255 * v];
+const grey = (v) => [255 * v, 255 * v, 255 * v, 255];
 
 /** An image as a canvas; values from 0 to 1, one after the other. */
 export function drawImage(values, [height, width], zoom, colour = grey) {
@@ -16,7 +16,7 @@ export function drawImage(values, [height, width], zoom, colour = grey) {
   canvas.setAttribute("aria-label", `image of ${width} by ${height} pixels`);
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(width, height);
-  for (const [i, value] of values.entries()) pixels.data.set([...colour(value), 255], 4 * i);
+  for (const [i, value] of values.entries()) pixels.data.set(colour(value), 4 * i);
   context.putImageData(pixels, 0, 0);
   return canvas;
 }
@@ -246,11 +246,7 @@ function explanation(explained) {
 }
 
 /** The page's background at 0, orange at 1, blue at -1. */
-function warmth(v) {
-  const ground = matchMedia("(prefers-color-scheme: dark)").matches ? 28 : 255;
-  const full = v > 0 ? [255, 165, 0] : [0, 115, 255];
-  return full.map((part) => ground + Math.abs(v) * (part - ground));
-}
+const warmth = (v) => [...(v > 0 ? [255, 165, 0] : [0, 115, 255]), 255 * Math.abs(v)];
 
 /** A bar to the right for what raises a score, to the left for what lowers it. */
 function bar(value, most) {
