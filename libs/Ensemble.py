@@ -185,9 +185,8 @@ class Ensemble(Detector):
         Half of its mean where nearly all are clearly detected. Otherwise its least, which a few
         rows tell badly, so that it counts the more the more there are.
         """
-        if np.quantile(own, 0.1) > CLEAR:
-            return float(own.mean() / 2)
-        doubt = self.doubt / (self.doubt + len(own))
+        clear = np.quantile(own, 0.1) > CLEAR
+        doubt = 1.0 if clear else self.doubt / (self.doubt + len(own))
         return float(doubt * own.mean() / 2 + (1 - doubt) * own.min())
 
     def _weights(self, known: np.ndarray) -> np.ndarray:

@@ -106,7 +106,6 @@ def test_a_reader_that_does_not_see_the_known_anomalies_loses_its_weight():
     assert (not_seeing.weights_ < 0.2 * seeing.weights_).all()
 
 
-@pytest.mark.slow
 def test_a_few_known_anomalies_lower_the_floor_less():
     ensemble = Ensemble()
     own = np.array([0.5, 8, 9, 10, 12.5])
@@ -129,6 +128,7 @@ def test_a_few_known_anomalies_do_not_hide_other_classes():
     assert few > 0.9
 
 
+@pytest.mark.slow
 def test_budgets_share_the_readers_of_normal_rows():
     """The score of a budget is the same alone and beside others; 0 needs no label at all."""
     x, y = toy(1, 400, 60)
