@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from app.folders import Folders
-from libs.datasets.splits.experiment import Experiment, view_labels
+from libs.datasets.splits.experiment import NATURAL, Experiment, view_labels
 from libs.experiments.stored_runs import DESCRIPTION, row_names
 from libs.utils.errors import UserError
 from libs.utils.storage import MANIFEST, read_arrays
@@ -69,7 +69,7 @@ class _Description(_Known):
     """The entries of ``experiment.json`` that are needed."""
 
     data: _Data
-    p_contamination: Annotated[FiniteFloat, Field(ge=0, lt=1)]
+    p_contamination: Annotated[FiniteFloat, Field(ge=0, le=NATURAL)]
     experiment: _Classes
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from served import MODEL, PLACE, RUN, client_of
 
+from libs.datasets.splits.experiment import NATURAL
+
 STRANGE = (None, [], {}, "x", -1, 0.5, True, [None], {"x": 1}, 2**70, float("inf"), "x" * 10_000)
 LISTS = {"/api/results": {}, "/api/models": {}}
 STUDY = {"data_set": "digits", "protocol": "a3"}
@@ -74,6 +76,19 @@ def test_strange_descriptions(own):
         assert set(found.values()) <= {200, 404, 422}, text[:200]
         assert found["/api/results"] == found["/api/models"] == 200
     assert len(client.get("/api/results").json()["listed"]) == 3
+
+
+def test_natural_pollution(own):
+    """Stored as 1, above what `DataHandler.split` takes as a fraction, and not damaged."""
+    settings, client = own
+    path = settings.results.joinpath(*map(str, PLACE.values()), "experiment.json")
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps(whole | {"p_contamination": NATURAL}))
+    found = {line["p_contamination"] for line in client.get("/api/results").json()["listed"]}
+    assert found == {NATURAL, 0.0, 0.05}
+    assert set(ask(client, ADDRESSES).values()) == {200}
+    path.write_text(json.dumps(whole | {"p_contamination": 1.5}))
+    assert [line for line in client.get("/api/results").json()["listed"] if line["problem"]]
 
 
 @pytest.mark.slow

@@ -169,9 +169,9 @@ function sweeps(metrics, state, listed, width) {
     return [name, point(Number(found[2]), line), false];
   });
   const base = listed.find((line) => line.experiment === state.experiment).base;
-  const shares = new Map(
-    listed.filter((line) => line.base === base).map((l) => [l.experiment, l.p_contamination]),
-  );
+  // Natural pollution, stored as 1, is what the data set happens to have: no point on the axis.
+  const numbered = listed.filter((line) => line.base === base && line.p_contamination < 1);
+  const shares = new Map(numbered.map((line) => [line.experiment, line.p_contamination]));
   const polluted = mine.filter((line) => shares.has(line.experiment));
   const pollution = grouped(polluted, (line) => [
     line.label,
