@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from libs.detectors.attribution import of_swaps
-from libs.Ensemble import Ensemble
+from libs.Ensemble import Ensemble, _clear
 from libs.targets.encodings import Ranks, Robust, Strokes
 from libs.targets.readers import Evidence, Forests, Neighbours, counter_examples
 
@@ -49,14 +49,33 @@ def test_strokes_see_shape_and_not_brightness():
 
 
 def test_neighbours_are_scikit_learns():
+    """Distances to all rows and to the core count alike."""
     x, new = rows(1, 200), rows(2, 50)
     robust = Robust.of(x)
-    reader = Neighbours(robust, robust(x))
-    search = NearestNeighbors(n_neighbors=5).fit(robust(x))
-    expected = np.log(search.kneighbors(robust(new))[0].mean(axis=1))
+    reader = Neighbours.of(robust, x)
+    crowded = NearestNeighbors(n_neighbors=20).fit(robust(x)).kneighbors()[0].mean(axis=1)
+    np.testing.assert_array_equal(reader.rows, robust(x)[np.argsort(crowded, kind="stable")])
+    every, core = (NearestNeighbors(n_neighbors=5).fit(r) for r in (reader.rows, reader.rows[:160]))
+
+    def score(to_all, to_core):
+        return np.log((to_all[0].mean(axis=1) + to_core[0].mean(axis=1)) / 2)
+
+    expected = score(every.kneighbors(robust(new)), core.kneighbors(robust(new)))
     np.testing.assert_allclose(reader(new), expected, rtol=1e-3, atol=1e-4)
-    own = np.log(search.kneighbors()[0].mean(axis=1))
+    to_core = np.concatenate([core.kneighbors()[0], core.kneighbors(reader.rows[160:])[0]])
+    own = score(every.kneighbors(), (to_core,))
     np.testing.assert_allclose(reader.normal_scores(), own, rtol=1e-3, atol=1e-4)
+
+
+def test_a_class_among_the_normal_rows_is_still_seen():
+    """Pollution of 5 %: a narrow group of anomalies, whose like would pass for normal."""
+    x = np.concatenate([rows(0, 950), 0.1 * rows(1, 50) + 4])
+    reader = Neighbours.of(Robust.of(x), x)
+    new = np.concatenate([rows(2, 400), 0.1 * rows(3, 100) + 4])
+    everything = Neighbours(reader.encoding, reader.rows, len(x))
+    found = [roc_auc_score(np.repeat([0, 1], [400, 100]), r(new)) for r in (everything, reader)]
+    assert found[0] < 0.3
+    assert found[1] > 0.95
 
 
 def test_forests_score_their_own_rows_out_of_bag():
@@ -109,9 +128,18 @@ def test_a_reader_that_does_not_see_the_known_anomalies_loses_its_weight():
 def test_a_few_known_anomalies_lower_the_floor_less():
     ensemble = Ensemble()
     own = np.array([0.5, 8, 9, 10, 12.5])
-    floors = [ensemble._floor(np.tile(own, n)) for n in (1, 4, 100)]
+    floors = [ensemble._floor(np.tile(own, n), clear=False) for n in (1, 4, 100)]
     np.testing.assert_allclose(floors, [3.3, 2.25, 0.63], atol=0.01)  # 4, half the mean, to 0.5
-    assert ensemble._floor(own + 8) == pytest.approx(8)
+    assert ensemble._floor(own, clear=True) == pytest.approx(4)
+
+
+def test_known_anomalies_are_clear_beside_hidden_ones():
+    """Few normal rows that score as they do are taken for their like, many are not."""
+    own, normal = np.arange(10, 20), np.random.default_rng(0).normal(size=1000)
+    assert _clear(own, normal)
+    assert not _clear(own - 9, normal)
+    assert _clear(own, np.concatenate([normal, np.full(60, 16)]))
+    assert not _clear(own, np.concatenate([normal, np.full(300, 16)]))
 
 
 def test_a_few_known_anomalies_do_not_hide_other_classes():

@@ -4,7 +4,7 @@ A reader scores rows, (n,) float32, higher for anomalies. Its scores of normal r
 learned from calibrate it; see `Evidence`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +14,10 @@ from sklearn.ensemble import ExtraTreesClassifier
 from libs.targets.encodings import Encoding
 
 NEIGHBOURS = 5
+CORE = 0.8
+"""Fraction of the normal rows that are the core."""
+CROWD = 0.1
+"""Fraction of the normal rows whose mean distance tells whether a row belongs to the core."""
 BLOCK = 2048
 """Rows whose distances are computed at a time."""
 BINS = 4000
@@ -26,38 +30,70 @@ FLOOR = 0.002
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Logarithm of the mean distance to the nearest normal rows.
+    """Logarithm of the mean distance to the nearest normal rows, and to those of their core.
+
+    A few anomalies among the normal rows (pollution) are near to their like, so that all normal
+    rows alone would hide a class of them. The core leaves out the rows that few others are near;
+    as these are mostly rare kinds of normal rows, the distances to all rows count as much.
 
     Attributes
     ----------
     encoding : Encoding
     rows : (m, d) float32
-        Encoded normal rows.
+        Encoded normal rows, the core first.
+    core : int
+        Number of rows of the core.
     """
 
     encoding: Encoding
     rows: np.ndarray
+    core: int
+
+    @classmethod
+    def of(cls, encoding: Encoding, normal: np.ndarray) -> Self:
+        """The reader of normal rows (m, d)."""
+        rows = encoding(normal)
+        k = min(max(NEIGHBOURS, int(CROWD * len(rows))), max(1, len(rows) - 1))
+        blocks = _squared_distances(rows, rows, own=True)
+        crowded = np.concatenate([_mean_distances(squares, k) for squares in blocks])
+        order = np.argsort(crowded, kind="stable")
+        return cls(encoding, rows[order], int(np.ceil(CORE * len(rows))))
 
     def normal_scores(self) -> np.ndarray:
         """Score each of its own rows against the others, (m,)."""
-        return self._distances(self.rows, skip=1)
+        return self._scores(self.rows, own=True)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Scores of rows (n, d)."""
-        return self._distances(self.encoding(x), skip=0)
+        return self._scores(self.encoding(x), own=False)
 
-    def _distances(self, z: np.ndarray, skip: int) -> np.ndarray:
-        """Mean distances, without the ``skip`` nearest rows (the row itself)."""
-        k = min(NEIGHBOURS, max(1, len(self.rows) - skip)) + skip
-        norms = np.square(self.rows).sum(axis=1)
-        found = np.empty(len(z), np.float32)
-        for i in range(0, len(z), BLOCK):
-            block = z[i : i + BLOCK]
-            squares = norms - 2 * (block @ self.rows.T) + np.square(block).sum(axis=1)[:, None]
-            nearest = np.partition(squares, min(k, len(norms)) - 1, axis=1)[:, :k]
-            distances = np.sqrt(np.maximum(np.sort(nearest, axis=1)[:, skip:], 0))
-            found[i : i + BLOCK] = np.log(distances.mean(axis=1) + 1e-6)
-        return found
+    def _scores(self, z: np.ndarray, own: bool) -> np.ndarray:
+        k = min(NEIGHBOURS, max(1, self.core - own))
+        found = [np.zeros(0, np.float32)]
+        for squares in _squared_distances(z, self.rows, own):
+            core = np.partition(squares[:, : self.core], k - 1, axis=1)[:, :k]
+            every = np.concatenate([core, squares[:, self.core :]], axis=1)
+            distances = [_mean_distances(near, k) for near in (core, every)]
+            found.append(np.log(np.mean(distances, axis=0) + 1e-6))
+        return np.concatenate(found)
+
+
+def _squared_distances(z: np.ndarray, rows: np.ndarray, own: bool) -> Iterator[np.ndarray]:
+    """Squared distances to rows, block by block; ``own``: of these rows, each to the others."""
+    norms = np.square(rows).sum(axis=1)
+    for i in range(0, len(z), BLOCK):
+        block = z[i : i + BLOCK]
+        squares = norms - 2 * (block @ rows.T) + np.square(block).sum(axis=1)[:, None]
+        if own and len(rows) > 1:
+            places = np.arange(len(block))
+            squares[places, i + places] = np.inf
+        yield squares
+
+
+def _mean_distances(squares: np.ndarray, k: int) -> np.ndarray:
+    """Mean of the k smallest distances in each row."""
+    nearest = np.partition(squares, k - 1, axis=1)[:, :k]
+    return np.sqrt(np.maximum(nearest, 0)).mean(axis=1)
 
 
 @dataclass(frozen=True)
