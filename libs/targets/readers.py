@@ -16,6 +16,8 @@ from libs.targets.encodings import Encoding
 NEIGHBOURS = 5
 CORE = 0.8
 """Fraction of the normal rows that are the core."""
+CORE_WEIGHT = 0.2
+"""Weight of the distance to the core beside that to all normal rows."""
 CROWD = 0.1
 """Fraction of the normal rows whose mean distance tells whether a row belongs to the core."""
 BLOCK = 2048
@@ -30,11 +32,11 @@ FLOOR = 0.002
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Logarithm of the mean distance to the nearest normal rows, and to those of their core.
+    """Logarithm of a mean distance to the nearest normal rows, and to the nearest of their core.
 
     A few anomalies among the normal rows (pollution) are near to their like, so that all normal
-    rows alone would hide a class of them. The core leaves out the rows that few others are near;
-    as these are mostly rare kinds of normal rows, the distances to all rows count as much.
+    rows alone would hide a class of them. The core leaves out the rows that few others are near.
+    As these are mostly rare kinds of normal rows, the distance to all rows counts more.
 
     Attributes
     ----------
@@ -73,8 +75,10 @@ class Neighbours:
         for squares in _squared_distances(z, self.rows, own):
             core = np.partition(squares[:, : self.core], k - 1, axis=1)[:, :k]
             every = np.concatenate([core, squares[:, self.core :]], axis=1)
-            distances = [_mean_distances(near, k) for near in (core, every)]
-            found.append(np.log(np.mean(distances, axis=0) + 1e-6))
+            distances = (1 - CORE_WEIGHT) * _mean_distances(
+                every, k
+            ) + CORE_WEIGHT * _mean_distances(core, k)
+            found.append(np.log(distances + 1e-6))
         return np.concatenate(found)
 
 
