@@ -215,7 +215,7 @@ class Comparison:
             return []
         mixed: dict[tuple[str, str], set[str]] = {}
         for (data_set, _, method), rows in known.groupby(["data_set", "setup", "method"]):
-            found = sorted(set(rows["precision"].fillna("unknown")))
+            found = sorted(set(rows["precision"].astype("string").fillna("unknown")))
             if len(found) > 1:
                 mixed.setdefault((method, ", ".join(found)), set()).add(data_set)
         return [
