@@ -5,7 +5,6 @@ import json
 import pickle
 import random
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import numpy as np
 import pytest
@@ -35,13 +34,13 @@ def _looped():
 
 @pytest.fixture(scope="module")
 def build(name, train_rows) -> Callable[..., Detector]:
-    """Make the detector, unfitted; its target, where it has one, is trained once for all."""
-    target = make(name).get_params().get("target")
-    if target is None:
-        return partial(make, name)
+    """Make the detector, unfitted; what it builds on, if anything, is trained once for all."""
+    settings = make(name).get_params(deep=False)
+    parts = {k: settings[k] for k in ("target", "clustering") if settings.get(k) is not None}
     x, y = train_rows
-    target.set_params(random_state=3).fit(x[y == 0])
-    return lambda epochs=None: make(name, epochs).set_params(target=target)
+    for part in parts.values():
+        part.set_params(random_state=3).fit(x[y == 0])
+    return lambda epochs=None: make(name, epochs).set_params(**parts)
 
 
 @pytest.fixture(scope="module")
