@@ -22,9 +22,12 @@ start_tensorflow()
 
 import keras  # noqa: E402
 
+from libs.datasets.splits import rows  # noqa: E402
 from libs.detectors.components import component, rebuild  # noqa: E402
 from libs.detectors.detector import Detector  # noqa: E402
 from libs.detectors.registry import COMPONENTS, described  # noqa: E402
+from libs.targets import multi_head_autoencoder  # noqa: E402
+from libs.training import loop as training  # noqa: E402
 
 DETECTORS = [name for name in COMPONENTS if issubclass(component(name), Detector)]
 
@@ -92,6 +95,25 @@ def _released():
 def _seeded():
     """Networks that a test builds by hand start alike, whatever ran before."""
     keras.utils.set_random_seed(1)
+
+
+def limit_memory(patch: pytest.MonkeyPatch, normal: np.ndarray) -> None:
+    """Let 100 rows be too many to hold; who reads as many as the ``normal`` ones fails."""
+    gather = rows.Rows.__getitem__
+
+    def bounded(self: rows.Rows, index: slice | np.ndarray) -> np.ndarray | rows.Rows:
+        found = gather(self, index)
+        assert isinstance(found, rows.Rows) or len(np.unique(found, axis=0)) < len(normal)
+        return found
+
+    patch.setattr(rows.Rows, "__getitem__", bounded)
+    patch.setattr(rows, "HELD_BYTES", 100 * normal[:1].nbytes)
+    patch.setattr(rows, "BLOCK_BYTES", 70 * normal[:1].nbytes)
+    patch.setattr(training, "CALL_BYTES", 0)  # one batch a call
+    for module in [m for n, m in sys.modules.items() if n.startswith(("libs.", "baselines."))]:
+        if module is not training and hasattr(module, "CHUNK"):
+            patch.setattr(module, "CHUNK", 64)
+    patch.setattr(multi_head_autoencoder, "SCORE_BYTES", 2**16)
 
 
 def touch_roc_pictures(patch: pytest.MonkeyPatch) -> None:

@@ -244,14 +244,19 @@ def test_target_without_hidden_activations_lists_its_layers():
 
 @pytest.mark.slow
 def test_budgets_alone_and_together_agree(train_rows, test_rows):
-    """Trained alone or with others, a budget gives the same scores to 1e-4 (design)."""
-    together = make("A3").set_params(budgets=(5, 60)).fit(*train_rows)
+    """Trained alone or with others, a budget gives the same scores to 1e-4 (design).
+
+    When it is alone, known anomalies beyond it are others, and change nothing.
+    """
+    x, y = train_rows[0].copy(), train_rows[1]
+    together = make("A3").set_params(budgets=(5, 60)).fit(x, y)
     assert together.budgets_ == (5, 60)
     matrix = together.decision_matrix(test_rows[0])
     assert matrix.shape == (len(test_rows[0]), 2)
     np.testing.assert_array_equal(matrix[:, -1], together.decision_function(test_rows[0]))
-    for i, budget in enumerate((5, 60)):
-        alone = make("A3").set_params(budgets=(budget,)).fit(*train_rows)
+    for i, budget in ((1, 60), (0, 5)):
+        x[np.flatnonzero(y)[budget:]] = 0.9
+        alone = make("A3").set_params(budgets=(budget,)).fit(x, y)
         np.testing.assert_allclose(
             alone.decision_function(test_rows[0]), matrix[:, i], atol=1e-4, rtol=0
         )
@@ -317,13 +322,11 @@ def test_equals_the_plain_procedure(train_rows, penalties):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("generator", ["noise", "VAE"])
-def test_a_budget_reads_its_own_rows_only(train_rows, test_rows, generator):
-    """Known anomalies beyond the budget change nothing, by whatever way."""
+def test_a_budget_reads_its_own_rows_only(train_rows, test_rows):
+    """Known anomalies beyond the budget change nothing where a VAE makes rows of rows, either."""
     x, y = train_rows[0].copy(), train_rows[1]
     vae = VAE(dims=(8,), code=2, epochs=2).fit(x[y == 0])
-    anomaly = vae if generator == "VAE" else GaussianNoise()
-    small = make("A3", epochs=10).set_params(budgets=(5,), anomaly=anomaly)
+    small = make("A3", epochs=10).set_params(budgets=(5,), anomaly=vae)
     scores = small.fit(x, y).decision_function(test_rows[0])
     x[np.flatnonzero(y)[5:]] = 0.9
     np.testing.assert_array_equal(scores, small.fit(x, y).decision_function(test_rows[0]))

@@ -200,15 +200,16 @@ def test_decoders_start_differently(rows):
 
 
 @pytest.mark.slow
-def test_known_anomalies_are_no_normal_rows(rows):
-    """Weak point 8: whatever the known anomalies are, the target and its clusters are the same."""
+def test_known_anomalies_are_no_normal_rows(target, rows):
+    """Weak point 8: whatever the known anomalies are, the target is the same.
+
+    So are its clusters, where it has some: see test_contract.
+    """
     x, y, classes = rows
     other, renamed = x.copy(), np.where(y, "a", classes)
     other[y == 1] = np.random.default_rng(0).random((60, 20))
-    for target in (small_target(epochs=2), make("MultiHeadAutoencoder", epochs=2)):
-        first = clone(target).fit(x, y, classes)
-        second = clone(target).fit(other, y, renamed)
-        np.testing.assert_array_equal(first.decision_function(x), second.decision_function(x))
+    again = small_target().fit(other, y, renamed)
+    np.testing.assert_array_equal(target.decision_function(x), again.decision_function(x))
 
 
 @pytest.mark.slow
@@ -407,7 +408,10 @@ def test_save_and_load_keep_the_gate(fitted, rows, tmp_path):
 
 @pytest.mark.slow
 def test_budgets_alone_and_together_agree(target, rows):
-    """To 1e-4, as in A3 (roundings grow with the epochs); a budget reads its own rows only."""
+    """To 1e-4, as in A3 (roundings grow with the epochs); a budget reads its own rows only.
+
+    When it is alone, known anomalies beyond it are others.
+    """
     x, y, classes = rows
     test = three_classes(2)[0]
     together = small_argue(target=target, budgets=(5, 60), epochs=10).fit(x, y, classes)
@@ -415,16 +419,11 @@ def test_budgets_alone_and_together_agree(target, rows):
     assert matrix.shape == (len(test), 2)
     assert not np.allclose(matrix[:, 0], matrix[:, 1], atol=1e-2)
     for i, budget in enumerate((5, 60)):
-        alone = small_argue(target=target, budgets=(budget,), epochs=10).fit(x, y, classes)
+        other = x.copy()
+        other[np.flatnonzero(y)[budget:]] = 0.9
+        alone = small_argue(target=target, budgets=(budget,), epochs=10).fit(other, y, classes)
         np.testing.assert_allclose(alone.decision_function(test), matrix[:, i], atol=1e-4, rtol=0)
         np.testing.assert_allclose(alone.gate(test), together.gate(test, budget), atol=1e-4, rtol=0)
-    other = x.copy()
-    other[np.flatnonzero(y)[5:]] = 0.9
-    small = small_argue(target=target, budgets=(5,), epochs=5)
-    np.testing.assert_array_equal(
-        small.fit(x, y, classes).decision_function(test),
-        small.fit(other, y, classes).decision_function(test),
-    )
 
 
 @pytest.mark.slow
@@ -480,9 +479,9 @@ def test_patience_ends_the_training_at_its_best(rows):
 
 
 @pytest.mark.slow
-def test_rows_are_held_out_with_patience_only(target, rows):
+def test_rows_are_held_out_with_patience_only(target, fitted, rows):
     x, y, classes = rows
-    assert small_argue(target=target, epochs=1).fit(x, y, classes).training_.rows == len(x)
+    assert fitted.training_.rows == len(x)
     held = small_argue(target=target, epochs=1, patience=1).fit(x, y, classes).training_.rows
     assert held == len(x) - round(0.05 * 150) - round(0.05 * 100) - round(0.05 * 50)
     with pytest.raises(UserError, match="at least one epoch"):

@@ -4,23 +4,18 @@ import copy
 import json
 import pickle
 import random
-import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import numpy as np
 import pytest
-from conftest import DETECTORS, make, release_memory, toy
+from conftest import DETECTORS, limit_memory, make, release_memory, toy
 from processes import Started
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from baselines import seq2seq
-from libs.datasets.splits import rows
 from libs.detectors.components import describe, rebuild
 from libs.detectors.detector import Detector
-from libs.targets import multi_head_autoencoder as MultiHeadAutoencoder
-from libs.training import loop as training
 from libs.utils.errors import UserError
 
 QUICK = ("A3", "DevNet", "IsolationForest")
@@ -39,13 +34,13 @@ def _looped():
 
 @pytest.fixture(scope="module")
 def build(name, train_rows) -> Callable[..., Detector]:
-    """Make the detector, unfitted; its target, where it has one, is trained once for all."""
-    target = make(name).get_params().get("target")
-    if target is None:
-        return partial(make, name)
+    """Make the detector, unfitted; what it builds on, if anything, is trained once for all."""
+    settings = make(name).get_params(deep=False)
+    parts = {k: settings[k] for k in ("target", "clustering") if settings.get(k) is not None}
     x, y = train_rows
-    target.set_params(random_state=3).fit(x[y == 0])
-    return lambda epochs=None: make(name, epochs).set_params(target=target)
+    for part in parts.values():
+        part.set_params(random_state=3).fit(x[y == 0])
+    return lambda epochs=None: make(name, epochs).set_params(**parts)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +51,14 @@ def fitted(build, train_rows) -> Iterator[Detector]:
 
 
 @pytest.fixture(scope="module")
-def brief(build, train_rows) -> Detector:
-    """Trained for two epochs."""
-    return build(2).fit(*train_rows)
+def brief(build, train_rows, tmp_path_factory) -> Detector:
+    """Trained for two epochs on a memory-mapped file, which is never read as a whole."""
+    x, y = train_rows
+    file = tmp_path_factory.mktemp("rows") / "train.npy"
+    np.save(file, x)
+    with pytest.MonkeyPatch.context() as patch:
+        limit_memory(patch, x[y == 0])
+        return build(2).fit(np.load(file, mmap_mode="r"), y)
 
 
 def test_learns_all_weights(name, brief, fitted):
@@ -104,10 +104,10 @@ def test_depends_on_labels(build, request, train_rows, test_rows):
 
 
 def test_a_fit_depends_on_rows_and_seed_alone(build, brief, train_rows, test_rows):
-    """Same seed, same bits, whatever the object has learned before; another seed, other bits.
+    """Same seed, same bits, whatever the object has learned before and wherever the rows are.
 
-    Where no labels are used, known anomalies make no difference. Rows, settings and the global
-    random generators stay as they are.
+    Another seed, other bits. Where no labels are used, known anomalies make no difference. Rows,
+    settings and the global random generators stay as they are.
     """
     x, y = train_rows[0].copy(), train_rows[1].copy()
     detector = build(0)
@@ -127,11 +127,12 @@ def test_a_fit_depends_on_rows_and_seed_alone(build, brief, train_rows, test_row
     np.testing.assert_array_equal(y, train_rows[1])
     assert describe(detector) == before
     assert not hasattr(clone(detector), "training_")
-    expected = brief.decision_function(test_rows[0])
+    same = brief if detector.networks else build(2).fit(x, y)  # others fit a sample of a file
+    expected = same.decision_function(test_rows[0])
     np.testing.assert_array_equal(detector.decision_function(test_rows[0]), expected)
     assert not hasattr(detector, "calibration_scores_")
     if detector.uses_labels:  # else it is of other training rows
-        assert detector.threshold_ == brief.threshold_
+        assert detector.threshold_ == same.threshold_
 
 
 def test_bfloat16_products(build, request, train_rows, test_rows):
@@ -161,41 +162,24 @@ def test_rows_are_scored_each_by_itself(name, fitted, test_rows):
     np.testing.assert_array_equal(scores, fitted.decision_function(x))
 
 
-def test_rows_that_need_not_fit_into_memory(name, train_rows, test_rows, tmp_path, monkeypatch):
+def test_rows_that_need_not_fit_into_memory(brief, train_rows, test_rows, tmp_path, monkeypatch):
     """A memory-mapped file is never read as a whole; chunks of rows are scored like all at once."""
-    x, y = (np.concatenate([part, part]) for part in train_rows)
-    for file, array in (("train", x), ("test", test_rows[0])):
-        np.save(tmp_path / f"{file}.npy", array)
-    x, x_test = (np.load(tmp_path / f"{f}.npy", mmap_mode="r") for f in ("train", "test"))
-    monkeypatch.setattr(rows, "HELD_BYTES", 100 * x[:1].nbytes)
-    monkeypatch.setattr(rows, "BLOCK_BYTES", 70 * x[:1].nbytes)
-    gather = rows.Rows.__getitem__
-
-    def bounded(self, index):
-        found = gather(self, index)
-        assert isinstance(found, rows.Rows) or len(found) < (y == 0).sum()
-        return found
-
-    monkeypatch.setattr(rows.Rows, "__getitem__", bounded)
-    monkeypatch.setattr(training, "CALL_BYTES", 0)  # one batch a call
-    for module in [m for n, m in sys.modules.items() if n.startswith(("libs.", "baselines."))]:
-        if module is not training and hasattr(module, "CHUNK"):
-            monkeypatch.setattr(module, "CHUNK", 64)
-    monkeypatch.setattr(MultiHeadAutoencoder, "SCORE_BYTES", 2**16)
-    detector = make(name, epochs=2).fit(x, y)
-    whole = detector.decision_matrix(x_test)
+    normal = train_rows[0][train_rows[1] == 0]
+    np.save(tmp_path / "test.npy", test_rows[0])
+    limit_memory(monkeypatch, normal)
+    whole = brief.decision_matrix(np.load(tmp_path / "test.npy", mmap_mode="r"))
     assert whole.dtype == np.float32
     monkeypatch.undo()
-    np.testing.assert_allclose(detector.decision_matrix(test_rows[0]), whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(brief.decision_matrix(test_rows[0]), whole, rtol=1e-4, atol=1e-5)
     chunks = [test_rows[0][:7], test_rows[0][7:500], test_rows[0][500:]]
-    streamed = detector.decision_matrix(iter(chunks))
+    streamed = brief.decision_matrix(iter(chunks))
     np.testing.assert_allclose(streamed, whole, rtol=1e-4, atol=1e-5)
-    assert [len(s) for s in detector.iter_scores(iter(chunks))] == [7, 493, 100]
+    assert [len(s) for s in brief.iter_scores(iter(chunks))] == [7, 493, 100]
     chunks[1] = np.where(np.arange(493)[:, None] == 3, np.nan, chunks[1])
     with pytest.raises(UserError, match=r"found nan in row 10, column \[0\]"):
-        detector.decision_matrix(iter(chunks))
+        brief.decision_matrix(iter(chunks))
     with pytest.raises(UserError, match="without chunks"):
-        detector.decision_matrix(iter(()))
+        brief.decision_matrix(iter(()))
 
 
 def test_settings_survive_json(name):

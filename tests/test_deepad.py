@@ -100,7 +100,7 @@ def test_sampled_scores_are_of_the_decoder(train_rows):
     one = vae.set_params(draws=1).fit(x).decision_function(x)
     assert not np.allclose(one, mean)
     np.testing.assert_allclose(one[:5], vae.decision_function(x[:5]), rtol=1e-5)
-    many = vae.set_params(draws=200).fit(x).decision_function(x)
+    many = vae.set_params(draws=30).fit(x).decision_function(x)
     assert many.mean() > mean.mean()  # noise in the code adds to the error
 
 

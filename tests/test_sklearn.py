@@ -56,7 +56,7 @@ for _name in CHECKED:
 @pytest.mark.slow
 def test_the_checks_of_scikit_learn(name):
     settings = make(name, epochs=1).get_params(deep=False)
-    few = {"noise_trees": 10, "known_trees": (10, 10), "n_estimators": 10}
+    few = {"noise_trees": 10, "known_trees": (10, 10), "n_estimators": 10, "dims": (2,)}
     settings |= {key: few[key] for key in set(few) & set(settings)}
     expected = EXPECTED | EXPECTED_OF.get(name, {})
     with warnings.catch_warnings():

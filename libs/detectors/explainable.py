@@ -165,7 +165,7 @@ class Explainable:
 
     @cached_property
     def _path(self) -> Callable:
-        return attribution.path_graph(self._score, self.input_shape_)
+        return attribution.path_graph(self._compiled, self.input_shape_)
 
     # --- beside the model ------------------------------------------------------------------------
     def _save_reference(self, folder: Path) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ def described(name: str, **settings: Any) -> dict[str, Any]:
 SCHEDULE = {"epochs": 40, "batch_size": 32, "learning_rate": 1e-3}
 SHORTER = SCHEDULE | {"epochs": 20}
 CODE = described("Autoencoder", dims=(16, 8), **SCHEDULE)
-BRIEF = {"dims": (12, 4), "copies": 2, "epochs": 20, "batch_size": 32}
+BRIEF = {"dims": (8,), "copies": 2, "epochs": 20, "batch_size": 32}
 CHECKPOINTS = described("Checkpoints", **BRIEF)
 GROUPS = described("AdversarialClustering", dims=(8,), clusters=2, **SCHEDULE | {"epochs": 5})
 EXPERTS = described("MultiHeadAutoencoder", dims=(16, 8), clustering=GROUPS, **SCHEDULE)
@@ -44,7 +44,7 @@ COMPONENTS = {
             alarm_dims=(16, 8),
             steps=2,
             dropout=0.1,
-            epochs=80,
+            epochs=50,
             batch_size=32,
             learning_rate=5e-3,
         ),

@@ -47,19 +47,16 @@ class Adam:
         if self.clip_norm is not None:
             gradients = tf.clip_by_global_norm(gradients, self.clip_norm)[0]
         beta1, beta2 = self.powers
+        settings = {  # read once for all variables
+            "beta1_power": tf.convert_to_tensor(beta1),
+            "beta2_power": tf.convert_to_tensor(beta2),
+            "lr": tf.constant(self.learning_rate),
+            "beta1": tf.constant(self.beta_1),
+            "beta2": tf.constant(0.999),
+            "epsilon": tf.constant(1e-7),
+        }
         for v, m, s, g in zip(self.variables, self.first, self.second, gradients, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=v.handle,
-                m=m.handle,
-                v=s.handle,
-                beta1_power=beta1,
-                beta2_power=beta2,
-                lr=self.learning_rate,
-                beta1=self.beta_1,
-                beta2=0.999,
-                epsilon=1e-7,
-                grad=g,
-            )
+            tf.raw_ops.ResourceApplyAdam(var=v.handle, m=m.handle, v=s.handle, grad=g, **settings)
         beta1.assign(beta1 * self.beta_1)
         beta2.assign(beta2 * 0.999)
         return gradients
