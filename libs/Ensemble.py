@@ -231,7 +231,7 @@ class Ensemble(Detector):
         return found | {"known anomalies": known}
 
     def explain_parts(self, x: np.ndarray, budget: int | None = None) -> Explanation:
-        """Evidence of each reader, which adds up to the score.
+        """Evidence of each reader, of known anomalies beyond the floor; base plus all is the score.
 
         Parameters
         ----------
@@ -241,15 +241,16 @@ class Ensemble(Detector):
         Returns
         -------
         Explanation
-            ``contributions`` are (n, readers), ``names`` the readers.
+            ``contributions`` are (n, readers), ``names`` the readers, ``base`` the floor.
         """
         column = self.column_of(budget)
         blocks = [self._evidence(block) for block in self._checked_blocks(x)]
         names = tuple(blocks[0])
         columns = [np.concatenate([block[name][:, column] for block in blocks]) for name in names]
         values = np.stack(columns, axis=1)
-        scores = values.sum(axis=1)
-        return Explanation(PARTS, values, scores, np.zeros_like(scores), names=names)
+        scores, base = values.sum(axis=1), np.full(len(values), self.floors_[column])
+        values[:, -1] -= base
+        return Explanation(PARTS, values, scores, base, names=names)
 
     def _save(self, folder: Path) -> None:
         arrays = {"weights": self.weights_, "floors": self.floors_}

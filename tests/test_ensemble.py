@@ -24,6 +24,26 @@ def test_robust_encoding_by_hand():
     np.testing.assert_allclose(z, [[0, 0], [0.45 * 3.29 / 0.9, 1]], atol=1e-5)
 
 
+def test_constants_have_no_deviation():
+    x = np.full((50_000, 1), 0.1, np.float32)
+    for encoding in (Robust, Ranks):
+        assert encoding.of(x).scale == [1]
+
+
+@pytest.mark.slow
+def test_cells_as_far_as_numbers_go():
+    """Finite scores above all others, whatever the feature's scale."""
+    x, y = toy(1, 400, 30)
+    x[:, 0] *= 1e-6
+    new = x[:20].copy()
+    new[:10, 0], new[10:, 3] = np.finfo(np.float32).max, -np.finfo(np.float32).max
+    for budgets in ((0,), (30,)):
+        ensemble = make("Ensemble").set_params(budgets=budgets).fit(x, y)
+        scores = ensemble.decision_function(new)
+        assert np.isfinite(scores).all()
+        assert scores.min() > ensemble.decision_function(x[y == 0]).max()
+
+
 def test_ranks_are_normal_scores_and_go_on_beyond_the_range():
     x = rows(1, 4000, 1)
     ranks = Ranks.of(x)
@@ -176,7 +196,11 @@ def test_readers_add_up_to_the_score(train_rows, test_rows):
     found = ensemble.explain_parts(test_rows[0][:40])
     assert found.names == ("robust", "ranks", "noise", "known anomalies")
     scores = ensemble.decision_function(test_rows[0][:40])
-    np.testing.assert_allclose(found.contributions.sum(axis=1), scores, rtol=1e-5)
+    np.testing.assert_allclose(found.base + found.contributions.sum(axis=1), scores, rtol=1e-5)
+    assert (found.base == ensemble.floors_[-1]).all()
+    known = found.contributions[test_rows[1][:40] == 0, -1]
+    assert (known >= 0).all()
+    assert (known == 0).any()  # where the forests of known anomalies have nothing to say
 
 
 def test_swaps_of_many_rows_are_scored_together():

@@ -8,6 +8,8 @@ from scipy.special import ndtri
 
 KNOTS = 1000
 """Quantiles of each feature that `Ranks` keeps."""
+FAR = np.float32(1e12)
+"""Upper bound on what is encoded: squares of distances stay finite."""
 DIRECTIONS = 8
 CELL = 4
 """Pixels between two histograms of `Strokes`."""
@@ -17,9 +19,15 @@ BLOCK = 512
 """Images that are encoded at a time."""
 
 
+def _deviations(x: np.ndarray) -> np.ndarray:
+    """Standard deviations of features; 1 where all rows are equal."""
+    varies = x.max(axis=0) > x.min(axis=0)  # float32 sums leave constants a deviation
+    return np.where(varies, x.std(axis=0), 1)
+
+
 @dataclass(frozen=True)
 class Plain:
-    """The features themselves."""
+    """The features themselves, up to `FAR`."""
 
     @classmethod
     def of(cls, x: np.ndarray) -> Self:
@@ -28,7 +36,7 @@ class Plain:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Encode rows (m, d)."""
-        return x
+        return np.clip(x, -FAR, FAR)
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,13 @@ class Robust:
     def of(cls, x: np.ndarray) -> Self:
         """The encoding of normal rows (n, d)."""
         low, centre, high = np.quantile(x, (0.05, 0.5, 0.95), axis=0).astype(np.float32)
-        wide = np.where(high > low, (high - low) / 3.29, x.std(axis=0))  # a Gaussian's deviation
-        return cls(centre, np.where(wide > 0, wide, 1).astype(np.float32))
+        middle = (high - low) / 3.29  # a Gaussian's deviation
+        return cls(centre, np.where(high > low, middle, _deviations(x)).astype(np.float32))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Encode rows (m, d)."""
-        return (x - self.centre) / self.scale
+        with np.errstate(over="ignore"):
+            return np.clip((x - self.centre) / self.scale, -FAR, FAR)
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,7 @@ class Ranks:
     def of(cls, x: np.ndarray) -> Self:
         """The encoding of normal rows (n, d)."""
         places = np.linspace(0, len(x) - 1, min(len(x), KNOTS)).round().astype(int)
-        std = x.std(axis=0)
-        knots = np.sort(x, axis=0)[places].T.copy()
-        return cls(knots, np.where(std > 0, std, 1).astype(np.float32))
+        return cls(np.sort(x, axis=0)[places].T.copy(), _deviations(x).astype(np.float32))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Encode rows (m, d)."""
@@ -89,8 +96,9 @@ class Ranks:
             column = x[:, j]
             rank = np.searchsorted(knots, column, "left") + np.searchsorted(knots, column, "right")
             beyond = np.maximum(column - knots[-1], 0) - np.maximum(knots[0] - column, 0)
-            far = np.sign(beyond) * np.log1p(np.abs(beyond) / self.scale[j])
-            z[:, j] = normal_scores[rank] + far
+            with np.errstate(over="ignore"):
+                far = np.log1p(np.minimum(np.abs(beyond) / self.scale[j], FAR))
+            z[:, j] = normal_scores[rank] + np.sign(beyond) * far
         return z
 
 
