@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from libs.datasets.dataset import DataSet
     from libs.datasets.tabular.schema import Schema
 
-LOADED = 2
-"""Data sets that are kept in memory."""
 FEW = 24
 """Columns of a table that a page has unless it asks for all."""
 
@@ -38,7 +36,7 @@ class _Loaded:
 
 
 class RowSource:
-    """Loads data sets when their rows are first asked for, and keeps the last few.
+    """Loads data sets when their rows are first asked for, and keeps the last ones.
 
     Parameters
     ----------
@@ -46,7 +44,7 @@ class RowSource:
     """
 
     def __init__(self, settings: Settings):
-        self.data_path = settings.data_path
+        self.data_path, self._most = settings.data_path, settings.row_bytes
         self._catalog = Catalog(settings.results, settings.models)
         self._lock = Lock()
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
@@ -81,9 +79,16 @@ class RowSource:
                 schema = self._kept_schema(key) if described.get("table") else None
                 self._loaded[key] = _Loaded(datasets.reload(described, self.data_path, schema))
             self._loaded.move_to_end(key)
-            while len(self._loaded) > LOADED:
+            while len(self._loaded) > 1 and self._bytes() > self._most:
                 self._loaded.popitem(last=False)
             return self._loaded[key]
+
+    def _bytes(self) -> int:
+        """Memory that the rows take; those of files take none."""
+        parts = [d.data for d in self._loaded.values()]
+        rows = [x for d in parts for x in (d.x, d.x_test, d.x_val) if x is not None]
+        arrays = {id(a): a for a in (x.unscaled.base if isinstance(x, Rows) else x for x in rows)}
+        return sum(a.nbytes for a in arrays.values() if not isinstance(a, np.memmap))
 
     def _kept_schema(self, key: str) -> "Schema | None":
         """The schema that a model of the same rows keeps: quicker than to learn it again."""

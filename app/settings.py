@@ -29,6 +29,8 @@ class Settings:
         Scores of a view that a browser is given one by one; of more it gets an even choice.
     page : int
         Rows that one page of a table may have.
+    row_bytes : int
+        Rows of data sets that are kept in memory; the last one is kept whatever its size.
     """
 
     results: Path = Path("results")
@@ -41,3 +43,4 @@ class Settings:
     patience: float = 120.0
     scores: int = 1_000_000
     page: int = 200
+    row_bytes: int = 512 * 2**20

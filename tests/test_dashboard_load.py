@@ -20,6 +20,8 @@ from app.connections import ImpatientProtocol
 from app.queries import UploadQuery
 from app.rows import RowSource
 from app.scoring import Scoring
+from libs.datasets import registry as datasets
+from libs.datasets.dataset import DataSet
 from libs.utils.errors import UserError
 
 STUDY = {"data_set": "digits", "protocol": "a3"}
@@ -225,3 +227,26 @@ def test_scoring_ends_when_its_client_has_left(settings, tmp_path):
     left.set()
     with pytest.raises(UserError, match="nobody waits"):
         scoring.score_file(model, str(path), query, left)
+
+
+# --- rows ----------------------------------------------------------------------------------------
+def test_data_sets_are_kept_as_far_as_memory_is_set(settings, monkeypatch, tmp_path):
+    """Users who look at several data sets do not load them in turn; files take no memory."""
+    loads = []
+
+    def reload(described, *_):
+        loads.append(described["data_set"])
+        x = np.zeros((100, 10), np.float32)
+        if described["data_set"] == "file":
+            np.save(tmp_path / "x.npy", x)
+            x = np.load(tmp_path / "x.npy", mmap_mode="r")
+        return DataSet(described["data_set"], x, np.full(100, "a"), "")
+
+    monkeypatch.setattr(datasets, "reload", reload)
+    monkeypatch.setattr(datasets, "identity", lambda described: described["data_set"])
+    for row_bytes, expected in ((9000, "a b file"), (5000, "a b file a b a b")):
+        source = RowSource(replace(settings, row_bytes=row_bytes))
+        loads.clear()
+        for name in "a b file a b a b".split():
+            source._data({"data_set": name})
+        assert " ".join(loads) == expected
