@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
 
 from app import explaining, figures
@@ -102,9 +103,10 @@ def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
         body, headers = figures.packed_scores(result, query.view, query.run, settings.scores)
         return Response(body, headers=headers, media_type="application/octet-stream")
 
-    @router.get("/thresholds")
-    def thresholds(query: Annotated[ThresholdsQuery, Query()]) -> list[Threshold]:
-        return figures.thresholds(catalog, catalog.result(query.place), query)
+    @router.get("/thresholds", response_model=list[Threshold])
+    def thresholds(query: Annotated[ThresholdsQuery, Query()]) -> Response:
+        found = figures.thresholds(catalog, catalog.result(query.place), query)
+        return _ready(TypeAdapter(list[Threshold]).dump_json(found, by_alias=True))
 
     @router.get("/about")
     def about(query: Annotated[RunQuery, Query()]) -> About:
@@ -117,9 +119,10 @@ def _route_rows(settings: Settings, catalog: Catalog, source: RowSource) -> APIR
     """Rows behind the scores, and tables of them to download."""
     router = APIRouter(prefix="/api")
 
-    @router.get("/rows")
-    def rows(query: Annotated[RowsQuery, Query()]) -> TablePage:
-        return source.page(catalog.result(query.place), query, settings.page)
+    @router.get("/rows", response_model=TablePage)
+    def rows(query: Annotated[RowsQuery, Query()]) -> Response:
+        page = source.page(catalog.result(query.place), query, settings.page)
+        return _ready(page.model_dump_json(by_alias=True).encode())
 
     @router.get("/rows.csv")
     def rows_table(query: Annotated[FilteredQuery, Query()]) -> Response:
@@ -147,6 +150,11 @@ def _route_rows(settings: Settings, catalog: Catalog, source: RowSource) -> APIR
         return Feedback(source, catalog.result(query.place), query).retraining()
 
     return router
+
+
+def _ready(body: bytes) -> Response:
+    """JSON as it is; FastAPI would wait for a thread again to validate it and to write it."""
+    return Response(body, media_type="application/json")
 
 
 def _route_explanations(catalog: Catalog, source: RowSource, scoring: Scoring) -> APIRouter:
