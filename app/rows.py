@@ -1,8 +1,10 @@
 """The rows behind the scores, a page at a time; raw files are loaded again, without TensorFlow."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -22,17 +24,27 @@ if TYPE_CHECKING:
     from libs.datasets.dataset import DataSet
     from libs.datasets.tabular.schema import Schema
 
+SPLITS = 8
+"""Splits of a data set that are kept."""
 FEW = 24
 """Columns of a table that a page has unless it asks for all."""
 
 
 @dataclass
 class _Loaded:
-    """A data set and, of a user's own table, where rows stand in the files."""
+    """A data set, its last splits and, of a user's own table, where rows stand in the files."""
 
     data: "DataSet"
     origins: dict[bool, "Origins"] = field(default_factory=dict)
     """By whether they are those of the separate test file."""
+
+    def __post_init__(self):
+        self.handler = lru_cache(SPLITS)(self._handler)
+
+    def _handler(self, rules: str, seed: int) -> "DataHandler":
+        from libs.DataHandler import DataHandler, SplitRules
+
+        return DataHandler(self.data, SplitRules(**json.loads(rules)), seed)
 
 
 class RowSource:
@@ -57,12 +69,10 @@ class RowSource:
         UserError
             If the raw files are missing or have changed.
         """
-        from libs.DataHandler import DataHandler, SplitRules
-
         described = about["data"]
         try:
-            data = self._data(described).data
-            return DataHandler(data, SplitRules(**described["rules"]), described["seed"])
+            rules = json.dumps(described["rules"])
+            return self._data(described).handler(rules, described["seed"])
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise UserError(
                 f"the description of the rows of {described['data_set']} is damaged "
