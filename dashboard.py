@@ -11,7 +11,9 @@ TensorFlow starts when a row must be scored or explained.
 import argparse
 import os
 import socket
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from libs.utils.command_line import plain_parser, run
 
@@ -54,6 +56,10 @@ def main(args: argparse.Namespace) -> None:
             server_header=False,
             http=ImpatientProtocol,
         )
+        ahead = (
+            "libs.datasets.registry"  # reads tables; the first page of rows need not wait for it
+        )
+        Thread(target=import_module, args=(ahead,), daemon=True).start()
         uvicorn.Server(config).run([listening])
 
 
