@@ -53,6 +53,7 @@ from libs.experiments.stored_runs import DESCRIPTION
 from libs.utils.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
+THRESHOLDS = TypeAdapter(list[Threshold])
 SILENT = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
 """FastAPI would send figures to OpenTelemetry, whose environment may name another host."""
 
@@ -106,7 +107,7 @@ def _route_results(settings: Settings, catalog: Catalog) -> APIRouter:
     @router.get("/thresholds", response_model=list[Threshold])
     def thresholds(query: Annotated[ThresholdsQuery, Query()]) -> Response:
         found = figures.thresholds(catalog, catalog.result(query.place), query)
-        return _ready(TypeAdapter(list[Threshold]).dump_json(found, by_alias=True))
+        return _ready(THRESHOLDS.dump_json(found, by_alias=True))
 
     @router.get("/about")
     def about(query: Annotated[RunQuery, Query()]) -> About:
@@ -122,7 +123,7 @@ def _route_rows(settings: Settings, catalog: Catalog, source: RowSource) -> APIR
     @router.get("/rows", response_model=TablePage)
     def rows(query: Annotated[RowsQuery, Query()]) -> Response:
         page = source.page(catalog.result(query.place), query, settings.page)
-        return _ready(page.model_dump_json(by_alias=True).encode())
+        return _ready(page.model_dump_json(by_alias=True))
 
     @router.get("/rows.csv")
     def rows_table(query: Annotated[FilteredQuery, Query()]) -> Response:
@@ -152,7 +153,7 @@ def _route_rows(settings: Settings, catalog: Catalog, source: RowSource) -> APIR
     return router
 
 
-def _ready(body: bytes) -> Response:
+def _ready(body: str | bytes) -> Response:
     """JSON as it is; FastAPI would wait for a thread again to validate it and to write it."""
     return Response(body, media_type="application/json")
 

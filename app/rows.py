@@ -4,7 +4,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -39,12 +39,14 @@ class _Loaded:
     """By whether they are those of the separate test file."""
 
     def __post_init__(self):
-        self.handler = lru_cache(SPLITS)(self._handler)
+        self.handler = lru_cache(SPLITS)(partial(_split, self.data))
 
-    def _handler(self, rules: str, seed: int) -> "DataHandler":
-        from libs.DataHandler import DataHandler, SplitRules
 
-        return DataHandler(self.data, SplitRules(**json.loads(rules)), seed)
+def _split(data: "DataSet", rules: str, seed: int) -> "DataHandler":
+    """A data set split by rules, as JSON."""
+    from libs.DataHandler import DataHandler, SplitRules
+
+    return DataHandler(data, SplitRules(**json.loads(rules)), seed)
 
 
 class RowSource:
@@ -88,9 +90,9 @@ class RowSource:
             if key not in self._loaded:
                 schema = self._kept_schema(key) if described.get("table") else None
                 self._loaded[key] = _Loaded(datasets.reload(described, self.data_path, schema))
+                while len(self._loaded) > 1 and self._bytes() > self._most:
+                    self._loaded.popitem(last=False)
             self._loaded.move_to_end(key)
-            while len(self._loaded) > 1 and self._bytes() > self._most:
-                self._loaded.popitem(last=False)
             return self._loaded[key]
 
     def _bytes(self) -> int:

@@ -12,12 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def memory(field: str) -> int:
-    """Memory of this process in MiB: VmRSS (all) or RssAnon (without pages of files)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def memory(field: str, process: int | str = "self") -> int:
+    """Memory of a process in MiB: VmRSS (all), RssAnon (without pages of files), VmHWM (peak)."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) // 1024
-    raise OSError(f"/proc/self/status has no {field}")
+    raise OSError(f"/proc/{process}/status has no {field}")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from benchmarks.measuring import ROOT
+from benchmarks.measuring import ROOT, memory
 
 PORT = 8097
 SITE = f"http://127.0.0.1:{PORT}"
@@ -96,11 +96,10 @@ def main() -> int:
     try:
         asked = addresses(args.data_sets)
         times, wrong = asyncio.run(ask(asked, args.users, args.seconds))
-        status = Path(f"/proc/{server.pid}/status").read_text()
+        peak = memory("VmHWM", server.pid)
     finally:
         server.terminate()
     p50, p99 = np.quantile(times, (0.5, 0.99))
-    peak = int(status.partition("VmHWM:")[2].split()[0]) // 1024
     found = {"addresses": len(asked), "answers": len(times), "wrong": wrong}
     found |= {"p50_s": round(p50, 3), "p99_s": round(p99, 3), "goal_s": GOAL, "peak_mib": peak}
     print(json.dumps(found))

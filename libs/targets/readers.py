@@ -57,7 +57,7 @@ class Neighbours:
         rows = encoding(normal)
         k = min(max(NEIGHBOURS, int(CROWD * len(rows))), max(1, len(rows) - 1))
         blocks = _squared_distances(rows, rows, own=True)
-        crowded = np.concatenate([_mean_distances(squares, k) for squares in blocks])
+        crowded = np.concatenate([_mean_distances(_smallest(squares, k)) for squares in blocks])
         order = np.argsort(crowded, kind="stable")
         return cls(encoding, rows[order], int(np.ceil(CORE * len(rows))))
 
@@ -73,12 +73,10 @@ class Neighbours:
         k = min(NEIGHBOURS, max(1, self.core - own))
         found = [np.zeros(0, np.float32)]
         for squares in _squared_distances(z, self.rows, own):
-            core = np.partition(squares[:, : self.core], k - 1, axis=1)[:, :k]
-            every = np.concatenate([core, squares[:, self.core :]], axis=1)
-            distances = (1 - CORE_WEIGHT) * _mean_distances(
-                every, k
-            ) + CORE_WEIGHT * _mean_distances(core, k)
-            found.append(np.log(distances + 1e-6))
+            core = _smallest(squares[:, : self.core], k)
+            every = _smallest(np.concatenate([core, squares[:, self.core :]], axis=1), k)
+            to_core, to_every = _mean_distances(core), _mean_distances(every)
+            found.append(np.log((1 - CORE_WEIGHT) * to_every + CORE_WEIGHT * to_core + 1e-6))
         return np.concatenate(found)
 
 
@@ -96,10 +94,14 @@ def _squared_distances(z: np.ndarray, rows: np.ndarray, own: bool) -> Iterator[n
         yield squares
 
 
-def _mean_distances(squares: np.ndarray, k: int) -> np.ndarray:
-    """Mean of the k smallest distances in each row."""
-    nearest = np.partition(squares, k - 1, axis=1)[:, :k]
-    return np.sqrt(np.maximum(nearest, 0)).mean(axis=1)
+def _smallest(values: np.ndarray, k: int) -> np.ndarray:
+    """The k smallest values of each row, (n, k), in any order."""
+    return np.partition(values, k - 1, axis=1)[:, :k]
+
+
+def _mean_distances(squares: np.ndarray) -> np.ndarray:
+    """Mean distance in each row of squared ones; roundings may have made some negative."""
+    return np.sqrt(np.maximum(squares, 0)).mean(axis=1)
 
 
 @dataclass(frozen=True)
