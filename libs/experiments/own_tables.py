@@ -160,8 +160,10 @@ def fitting_budgets(
 
 
 def wants_summary(argv: Sequence[str]) -> bool:
-    """Whether a command line names only files, perhaps with a seed, and no split to score."""
-    return bool(argv) and not {"val", "test", "-h", "--help"} & set(argv)
+    """Whether a command line holds only files, perhaps a seed, and how to read them."""
+    if not argv or {"val", "test", "-h", "--help"} & set(argv):
+        return False
+    return not look_parser().parse_known_args(argv)[1]
 
 
 def look_parser() -> argparse.ArgumentParser:
@@ -198,13 +200,22 @@ def look(args: argparse.Namespace) -> None:
         print(f"  {name}: {few if name in labels else _kind(counts)}")
     words = ["python", "do_csv.py", *map(str, args.files), "1", "test"]
     if not hasattr(args, "seed"):  # else they have not led anywhere
-        words += dropwhile(lambda word: not word.startswith("-"), sys.argv[1:])
+        words += _options_but_label(sys.argv[1:])
     print("\nto go on, without labels:\n    " + shlex.join(words))
     guess = args.label if args.label in labels else _likely_label(labels)
     if guess:
         (normal, _), *others = labels[guess].most_common()
         words += ["--label", guess, "--normal", normal, "--known", others[0][0]]
         print(f"or, if {guess!r} holds the classes:\n    {shlex.join(words)}")
+
+
+def _options_but_label(argv: Sequence[str]) -> list[str]:
+    """What follows the files on a command line, but the label: the summary names it itself."""
+    options = list(dropwhile(lambda word: not word.startswith("-"), argv))
+    if "--label" in options:
+        at = options.index("--label")
+        del options[at : at + 2]
+    return [word for word in options if not word.startswith("--label=")]
 
 
 def _kind(counts: Counter) -> str:

@@ -124,7 +124,8 @@ def study_parser(
         add("files", nargs="+", type=Path, metavar="FILE", help="CSV (also .gz) or Parquet")
     seeds = "; ".join(f"{name} {' '.join(map(str, PROTOCOLS[name].seeds))}" for name in protocols)
     add("seed", type=int, metavar="SEED", help=f"seed of the run; the papers': {seeds}")
-    add("part", choices=splits, help="rows to score; thresholds always come from val")
+    parts = f"{{{','.join(splits)}}}"  # named in errors, too
+    add("part", choices=splits, metavar=parts, help="rows; thresholds always come from val")
     first = next(iter(protocols))
     add("--protocol", choices=tuple(protocols), default=first, help=f"settings (default: {first})")
     for names, settings in OPTIONS:
