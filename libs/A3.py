@@ -195,7 +195,7 @@ class A3(Detector):
         read = row_graph(layers, self.input_shape_)
         parts = []
         for block in self._checked_blocks(x):
-            chosen = self._nearest(block)
+            chosen = self._nearest(block, column)
             ends = (
                 predict_in_batches(read, rows, CHUNK) for rows in (block, self.reference_[chosen])
             )

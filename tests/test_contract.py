@@ -291,6 +291,8 @@ def test_explanations_add_up(name, fitted, train_rows, test_rows, tmp_path):
     if found.reference is not None:
         base = fitted.decision_function(fitted.reference_[found.reference])
         np.testing.assert_allclose(found.base, base, rtol=1e-4, atol=1e-5)
+        typical = np.median(fitted.decision_function(fitted.reference_))
+        assert base.max() <= typical * (1 + 1e-6)
     total = found.contributions.sum(axis=1)
     np.testing.assert_allclose(total, found.scores - found.base, rtol=1e-4, atol=1e-5)
     order = np.argsort(-found.contributions, axis=1)

@@ -320,3 +320,15 @@ def test_blocks_are_joined(a3, test_rows):
     assert isinstance(found, Explanation)
     np.testing.assert_allclose(found.contributions, whole.contributions, atol=1e-5)
     np.testing.assert_array_equal(found.reference, whole.reference)
+
+
+def test_a_rare_kind_is_told_by_what_makes_it_rare():
+    """Of 40 normal rows of a rare kind, one more: the nearest reference rows are of that kind."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 0.1, (1040, 4)).astype(np.float32)
+    x[:40] += rng.normal(0, 0.5, (40, 4))
+    x[:40, 2] += 9
+    detector = make("KNN").fit(x[2:]).keep_reference(x[2:])
+    found = detector.explain(x[:2])
+    assert (found.contributions.argmax(axis=1) == 2).all()
+    assert (found.base < 0.2 * found.scores).all()

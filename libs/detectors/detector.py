@@ -149,7 +149,7 @@ class Detector(Decisions, Explainable, BaseEstimator):
             finite; row numbers count through all chunks.
         """
         for block in self._checked_blocks(x):
-            yield self._scores(block).astype(np.float32, copy=False).reshape(len(block), -1)
+            yield self._columns(block)
 
     def decision_matrix(self, x: RowsOrChunks) -> np.ndarray:
         """Scores for every label budget at once, float32 (n, budgets); higher is more anomalous.

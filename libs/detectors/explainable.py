@@ -17,7 +17,7 @@ from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 REFERENCES = 256
-"""Normal rows that a model keeps, to explain scores from the nearest of them."""
+"""Normal rows that a model keeps, to explain scores from the nearest typical one."""
 FILE = "reference.npz"
 
 
@@ -27,7 +27,7 @@ class Explainable:
     Attributes
     ----------
     reference_ : (m, ...) float32
-        Normal rows that integrated gradients start from; see `keep_reference`.
+        Normal rows, see `keep_reference`; explanations start from the half with the lower scores.
     drawn_ : dict
         How many they are, from what they were drawn, and by which seed.
     """
@@ -68,6 +68,7 @@ class Explainable:
         kept = np.sort(rng.permutation(len(x))[:REFERENCES])
         self.reference_ = np.concatenate(list(self._checked_blocks(x[kept])))
         self.drawn_ = {"rows": len(kept), "from": f"{len(x)} normal training rows", "seed": seed}
+        vars(self).pop("_typical", None)
         return self
 
     @property
@@ -84,7 +85,7 @@ class Explainable:
         """What each feature contributes to the score of each row.
 
         With ``explained_by`` = `GRADIENTS` (A3, R2AD2, R2AD2Sketch, ARGUE): integrated gradients
-        from the nearest of the reference rows; contributions add up to the difference of the two
+        from the nearest typical reference row; contributions add up to the difference of the two
         rows' scores. With `SWAPS` (Ensemble, forests, neighbours): what the score loses when the
         row's features become those of the reference row, one after the other. With `ERRORS`
         (Autoencoder, VAE, PCA, ...): the errors whose mean the score is; contributions add up to
@@ -126,30 +127,45 @@ class Explainable:
         return attribution.of_errors(self._errors(x))
 
     def _by_gradients(self, x: np.ndarray, column: int) -> Explanation:
-        chosen = self._nearest(x)
+        chosen = self._nearest(x, column)
         at_once = min(attribution.AT_ONCE, self._at_once() // 4)  # gradients take more memory
         start = self.reference_[chosen]
         found = attribution.integrated_gradients(self._path, x, start, column, at_once)
         return replace(found, reference=chosen)
 
     def _by_swaps(self, x: np.ndarray, column: int) -> Explanation:
-        chosen = self._nearest(x)
+        chosen = self._nearest(x, column)
 
         def score(rows: np.ndarray) -> np.ndarray:
-            return self._scores(rows).astype(np.float32).reshape(len(rows), -1)[:, column]
+            return self._columns(rows)[:, column]
 
         found = attribution.of_swaps(score, x, self.reference_[chosen])
         return replace(found, reference=chosen)
 
-    def _nearest(self, x: np.ndarray) -> np.ndarray:
-        """Number of the reference row that each row is explained from, (n,)."""
-        if not hasattr(self, "reference_"):
+    def _columns(self, x: np.ndarray) -> np.ndarray:
+        """Scores of checked rows, float32 (n, columns)."""
+        return self._scores(x).astype(np.float32, copy=False).reshape(len(x), -1)
+
+    def _nearest(self, x: np.ndarray, column: int) -> np.ndarray:
+        """Number of the reference row that each row's score is explained from, (n,)."""
+        if self.lacks_reference:
             raise UserError(
                 f"this {type(self).__name__} has no reference rows to explain scores from: it was "
                 "trained with --no_reference, or before there were any. Call keep_reference(x) "
                 "with normal training rows, or train it again with --override"
             )
-        return attribution.nearest(x, self.reference_)
+        (typical,) = np.nonzero(self._typical[:, column])
+        return typical[attribution.nearest(x, self.reference_[typical])]
+
+    @cached_property
+    def _typical(self) -> np.ndarray:
+        """Which reference rows score at most their median, (m, columns) bool.
+
+        From a rare normal row, whose own score is high, an explanation would tell only in what an
+        anomaly of the same kind differs from it, and not why both are rare.
+        """
+        scores = self._columns(self.reference_)
+        return scores <= np.median(scores, axis=0)
 
     def column_of(self, budget: int | None) -> int:
         """The column of a label budget's scores."""
