@@ -111,7 +111,7 @@ def _words(found: "Found", kept: float) -> str:
         words += "the score."
     else:
         words += (
-            f"from the score {base:.4g} of the nearest of the model's normal reference rows to "
+            f"from the score {base:.4g} of the nearest of the model's typical rows to "
             f"{score:.4g}, this row's."
         )
     if found.missed is not None:

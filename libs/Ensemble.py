@@ -46,9 +46,15 @@ class Plan:
     known: tuple[str, str]
     trust: float | None = None
 
+    @property
+    def encodings(self) -> list[str]:
+        """Names of all encodings that the readers need."""
+        return sorted({*self.votes, *self.known} - {NOISE})
+
 
 TABLES = Plan({"robust": 4.0, "ranks": 2.0, NOISE: 1.0}, 2500, ("plain", "ranks"))
 IMAGES = Plan({"strokes": 1.0}, 8000, ("strokes", "strokes"), trust=0.75)
+SMALL_IMAGES = Plan({"plain": 1.0}, 8000, ("plain", "plain"), trust=1.5)
 CLEAR = -np.log(0.01)
 """Evidence above which a known anomaly is clearly detected: one false alarm in a hundred."""
 HIDDEN = 0.1
@@ -64,12 +70,12 @@ class Ensemble(Detector):
     for calibration. Score: the weighted sum of the evidence (Fisher), in [0, inf).
 
     The readers of normal rows are fitted once for all label budgets. They see a table in two
-    encodings, as neither is better everywhere, and an image by the directions of its edges; see
-    `Plan`. Each label budget adds two forests. The weight of a reader of normal rows beside them
-    grows with how well it ranks the known anomalies, which it has not seen, above normal rows, and
-    shrinks with their number. Where the forests' evidence is below that of the known anomalies
-    themselves it is ignored and the readers of normal rows decide; otherwise anomalies of unknown
-    classes would be ranked by how little they resemble known ones.
+    encodings, as neither is better everywhere, and an image by the directions of its edges, or a
+    small one by its pixels; see `Plan`. Each label budget adds two forests. The weight of a reader
+    of normal rows beside them grows with how well it ranks the known anomalies, which it has not
+    seen, above normal rows, and shrinks with their number. Where the forests' evidence is below
+    that of the known anomalies themselves it is ignored and the readers of normal rows decide;
+    otherwise anomalies of unknown classes would be ranked by how little they resemble known ones.
 
     How readers, encodings and constants were chosen, and what each is worth: docs/ensemble.md.
 
@@ -122,7 +128,9 @@ class Ensemble(Detector):
 
     @property
     def _plan(self) -> Plan:
-        return IMAGES if Strokes.fits(self.input_shape_) else TABLES
+        if len(self.input_shape_) != 3:
+            return TABLES
+        return IMAGES if Strokes.fits(self.input_shape_) else SMALL_IMAGES
 
     def _fit(self, x: np.ndarray | Rows, y: np.ndarray) -> Training:
         start = time.perf_counter()
@@ -147,11 +155,11 @@ class Ensemble(Detector):
         return Training(len(x), 1, trees, time.perf_counter() - start)
 
     def _fit_encodings(self, normal: np.ndarray) -> None:
-        if self._plan is IMAGES:
-            self.encodings_ = {"strokes": Strokes(np.array(self.input_shape_))}
-        else:
-            names = ("plain", "robust", "ranks")
-            self.encodings_ = {name: ENCODINGS[name].of(normal) for name in names}
+        strokes = Strokes(np.array(self.input_shape_))
+        self.encodings_ = {
+            name: strokes if name == "strokes" else ENCODINGS[name].of(normal)
+            for name in self._plan.encodings
+        }
 
     def _add(self, name: str, reader: Neighbours | Forests, normal_scores: np.ndarray) -> None:
         self.readers_[name] = reader
@@ -283,8 +291,7 @@ class Ensemble(Detector):
             return Forests([self.encodings_[e] for e in encodings], models)
 
         plan = self._plan
-        names = {*plan.votes, *plan.known} - {NOISE}
-        self.encodings_ = {n: part(ENCODINGS[n], f"encoding.{n}") for n in sorted(names)}
+        self.encodings_ = {n: part(ENCODINGS[n], f"encoding.{n}") for n in plan.encodings}
         self.readers_ = {
             n: forests(n, ["ranks"]) if n == NOISE else neighbours(n) for n in plan.votes
         }

@@ -221,14 +221,15 @@ def test_swaps_of_many_rows_are_scored_together():
     )
 
 
-def test_images_are_read_by_their_strokes(tmp_path):
+@pytest.mark.parametrize(("side", "reader"), [(16, "strokes"), (14, "plain")])
+def test_images_are_read_by_their_strokes_or_pixels(side, reader, tmp_path):
     rng = np.random.default_rng(0)
-    x = rng.random((150, 16, 16, 1)).astype(np.float32) * 0.1
+    x = rng.random((150, side, side, 1)).astype(np.float32) * 0.1
     x[:, 4:12, 7:9] += 0.8  # upright strokes are normal
     x[120:] = x[120:].transpose(0, 2, 1, 3)
     y = np.repeat([0, 1], [120, 30])
     ensemble = Ensemble(budgets=(0, 5), known_trees=(20, 20), random_state=1).fit(x, y)
-    assert list(ensemble.readers_) == ["strokes", "known-n5"]
+    assert list(ensemble.readers_) == [reader, "known-n5"]
     scores = ensemble.decision_matrix(x)
     assert roc_auc_score(y, scores[:, 0]) > 0.99
     ensemble.save(tmp_path / "model")

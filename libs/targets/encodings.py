@@ -14,7 +14,7 @@ DIRECTIONS = 8
 CELL = 4
 """Pixels between two histograms of `Strokes`."""
 SMALLEST_IMAGE = 16
-"""Side length in pixels below which an image is treated as a table row."""
+"""Side length in pixels below which an image has no `Strokes`."""
 BLOCK = 512
 """Images that are encoded at a time."""
 
