@@ -16,7 +16,7 @@ the alarm.
 import argparse
 from pathlib import Path
 
-from libs.utils.command_line import experiment_script, plain_parser, positive
+from libs.utils.command_line import plain_parser, positive, run
 
 
 def main(args: argparse.Namespace) -> None:
@@ -38,4 +38,4 @@ if __name__ == "__main__":
     add("--budget", type=int, metavar="N", help="label budget (default: the model's largest)")
     add("--out", type=Path, metavar="FILE", help="default: explained.csv or .png in RUN")
     add("--data_path", type=Path, help="raw files (default: $A3_DATA, or data)")
-    raise SystemExit(experiment_script(main, parser))
+    raise SystemExit(run(main, parser))

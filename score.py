@@ -18,7 +18,7 @@ at the next block of rows and writes the same bytes.
 import argparse
 import sys
 
-from libs.utils.command_line import experiment_script, plain_parser, positive, threshold
+from libs.utils.command_line import plain_parser, positive, run, threshold
 
 
 def check(args: argparse.Namespace) -> None:
@@ -37,6 +37,7 @@ def check(args: argparse.Namespace) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Score all files."""
+    check(args)
     from libs.experiments.file_scoring import Scorer, flag_highest, score_files
 
     rule, value = args.threshold or ("fpr", None)
@@ -78,4 +79,4 @@ if __name__ == "__main__":
         metavar="COLUMN",
         help="columns of FILE to keep beside the scores (always: the model's that are no inputs)",
     )
-    raise SystemExit(experiment_script(main, parser, check))
+    raise SystemExit(run(main, parser))

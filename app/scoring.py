@@ -241,9 +241,6 @@ def _threshold(model: Model, scores: np.ndarray, query: UploadQuery) -> tuple[fl
 
 def _load_detector(folder: Path, changed: int) -> "Detector":
     """Load a detector; a new training changes the time ``changed``, and is loaded."""
-    from libs.utils.runtime import start_tensorflow
+    from libs.experiments.model_folders import load_model
 
-    start_tensorflow()
-    from libs.detectors.detector import Detector
-
-    return Detector.load(folder)
+    return load_model(folder)

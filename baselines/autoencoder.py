@@ -8,14 +8,15 @@ import tensorflow as tf
 
 from libs.architecture.target import LOSSES, autoencoder
 from libs.detectors.attribution import ERRORS
-from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import gradient_step, schedule_of, seeded, train
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 
 @dataclass(eq=False, repr=False)
-class Autoencoder(Detector):
+class Autoencoder(NetworkDetector):
     """Autoencoder trained on normal rows; score: mean squared reconstruction error, in [0, inf).
 
     Parameters

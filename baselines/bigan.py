@@ -10,15 +10,16 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.detectors.detector import Detector
-from libs.training.loop import Training, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import schedule_of, seeded, train
 from libs.training.optimisers import Adam
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 
 @dataclass(eq=False, repr=False)
-class BiGAN(Detector):
+class BiGAN(NetworkDetector):
     """Encoder and generator against a discriminator of pairs (code, row), on normal rows.
 
     Score: (1 - w)·‖x - G(E(x))‖₁ + w·term, in [0, inf); the term grows the less the discriminator

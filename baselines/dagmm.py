@@ -13,8 +13,9 @@ from keras import layers
 from sklearn.preprocessing import StandardScaler
 
 from libs.datasets.splits.rows import iterate_blocks
-from libs.detectors.detector import Detector
-from libs.training.loop import CHUNK, Training, gradient_step, row_graph, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import CHUNK, gradient_step, row_graph, schedule_of, seeded, train
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 log = logging.getLogger("a3")
@@ -31,7 +32,7 @@ Mixture = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 @dataclass(eq=False, repr=False)
-class DAGMM(Detector):
+class DAGMM(NetworkDetector):
     """Gaussian mixture on an autoencoder's code and errors, trained together on normal rows.
 
     Score: the energy of a row, its negative log-likelihood under the mixture, in (-inf, inf).

@@ -11,10 +11,9 @@ import tensorflow as tf
 from libs.architecture.alarm import side_by_side
 from libs.architecture.bias_free import BIAS_FREE
 from libs.datasets.splits.rows import feature_means
-from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
 from libs.training.loop import (
     CHUNK,
-    Training,
     gradient_step,
     known_ranks,
     predict_in_batches,
@@ -24,6 +23,7 @@ from libs.training.loop import (
     seeded,
     train,
 )
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
@@ -34,7 +34,7 @@ SMALLEST = 1e-6
 
 
 @dataclass(eq=False, repr=False)
-class DeepSVDD(Detector):
+class DeepSVDD(NetworkDetector):
     """Encoder that maps normal rows close to a centre; score: squared distance to it, in [0, inf).
 
     An autoencoder without biases is trained on the normal rows first. The fixed centre is

@@ -10,9 +10,10 @@ import tensorflow as tf
 from keras import layers
 
 from libs.architecture.alarm import side_by_side
-from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import gradient_step, schedule_of, seeded, train
 from libs.training.optimisers import rmsprop
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 REFERENCES = 5000
@@ -22,7 +23,7 @@ MARGIN = 5.0
 
 
 @dataclass(eq=False, repr=False)
-class DevNet(Detector):
+class DevNet(NetworkDetector):
     """Scoring network whose scores of known anomalies deviate from a Gaussian reference.
 
     Score: the output of the linear unit, in (-inf, inf); normal rows lie around 0, known anomalies

@@ -18,9 +18,10 @@ from libs.architecture.adversarial import (
 )
 from libs.architecture.parts import check_image
 from libs.architecture.target import row_error
-from libs.detectors.detector import Detector
-from libs.training.loop import Step, Training, gradient_step, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import Step, gradient_step, schedule_of, seeded, train
 from libs.training.optimisers import Adam
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
@@ -31,7 +32,7 @@ KAPPA = 1.0
 
 
 @dataclass(eq=False, repr=False)
-class FAnoGAN(Detector):
+class FAnoGAN(NetworkDetector):
     """A Wasserstein GAN of normal rows, then an encoder into its latent space.
 
     First, generator and critic train against each other, one step each, with a gradient penalty.

@@ -10,9 +10,10 @@ from keras import layers
 
 from libs.architecture.adversarial import chain_layers
 from libs.architecture.parts import check_image
-from libs.detectors.detector import Detector
-from libs.training.loop import Training, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import schedule_of, seeded, train
 from libs.training.optimisers import Adam
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
@@ -25,7 +26,7 @@ SIDE = 32
 
 
 @dataclass(eq=False, repr=False)
-class GANomaly(Detector):
+class GANomaly(NetworkDetector):
     """Encoder, decoder, encoder, and a discriminator, trained on normal rows.
 
     The generator minimises the distance of the discriminator's features of rows and

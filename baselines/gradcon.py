@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from libs.architecture.gradients import layer_gradients, squared_error
 from libs.architecture.target import autoencoder, row_error
-from libs.detectors.detector import Detector
-from libs.training.loop import Step, Training, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import Step, schedule_of, seeded, train
 from libs.training.optimisers import Adam
+from libs.training.record import Training
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
@@ -21,7 +22,7 @@ SCORED_ROWS = 1024
 
 
 @dataclass(eq=False, repr=False)
-class GradCon(Detector):
+class GradCon(NetworkDetector):
     """Autoencoder whose decoder gradients on normal rows are aligned with those of the past.
 
     Loss: squared error + α times the mean over decoder kernels of -cos(gradient of the batch's

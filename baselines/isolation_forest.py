@@ -10,7 +10,7 @@ from sklearn import ensemble
 from libs.datasets.splits.rows import sample_rows
 from libs.detectors import estimators
 from libs.detectors.detector import Detector
-from libs.training.loop import Training
+from libs.training.record import Training
 
 
 @dataclass(eq=False, repr=False)

@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from libs.datasets.splits.rows import Rows, sample_rows
 from libs.detectors.attribution import SWAPS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training
+from libs.training.record import Training
 
 
 @dataclass(eq=False, repr=False)

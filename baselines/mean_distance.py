@@ -8,7 +8,7 @@ import numpy as np
 from libs.datasets.splits.rows import Rows, feature_means
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training
+from libs.training.record import Training
 
 
 class MeanDistance(Detector):

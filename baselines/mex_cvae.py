@@ -11,9 +11,10 @@ from keras import layers
 
 from libs.architecture.parts import check_image
 from libs.architecture.target import row_error
-from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import gradient_step, schedule_of, seeded, train
 from libs.training.optimisers import rmsprop
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
@@ -24,7 +25,7 @@ GATE_CODE = 4
 
 
 @dataclass(eq=False, repr=False)
-class MExCVAE(Detector):
+class MExCVAE(NetworkDetector):
     """Two variational experts, a gate, and two towers that learn to output 0 for normal rows.
 
     An expert encodes a row, decodes the code, and encodes the reconstruction. The gate is an

@@ -10,7 +10,8 @@ from sklearn import svm
 from libs.datasets.splits.rows import sample_rows
 from libs.detectors import estimators
 from libs.detectors.detector import Detector
-from libs.training.loop import Training, seeded
+from libs.training.record import Training
+from libs.utils.seeds import numpy_seeded
 
 
 @dataclass(eq=False, repr=False)
@@ -35,7 +36,7 @@ class OneClassSVM(Detector):
     def _fit(self, x: np.ndarray, y: np.ndarray) -> Training:
         start = time.perf_counter()
         x = sample_rows(x, 0)
-        with seeded(0):  # scikit-learn draws from numpy's global generator
+        with numpy_seeded(0):  # scikit-learn draws from numpy's global generator
             self.svm_ = svm.OneClassSVM(nu=self.nu, gamma=self.gamma).fit(x.reshape(len(x), -1))
         return Training(len(x), 1, int(self.svm_.n_iter_), time.perf_counter() - start)
 

@@ -11,7 +11,7 @@ from libs.datasets.splits.rows import sample_rows
 from libs.detectors import estimators
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training
+from libs.training.record import Training
 from libs.utils.errors import UserError, lookup
 
 

@@ -10,17 +10,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.detectors.detector import Detector
-from libs.training.loop import (
-    CHUNK,
-    Training,
-    gradient_step,
-    predict_in_batches,
-    row_graph,
-    seeded,
-    train,
-)
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import CHUNK, gradient_step, predict_in_batches, row_graph, seeded, train
 from libs.training.optimisers import adadelta
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 SUBSAMPLES, SUBSAMPLE_ROWS = 50, 8
@@ -32,7 +25,7 @@ CUTOFF = math.sqrt(3)
 
 
 @dataclass(eq=False, repr=False)
-class REPEN(Detector):
+class REPEN(NetworkDetector):
     """An embedding in which the nearest neighbours of likely outliers are far away.
 
     LeSiNN, the mean distance to the nearest row of 50 random sub-samples of 8, scores the normal

@@ -9,8 +9,9 @@ import tensorflow as tf
 from keras import layers
 
 from libs.detectors.attribution import ERRORS
-from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import gradient_step, schedule_of, seeded, train
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 UNROLLED = 64
@@ -18,7 +19,7 @@ UNROLLED = 64
 
 
 @dataclass(eq=False, repr=False)
-class Seq2Seq(Detector):
+class Seq2Seq(NetworkDetector):
     """LSTM encoder and decoder of the features as a sequence of numbers, on normal rows.
 
     The encoder reads a row in both directions; from its state the decoder predicts the row. Before

@@ -10,14 +10,15 @@ import tensorflow as tf
 from libs.architecture.anomaly import vae
 from libs.architecture.target import LOSSES
 from libs.detectors.attribution import ERRORS
-from libs.detectors.detector import Detector
-from libs.training.loop import Training, gradient_step, schedule_of, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import gradient_step, schedule_of, seeded, train
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
 
 @dataclass(eq=False, repr=False)
-class VAE(Detector):
+class VAE(NetworkDetector):
     """Variational autoencoder trained on normal rows (Kingma and Welling, 2014).
 
     Score: mean squared error of the reconstruction from the code's mean, in [0, inf).

@@ -13,11 +13,12 @@ from baselines.autoencoder import Autoencoder
 from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.target import HiddenActivations
-from libs.detectors.attribution import GRADIENTS, Explanation, integrated_gradients, path_graph
+from libs.detectors.attribution import GRADIENTS, Explanation
 from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
+from libs.detectors.path_gradients import integrated_gradients, path_graph
 from libs.training.loop import (
     CHUNK,
-    Training,
     gradient_step,
     known_ranks,
     predict_in_batches,
@@ -26,11 +27,12 @@ from libs.training.loop import (
     seeded,
     train,
 )
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 
 @dataclass(eq=False, repr=False)
-class A3(Detector):
+class A3(NetworkDetector):
     """Alarm network on the hidden activations of a frozen target network.
 
     The alarm learns to tell normal rows (0) from known anomalies (1) and from rows made by an

@@ -11,12 +11,11 @@ import tensorflow as tf
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.experts import expert_activations, expert_alarm, gate
 from libs.detectors.attribution import GRADIENTS
-from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
 from libs.targets.multi_head_autoencoder import EXPERTS, MultiHeadAutoencoder, chunk_rows
 from libs.training.early_stopping import Patience, choose_held_out
 from libs.training.loop import (
     Step,
-    Training,
     known_ranks,
     predict_in_batches,
     row_graph,
@@ -25,6 +24,7 @@ from libs.training.loop import (
     train,
 )
 from libs.training.optimisers import Adam, add_gradients
+from libs.training.record import Training
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
@@ -36,7 +36,7 @@ than these exceed a processor's cache."""
 
 
 @dataclass(eq=False, repr=False)
-class ARGUE(Detector):
+class ARGUE(NetworkDetector):
     """Experts for groups of normal rows, an alarm network on their activations, and a gate.
 
     Target: a frozen `MultiHeadAutoencoder`. One alarm network, shared by all experts, reads the

@@ -13,9 +13,9 @@ from libs.datasets.splits.rows import Rows, sample_rows
 from libs.detectors import estimators
 from libs.detectors.attribution import PARTS, SWAPS, Explanation
 from libs.detectors.detector import Detector
-from libs.targets.encodings import ENCODINGS, Strokes
+from libs.targets.encodings import ENCODINGS, EncodedRows, Strokes
 from libs.targets.readers import Evidence, Forests, Neighbours, counter_examples
-from libs.training.loop import Training
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 NOISE = "noise"
@@ -140,6 +140,7 @@ class Ensemble(Detector):
         normal = _flat(normal[rng.permutation(len(normal))[: self.forest_rows]])
         known = _flat(x[np.flatnonzero(y == 1)])
         self._fit_encodings(normal)
+        encoded = EncodedRows(normal)
         self.readers_, self.evidence_ = {}, {}
         for name in self._plan.votes:
             if name != NOISE:
@@ -147,10 +148,10 @@ class Ensemble(Detector):
                 reader = Neighbours.of(encoding, normal[: self._plan.references])
                 self._add(name, reader, reader.normal_scores())
         if NOISE in self._plan.votes:
-            self._add(NOISE, *self._noise_forest(normal, rng))
-        floors = [self._add_budget(budget, normal, known[:budget]) for budget in self.budgets_]
+            self._add(NOISE, *self._noise_forest(encoded, rng))
+        floors = [self._add_budget(budget, encoded, known[:budget]) for budget in self.budgets_]
         self.floors_ = np.array(floors, np.float32)
-        self.weights_ = np.stack([self._weights(known[:budget]) for budget in self.budgets_])
+        self.weights_ = self._weights(EncodedRows(known[: max(self.budgets_)]))
         trees = sum(len(m) for r in self.readers_.values() for m in getattr(r, "models", ()))
         return Training(len(x), 1, trees, time.perf_counter() - start)
 
@@ -166,17 +167,18 @@ class Ensemble(Detector):
         self.evidence_[name] = Evidence.of(normal_scores)
 
     def _noise_forest(
-        self, normal: np.ndarray, rng: np.random.Generator
+        self, normal: EncodedRows, rng: np.random.Generator
     ) -> tuple[Forests, np.ndarray]:
         """A forest against counter-examples of ranks, and its scores of normal rows."""
         ranks, plain = self.encodings_["ranks"], self.encodings_["plain"]
-        z = ranks(normal[: self.noise_rows])
+        z = normal.under(ranks)[: self.noise_rows]
         kind = {"n_estimators": self.noise_trees, "min_samples_leaf": 3}
         seed = derive_seed(self.random_state, "Ensemble", NOISE)
-        forest, scores = Forests.of(z, counter_examples(z, rng), [(plain, kind)], seed)
+        pair = EncodedRows(z), EncodedRows(counter_examples(z, rng))
+        forest, scores = Forests.of(*pair, [(plain, kind)], seed)
         return Forests([ranks], forest.models), scores[: len(z)]
 
-    def _add_budget(self, budget: int, normal: np.ndarray, known: np.ndarray) -> float:
+    def _add_budget(self, budget: int, normal: EncodedRows, known: np.ndarray) -> float:
         """Add the forests of a label budget; return the evidence below which to ignore them."""
         if not budget:
             return 0.0
@@ -185,7 +187,8 @@ class Ensemble(Detector):
         balanced = trees | {"class_weight": "balanced_subsample", "min_samples_leaf": 2}
         first, second = (self.encodings_[name] for name in self._plan.known)
         seed = derive_seed(self.random_state, "Ensemble", "known")
-        forests, scores = Forests.of(normal, known, [(first, trees), (second, balanced)], seed)
+        kinds = [(first, trees), (second, balanced)]
+        forests, scores = Forests.of(normal, EncodedRows(known), kinds, seed)
         normal_scores, own_scores = np.split(scores, [len(normal)])
         self._add(_name(budget), forests, normal_scores)
         own = self.evidence_[_name(budget)](own_scores)
@@ -200,18 +203,27 @@ class Ensemble(Detector):
         doubt = 1.0 if clear else self.doubt / (self.doubt + len(own))
         return float(doubt * own.mean() / 2 + (1 - doubt) * own.min())
 
-    def _weights(self, known: np.ndarray) -> np.ndarray:
-        """Weight of each reader of normal rows beside the forests of these known anomalies."""
+    def _weights(self, known: EncodedRows) -> np.ndarray:
+        """Weight of each reader of normal rows, (budgets, readers) float32."""
         names, votes = zip(*self._plan.votes.items(), strict=True)
-        if not len(known):
-            return np.array(votes, np.float32) / np.float32(sum(votes))
+        weights = np.tile(
+            np.array(votes, np.float32) / np.float32(sum(votes)), (len(self.budgets_), 1)
+        )
+        labelled = np.flatnonzero(self.budgets_)
         if self._plan.trust is not None:
-            return np.full(len(names), self._plan.trust / len(names), np.float32)
-        seen = [self.evidence_[n].fraction(self.readers_[n](known)).sum() for n in names]
-        fraction = (np.array(seen) + self.pseudo * self.prior) / (len(known) + self.pseudo)
+            weights[labelled] = self._plan.trust / len(names)
+        elif len(labelled):
+            ranks = [self.evidence_[n].fraction(self.readers_[n](known)) for n in names]
+            for i in labelled:
+                weights[i] = self._trust(np.stack(ranks)[:, : self.budgets_[i]]) / len(names)
+        return weights
+
+    def _trust(self, ranks: np.ndarray) -> np.ndarray:
+        """Trust in readers by the fractions of normal rows below known anomalies, (readers, n)."""
+        n = ranks.shape[1]
+        fraction = (ranks.sum(axis=1) + self.pseudo * self.prior) / (n + self.pseudo)
         trust = self.strength * np.maximum(2 * fraction - 1, 0) ** self.gate
-        trust *= self.fade / (self.fade + len(known))
-        return (trust / len(names)).astype(np.float32)
+        return trust * (self.fade / (self.fade + n))
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
         return sum(self._evidence(x).values())
@@ -226,8 +238,10 @@ class Ensemble(Detector):
         return {name: np.concatenate([block[name] for block in found]) for name in found[0]}
 
     def _evidence_of_block(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        rows = EncodedRows(x)
+
         def evidence(name: str) -> np.ndarray:
-            return self.evidence_[name](self.readers_[name](x))
+            return self.evidence_[name](self.readers_[name](rows))
 
         found = {
             n: evidence(n)[:, None] * self.weights_[:, i] for i, n in enumerate(self._plan.votes)

@@ -12,18 +12,11 @@ from libs.architecture.alarm import sequence_alarm, side_by_side
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import RawGradients
 from libs.detectors.attribution import GRADIENTS
-from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
 from libs.targets.checkpoints import Checkpoints, first_copies
-from libs.training.loop import (
-    Step,
-    Training,
-    known_ranks,
-    random_orders,
-    schedule_of,
-    seeded,
-    train,
-)
+from libs.training.loop import Step, known_ranks, random_orders, schedule_of, seeded, train
 from libs.training.optimisers import Adam
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 SCORED_ROWS = 1024
@@ -31,7 +24,7 @@ SCORED_ROWS = 1024
 
 
 @dataclass(eq=False, repr=False)
-class R2AD2(Detector):
+class R2AD2(NetworkDetector):
     """Recurrent alarm network on the loss gradients of a frozen autoencoder at several checkpoints.
 
     At every checkpoint, the gradient of each single row's reconstruction loss with respect to all

@@ -11,12 +11,11 @@ from libs.architecture.alarm import dense_alarm
 from libs.architecture.anomaly import GaussianNoise
 from libs.architecture.gradients import SketchedGradients
 from libs.detectors.attribution import GRADIENTS
-from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
 from libs.targets.checkpoints import Checkpoints, first_copies
 from libs.training.loop import (
     CHUNK,
     Step,
-    Training,
     gradient_step,
     predict_in_batches,
     row_graph,
@@ -24,6 +23,7 @@ from libs.training.loop import (
     seeded,
     train,
 )
+from libs.training.record import Training
 from libs.utils.seeds import derive_seed
 
 FLOOR = 1e-2
@@ -31,7 +31,7 @@ FLOOR = 1e-2
 
 
 @dataclass(eq=False, repr=False)
-class R2AD2Sketch(Detector):
+class R2AD2Sketch(NetworkDetector):
     """R2-AD2 with random projections of the gradients instead of the gradients themselves.
 
     Checkpoints, loss gradients of single rows, labels and generated rows are those of `R2AD2`.

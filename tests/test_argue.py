@@ -12,6 +12,7 @@ from libs.architecture.experts import expert_activations, expert_alarm, gate, mu
 from libs.architecture.target import HiddenActivations, autoencoder
 from libs.ARGUE import ARGUE
 from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
 from libs.experiments.result_files import write_gate
 from libs.experiments.stored_runs import gate_table
 from libs.targets.multi_head_autoencoder import MultiHeadAutoencoder, balanced_orders
@@ -497,7 +498,7 @@ def test_held_out_rows_are_of_every_group():
 
 
 # --- clusters as experts -------------------------------------------------------------------------
-class Thirds(Detector):
+class Thirds(NetworkDetector):
     """Rows by their first feature; of four clusters the second and the last are empty."""
 
     def __init__(self, random_state=0):

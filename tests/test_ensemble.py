@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from libs.detectors.attribution import of_swaps
 from libs.Ensemble import Ensemble, _clear
-from libs.targets.encodings import Ranks, Robust, Strokes
+from libs.targets.encodings import EncodedRows, Ranks, Robust, Strokes
 from libs.targets.readers import Evidence, Forests, Neighbours, counter_examples
 
 
@@ -81,7 +81,7 @@ def test_neighbours_are_scikit_learns():
         return np.log(0.8 * to_all[0].mean(axis=1) + 0.2 * to_core[0].mean(axis=1))
 
     expected = score(every.kneighbors(robust(new)), core.kneighbors(robust(new)))
-    np.testing.assert_allclose(reader(new), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(reader(EncodedRows(new)), expected, rtol=1e-3, atol=1e-4)
     to_core = np.concatenate([core.kneighbors()[0], core.kneighbors(reader.rows[160:])[0]])
     own = score(every.kneighbors(), (to_core,))
     np.testing.assert_allclose(reader.normal_scores(), own, rtol=1e-3, atol=1e-4)
@@ -91,7 +91,7 @@ def test_a_class_among_the_normal_rows_is_still_seen():
     """Pollution of 5 %: a narrow group of anomalies, whose like would pass for normal."""
     x = np.concatenate([rows(0, 950), 0.1 * rows(1, 50) + 4])
     reader = Neighbours.of(Robust.of(x), x)
-    new = np.concatenate([rows(2, 400), 0.1 * rows(3, 100) + 4])
+    new = EncodedRows(np.concatenate([rows(2, 400), 0.1 * rows(3, 100) + 4]))
     everything = Neighbours(reader.encoding, reader.rows, len(x))
     found = [roc_auc_score(np.repeat([0, 1], [400, 100]), r(new)) for r in (everything, reader)]
     assert found[0] < 0.3
@@ -101,13 +101,12 @@ def test_a_class_among_the_normal_rows_is_still_seen():
 def test_forests_score_their_own_rows_out_of_bag():
     """On labels without a meaning: high on rows that they know, as on new rows out of bag."""
     plain = make("Ensemble").fit(*toy(1, 200, 20)).encodings_["plain"]
-    normal, other = rows(1, 300), rows(2, 60)
+    normal, other = EncodedRows(rows(1, 300)), EncodedRows(rows(2, 60))
     forests, outside = Forests.of(normal, other, [(plain, {"n_estimators": 50})], seed=1)
     outside = outside[:300]
-    assert (
-        roc_auc_score(np.repeat([0, 1], [300, 60]), forests(np.concatenate([normal, other]))) > 0.9
-    )
-    new = forests(rows(3, 300))
+    own = EncodedRows(np.concatenate([normal.x, other.x]))
+    assert roc_auc_score(np.repeat([0, 1], [300, 60]), forests(own)) > 0.9
+    new = forests(EncodedRows(rows(3, 300)))
     assert abs(np.median(outside) - np.median(new)) < 0.3
 
 

@@ -14,15 +14,16 @@ from libs.A3 import A3
 from libs.architecture.gradients import RawGradients
 from libs.architecture.target import dropout_dense_autoencoder
 from libs.datasets.splits.rows import Rows
-from libs.detectors import attribution
-from libs.detectors.attribution import Explanation, nearest, path_graph, strongest
+from libs.detectors import attribution, path_gradients
+from libs.detectors.attribution import Explanation, nearest, strongest
 from libs.detectors.detector import Detector
+from libs.detectors.path_gradients import path_graph
 from libs.R2AD2 import R2AD2
 from libs.targets.checkpoints import Checkpoints
 from libs.utils.errors import UserError
 
 
-def _explained(score, x, start, points=attribution.POINTS):
+def _explained(score, x, start, points=path_gradients.POINTS):
     """Contributions, scores at both ends, and what the gradients left over."""
     graph = path_graph(score, x.shape[1:], points)
     return [np.asarray(part) for part in graph(x, start, 0)]
@@ -92,7 +93,7 @@ def test_a_row_that_is_its_reference():
 def test_chunks_of_any_size():
     x, start = _rows(50)
     graph = path_graph(lambda v: tf.reduce_sum(tf.sin(3 * v), axis=1), (4,))
-    parts = [attribution.integrated_gradients(graph, x, start, 0, n) for n in (1, 100, 10**6)]
+    parts = [path_gradients.integrated_gradients(graph, x, start, 0, n) for n in (1, 100, 10**6)]
     for part in parts[1:]:
         np.testing.assert_allclose(part.contributions, parts[0].contributions, atol=1e-6)
 

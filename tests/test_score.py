@@ -26,6 +26,10 @@ from libs import Metrics
 from libs.DataHandler import DataHandler, Experiment, SplitRules
 from libs.datasets.tabular import reading
 from libs.datasets.tabular.own import OwnTable
+from libs.detectors.components import component
+from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
+from libs.detectors.registry import COMPONENTS
 from libs.experiments import file_scoring as scoring
 from libs.experiments.file_scoring import Scorer, score_files
 from libs.experiments.model_folders import run_folder
@@ -459,3 +463,34 @@ def told(function) -> bool:
 def test_help_names_both_scripts(capsys):
     assert run("score.py", "--help") == 0
     assert "fpr=RATE" in capsys.readouterr().out
+
+
+def test_tensorflow_starts_for_networks_only(house, tmp_path):
+    """A model without networks scores without it, as people start the script."""
+    code = """
+import runpy, sys
+from libs.detectors.components import component
+from libs.detectors.registry import COMPONENTS
+for name in [name for name, about in COMPONENTS.items() if not about.tensorflow]:
+    component(name)
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    assert not end.code
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+"""
+    out = tmp_path / "s.csv"
+    words = ["score.py", house / "MeanDistance", house / "t.csv", "--out", out]
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    scores = expected(house, "MeanDistance")[:, 0]
+    np.testing.assert_allclose(pd.read_csv(out)["score"], scores, rtol=1e-6)
+
+
+def test_the_registry_says_who_needs_tensorflow():
+    for name, about in COMPONENTS.items():
+        kind = component(name)
+        if issubclass(kind, Detector):
+            assert about.tensorflow == issubclass(kind, NetworkDetector), name

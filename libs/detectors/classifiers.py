@@ -12,7 +12,7 @@ from libs.datasets.splits.rows import Rows, sample_rows
 from libs.detectors import estimators
 from libs.detectors.attribution import SWAPS
 from libs.detectors.detector import Detector
-from libs.training.loop import Training
+from libs.training.record import Training
 
 
 class ClassifierDetector(Detector):

@@ -2,9 +2,9 @@
 
 import hashlib
 import importlib
+import sys
 from typing import Any
 
-import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 
@@ -29,7 +29,8 @@ def describe(value: Any) -> Any:
     if isinstance(value, BaseEstimator):
         settings = value.get_params(deep=False).items()
         return {"class": type(value).__name__, "settings": {k: describe(v) for k, v in settings}}
-    if isinstance(value, keras.Model):
+    keras = sys.modules.get("keras")  # where it was never imported, there is no model
+    if keras and isinstance(value, keras.Model):
         weights = b"".join(np.ascontiguousarray(w).tobytes() for w in value.get_weights())
         return {"keras": value.name, "sha256": hashlib.sha256(weights).hexdigest()}
     if isinstance(value, (list, tuple)):

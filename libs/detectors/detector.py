@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import tensorflow as tf
 from sklearn.base import BaseEstimator, clone
 
-from libs.architecture.saved import load_network
 from libs.datasets.splits.rows import Rows, iterate_blocks
 from libs.datasets.tabular.encoder import Encoder
 from libs.detectors.checks import (
@@ -27,7 +25,7 @@ from libs.detectors.components import component, describe, rebuild
 from libs.detectors.decisions import Decisions
 from libs.detectors.explainable import Explainable
 from libs.detectors.training_rows import TrainingRows
-from libs.training.loop import Training, predict_in_batches, row_graph
+from libs.training.record import Training
 from libs.utils import storage
 from libs.utils.errors import UserError
 
@@ -38,12 +36,11 @@ RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
 class Detector(Decisions, Explainable, BaseEstimator):
     """Base of all methods, a scikit-learn estimator.
 
-    A subclass stores its settings in ``__init__`` and gives `_fit` and `_score`. Networks that it
-    names in ``networks`` are saved and loaded for it. ``random_state`` is the seed of the run.
+    A subclass stores its settings in ``__init__`` and gives `_fit`, `_scores`, `_save` and `_load`;
+    one with networks is a `libs.detectors.network_detector.NetworkDetector`. ``random_state`` is
+    the seed of the run. TensorFlow, which takes seconds to start, is not imported here.
     """
 
-    networks: ClassVar[tuple[str, ...]] = ()
-    """Learned attributes that are Keras models."""
     uses_labels: ClassVar[bool] = False
     """Whether known anomalies take part in the training. If so, there is a setting ``budgets``, and
     ``budgets_`` is what was trained."""
@@ -65,24 +62,17 @@ class Detector(Decisions, Explainable, BaseEstimator):
         """
         raise NotImplementedError
 
-    def _score(self, x: tf.Tensor) -> tf.Tensor:
-        """Scores of a chunk of rows, (n,) or, with several label budgets, (n, budgets).
-
-        A detector whose score is the mean error of the features gives `_error` instead.
-        """
-        return tf.reduce_mean(self._error(x), axis=list(range(1, len(x.shape))))
-
     def _scores(self, x: np.ndarray) -> np.ndarray:
-        """Scores of checked rows; to be replaced where `_score` is no graph of TensorFlow's."""
-        return predict_in_batches(self._compiled, x, self._at_once())
+        """Scores of checked rows, (n,) or, with several label budgets, (n, budgets)."""
+        raise NotImplementedError
 
     def _save(self, folder: Path) -> None:
-        for name in self.networks:
-            getattr(self, name).save(folder / f"{name.rstrip('_')}.keras")
+        """Write what was learned."""
+        raise NotImplementedError
 
     def _load(self, folder: Path) -> None:
-        for name in self.networks:
-            setattr(self, name, load_network(folder / f"{name.rstrip('_')}.keras"))
+        """Undo `_save`."""
+        raise NotImplementedError
 
     # --- what a user calls -----------------------------------------------------------------------
     def fit(
@@ -257,11 +247,6 @@ class Detector(Decisions, Explainable, BaseEstimator):
         return {
             k: v for k, v in kept if not isinstance(getattr(type(self), k, None), cached_property)
         }
-
-    @cached_property
-    def _compiled(self) -> tf.types.experimental.PolymorphicFunction:
-        """`_score` as a graph; `fit` forgets it with the networks that it holds."""
-        return row_graph(self._score, self.input_shape_)
 
     def _is_of_a_fit(self, name: str) -> bool:
         """Whether an attribute belongs to what `fit` learned before: a graph, or a later choice."""

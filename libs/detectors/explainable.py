@@ -1,18 +1,15 @@
 """The part of the contract that says why a row has its score."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import tensorflow as tf
 
 from libs.datasets.splits.rows import Rows
 from libs.detectors import attribution
 from libs.detectors.attribution import ERRORS, GRADIENTS, SWAPS, Explanation
-from libs.training.loop import CHUNK, predict_in_batches, row_graph
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
@@ -33,23 +30,19 @@ class Explainable:
     """
 
     explained_by: ClassVar[str | None] = None
-    """`GRADIENTS` if `_score` can be differentiated, `ERRORS` if it is the mean of `_error`, else
+    """`GRADIENTS` if the score can be differentiated, `ERRORS` if it is the mean of `_errors`, else
     `SWAPS`; None: the detector cannot be explained."""
     parts: ClassVar[str | None] = None
     """What ``explain_parts(x, budget)`` tells apart, such as "layers"; None: there is no such."""
 
     # --- what a subclass gives -------------------------------------------------------------------
-    def _error(self, x: tf.Tensor) -> tf.Tensor:
-        """Error of each feature, (n, ...), whose mean is the score."""
+    def _errors(self, x: np.ndarray) -> np.ndarray:
+        """Error of each feature of checked rows, (n, ...), whose mean is the score."""
         raise NotImplementedError
 
-    def _errors(self, x: np.ndarray) -> np.ndarray:
-        """Errors of checked rows; to be replaced where `_error` is no graph of TensorFlow's."""
-        return predict_in_batches(self._error_graph, x, self._at_once())
-
-    def _at_once(self) -> int:
-        """Rows that are scored at a time."""
-        return CHUNK
+    def _by_gradients(self, x: np.ndarray, column: int) -> Explanation:
+        """Explain the scores of checked rows where `explained_by` is `GRADIENTS`."""
+        raise NotImplementedError
 
     # --- what a user calls -----------------------------------------------------------------------
     def keep_reference(self, x: np.ndarray | Rows, seed: int = 0) -> Self:
@@ -126,13 +119,6 @@ class Explainable:
     def _by_errors(self, x: np.ndarray, column: int) -> Explanation:
         return attribution.of_errors(self._errors(x))
 
-    def _by_gradients(self, x: np.ndarray, column: int) -> Explanation:
-        chosen = self._nearest(x, column)
-        at_once = min(attribution.AT_ONCE, self._at_once() // 4)  # gradients take more memory
-        start = self.reference_[chosen]
-        found = attribution.integrated_gradients(self._path, x, start, column, at_once)
-        return replace(found, reference=chosen)
-
     def _by_swaps(self, x: np.ndarray, column: int) -> Explanation:
         chosen = self._nearest(x, column)
 
@@ -174,14 +160,6 @@ class Explainable:
         if budget not in budgets:
             raise UserError(f"label budget {budget}: expected one of {budgets}")
         return budgets.index(budget)
-
-    @cached_property
-    def _error_graph(self) -> Callable:
-        return row_graph(self._error, self.input_shape_)
-
-    @cached_property
-    def _path(self) -> Callable:
-        return attribution.path_graph(self._compiled, self.input_shape_)
 
     # --- beside the model ------------------------------------------------------------------------
     def _save_reference(self, folder: Path) -> dict[str, Any] | None:

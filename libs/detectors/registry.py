@@ -16,10 +16,13 @@ class Component:
     small : dict
         Settings with which the contract's tests train it on toy rows, as
         `libs.detectors.components.rebuild` reads them; default: its own.
+    tensorflow : bool
+        Whether it needs TensorFlow, which takes seconds to start.
     """
 
     module: str
     small: Mapping[str, Any] = field(default_factory=dict)
+    tensorflow: bool = True
 
 
 def described(name: str, **settings: Any) -> dict[str, Any]:
@@ -64,7 +67,7 @@ COMPONENTS = {
             learning_rate=5e-3,
         ),
     ),
-    "Ensemble": Component("libs.Ensemble", dict(noise_trees=50, known_trees=(50, 50))),
+    "Ensemble": Component("libs.Ensemble", dict(noise_trees=50, known_trees=(50, 50)), False),
     "Autoencoder": Component("baselines.autoencoder", dict(dims=(16, 8), **SCHEDULE)),
     "BiGAN": Component(
         "baselines.bigan", dict(dims=(32,), epochs=20, batch_size=32, learning_rate=1e-3)
@@ -76,17 +79,17 @@ COMPONENTS = {
     "DeepSAD": Component("baselines.deep_svdd", dict(dims=(16, 8), **SCHEDULE)),
     "DeepSVDD": Component("baselines.deep_svdd", dict(dims=(16, 8), **SCHEDULE)),
     "DevNet": Component("baselines.devnet", dict(epochs=20, batch_size=64)),
-    "ExtraTrees": Component("baselines.extra_trees", dict(n_estimators=50)),
+    "ExtraTrees": Component("baselines.extra_trees", dict(n_estimators=50), False),
     "FAnoGAN": Component("baselines.fanogan", dict(dims=(8,), latent=4, **SHORTER)),
     "GANomaly": Component("baselines.ganomaly", dict(dims=(8,), code=4, **SHORTER)),
     "GradCon": Component("baselines.gradcon", dict(dims=(16, 8), **SCHEDULE)),
-    "HistGradientBoosting": Component("baselines.hist_gradient_boosting"),
-    "IsolationForest": Component("baselines.isolation_forest"),
-    "KNN": Component("baselines.knn"),
+    "HistGradientBoosting": Component("baselines.hist_gradient_boosting", tensorflow=False),
+    "IsolationForest": Component("baselines.isolation_forest", tensorflow=False),
+    "KNN": Component("baselines.knn", tensorflow=False),
     "MExCVAE": Component("baselines.mex_cvae", dict(dims=(8, 4), **SCHEDULE)),
-    "MeanDistance": Component("baselines.mean_distance"),
-    "OneClassSVM": Component("baselines.one_class_svm", dict(nu=0.01)),
-    "PCA": Component("baselines.pca"),
+    "MeanDistance": Component("baselines.mean_distance", tensorflow=False),
+    "OneClassSVM": Component("baselines.one_class_svm", dict(nu=0.01), False),
+    "PCA": Component("baselines.pca", tensorflow=False),
     "REPEN": Component("baselines.repen", dict(epochs=5, batches=10, batch_size=64)),
     "Seq2Seq": Component(
         "baselines.seq2seq", dict(units=4, epochs=4, batch_size=32, learning_rate=1e-2)

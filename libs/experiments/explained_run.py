@@ -13,8 +13,7 @@ from libs.datasets import registry as datasets
 from libs.datasets.tabular.encoder import FILE, Encoder
 from libs.datasets.tabular.own import OwnTable
 from libs.detectors.attribution import DOUBTFUL, Explanation, strongest
-from libs.detectors.detector import Detector
-from libs.experiments.model_folders import run_folder
+from libs.experiments.model_folders import load_model, run_folder
 from libs.experiments.settings import Conditions
 from libs.experiments.stored_runs import StoredRun
 from libs.plotting.heat import heat_picture
@@ -60,7 +59,7 @@ class Explained:
     ):
         self.folder = run_folder(folder)
         run = StoredRun(self.folder, storage.read_manifest(self.folder))
-        self.detector = Detector.load(self.folder)
+        self.detector = load_model(self.folder)
         self.budget = budget
         about = Conditions.of(run.manifest["run"])
         self.data = datasets.reload(about.data, data_path)

@@ -1,10 +1,16 @@
-"""Finding the folder of a model by name. Imports no TensorFlow, so typos are reported at once."""
+"""Finding saved models, at once, and loading them; TensorFlow starts for those that need it."""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from libs.detectors.registry import COMPONENTS
 from libs.utils.errors import UserError
-from libs.utils.storage import MANIFEST, nearest_models
+from libs.utils.runtime import start_tensorflow
+from libs.utils.storage import MANIFEST, nearest_models, read_manifest
+
+if TYPE_CHECKING:
+    from libs.detectors.detector import Detector
 
 SHOWN = 6
 """Upper bound on the models that a message names."""
@@ -36,6 +42,17 @@ def run_folder(folder: str | Path) -> Path:
         f"{folder} is not a model folder: expected one that holds a {MANIFEST}, such as "
         "models/<data set>/<protocol>/<seed>/<experiment>/<method>"
     )
+
+
+def load_model(folder: Path) -> "Detector":
+    """The detector in the folder of a run; see `libs.detectors.detector.Detector.load`."""
+    about = read_manifest(folder).get("detector")
+    kind = COMPONENTS.get(about.get("class")) if isinstance(about, dict) else None
+    if kind is None or kind.tensorflow:
+        start_tensorflow()
+    from libs.detectors.detector import Detector
+
+    return Detector.load(folder)
 
 
 def _list_models(models: list[Path]) -> str:

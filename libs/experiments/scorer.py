@@ -15,8 +15,7 @@ from libs.datasets.tabular.encoder import Encoder
 from libs.datasets.tabular.reading import Block
 from libs.datasets.tabular.schema import Column
 from libs.detectors.attribution import strongest
-from libs.detectors.detector import Detector
-from libs.experiments.model_folders import run_folder
+from libs.experiments.model_folders import load_model, run_folder
 from libs.utils import storage
 from libs.utils.errors import UserError
 
@@ -61,7 +60,7 @@ class Scorer:
         ids: tuple[str, ...] = (),
     ):
         self.folder = run_folder(folder)
-        self.detector = Detector.load(self.folder)
+        self.detector = load_model(self.folder)
         self.encoder = Encoder.load(self.folder)
         schema = self.encoder.schema
         self.ids = tuple(dict.fromkeys([*schema.beside, *ids]))

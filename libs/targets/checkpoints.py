@@ -9,14 +9,15 @@ import tensorflow as tf
 
 from libs.architecture.target import autoencoder
 from libs.detectors.attribution import ERRORS
-from libs.detectors.detector import Detector
-from libs.training.loop import CompiledStep, Training, gradient_step, seeded, train
+from libs.detectors.network_detector import NetworkDetector
+from libs.training.loop import CompiledStep, gradient_step, seeded, train
+from libs.training.record import Training
 from libs.utils.errors import UserError
 from libs.utils.seeds import derive_seed
 
 
 @dataclass(eq=False, repr=False)
-class Checkpoints(Detector):
+class Checkpoints(NetworkDetector):
     """Frozen copies of an autoencoder, taken while it is trained on normal rows.
 
     The autoencoder trains for some epochs, is copied, continues for a few epochs with the same

@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from libs.architecture.adversarial import CLUSTERINGS, clustering_autoencoder, critic
 from libs.detectors.attribution import ERRORS
-from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
 from libs.training.loop import (
     CHUNK,
     Step,
-    Training,
     predict_in_batches,
     row_graph,
     schedule_of,
@@ -21,6 +20,7 @@ from libs.training.loop import (
     train,
 )
 from libs.training.optimisers import Adam
+from libs.training.record import Training
 from libs.utils.errors import lookup
 from libs.utils.seeds import derive_seed
 
@@ -29,7 +29,7 @@ CLIP_NORM = 0.01
 
 
 @dataclass(eq=False, repr=False)
-class AdversarialClustering(Detector):
+class AdversarialClustering(NetworkDetector):
     """Adversarial autoencoder with a categorical code, the clusters of A4RGUE (authors' code).
 
     An update makes three steps in turn: encoder and decoder reconstruct (binary cross-entropy);

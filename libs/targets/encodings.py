@@ -155,3 +155,25 @@ def _pooled(images: np.ndarray) -> np.ndarray:
 Encoding = Plain | Robust | Ranks | Strokes
 ENCODINGS = {"plain": Plain, "robust": Robust, "ranks": Ranks, "strokes": Strokes}
 """By the names under which they are saved."""
+
+
+class EncodedRows:
+    """Rows that several readers read: encoded once under each encoding.
+
+    Parameters
+    ----------
+    x : (n, d) float32
+    """
+
+    def __init__(self, x: np.ndarray):
+        self.x = x
+        self._encoded: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def under(self, encoding: Encoding) -> np.ndarray:
+        """The rows under an encoding, (n, width) float32; not to be changed."""
+        if id(encoding) not in self._encoded:
+            self._encoded[id(encoding)] = encoding(self.x)
+        return self._encoded[id(encoding)]

@@ -14,9 +14,11 @@ import tensorflow as tf
 from libs.architecture.experts import PARTS, multi_head_autoencoder
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
+from libs.detectors.network_detector import NetworkDetector
 from libs.targets.clustering import AdversarialClustering
 from libs.training.early_stopping import Patience, choose_held_out
-from libs.training.loop import Training, gradient_step, seeded, train
+from libs.training.loop import gradient_step, seeded, train
+from libs.training.record import Training
 from libs.utils.errors import UserError, lookup
 from libs.utils.seeds import derive_seed
 
@@ -27,7 +29,7 @@ SCORE_BYTES = 256 * 2**20
 
 
 @dataclass(eq=False, repr=False)
-class MultiHeadAutoencoder(Detector):
+class MultiHeadAutoencoder(NetworkDetector):
     """Shared encoder with one decoder per expert, trained on normal rows only.
 
     An expert is responsible for a normal class or, with a clustering, for a cluster of normal rows.

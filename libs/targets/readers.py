@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
-from libs.targets.encodings import Encoding
+from libs.targets.encodings import EncodedRows, Encoding
 
 NEIGHBOURS = 5
 CORE = 0.8
@@ -65,9 +65,9 @@ class Neighbours:
         """Score each of its own rows against the others, (m,)."""
         return self._scores(self.rows, own=True)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Scores of rows (n, d)."""
-        return self._scores(self.encoding(x), own=False)
+    def __call__(self, x: EncodedRows) -> np.ndarray:
+        """Scores of rows."""
+        return self._scores(x.under(self.encoding), own=False)
 
     def _scores(self, z: np.ndarray, own: bool) -> np.ndarray:
         k = min(NEIGHBOURS, max(1, self.core - own))
@@ -121,8 +121,8 @@ class Forests:
     @classmethod
     def of(
         cls,
-        normal: np.ndarray,
-        other: np.ndarray,
+        normal: EncodedRows,
+        other: EncodedRows,
         kinds: Sequence[tuple[Encoding, dict[str, Any]]],
         seed: int,
     ) -> tuple[Self, np.ndarray]:
@@ -134,22 +134,23 @@ class Forests:
         (len(normal) + len(other),) float32
             Scores of its own rows by the trees that have not seen them (out of bag).
         """
-        rows, labels = np.concatenate([normal, other]), np.repeat([0, 1], [len(normal), len(other)])
+        labels = np.repeat([0, 1], [len(normal), len(other)])
         models, votes = [], []
         for encoding, settings in kinds:
+            rows = np.concatenate([normal.under(encoding), other.under(encoding)])
             model = ExtraTreesClassifier(
                 bootstrap=True, oob_score=True, n_jobs=-1, random_state=seed, **settings
-            ).fit(encoding(rows), labels)
+            ).fit(rows, labels)
             votes.append(log_odds(np.nan_to_num(model.oob_decision_function_[:, 1])))
             del model.oob_decision_function_  # as many rows as in training
             models.append(model.set_params(n_jobs=None))
         encodings = [encoding for encoding, _ in kinds]
         return cls(encodings, models), np.mean(votes, axis=0, dtype=np.float32)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Scores of rows (n, d)."""
+    def __call__(self, x: EncodedRows) -> np.ndarray:
+        """Scores of rows."""
         pairs = zip(self.encodings, self.models, strict=True)
-        votes = [log_odds(model.predict_proba(encoding(x))[:, 1]) for encoding, model in pairs]
+        votes = [log_odds(model.predict_proba(x.under(e))[:, 1]) for e, model in pairs]
         return np.mean(votes, axis=0, dtype=np.float32)
 
 

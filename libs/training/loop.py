@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,8 +14,9 @@ import tensorflow as tf
 
 from libs.training.early_stopping import Patience
 from libs.training.optimisers import Adam, Optimiser
+from libs.training.record import Training
 from libs.utils.progress import progress
-from libs.utils.seeds import derive_seed
+from libs.utils.seeds import derive_seed, numpy_seeded
 
 Step = Callable[..., tf.Tensor]
 """``step(seed, *batch)`` makes one update and returns the loss; ``seed`` is int32 (2,)."""
@@ -36,38 +36,13 @@ def seeded(seed: int) -> Iterator[None]:
     The global generators of Python and numpy are restored afterwards; TensorFlow's cannot be read
     and stays seeded.
     """
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002  (the user's own)
-    keras.utils.set_random_seed(seed)
+    state = random.getstate()
     try:
-        yield
+        with numpy_seeded(seed):
+            keras.utils.set_random_seed(seed)
+            yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-
-
-@dataclass(frozen=True)
-class Training:
-    """How long a network was trained, so that results of undertrained networks are recognised."""
-
-    rows: int
-    epochs: int
-    updates: int
-    seconds: float
-    losses: tuple[float, ...] = ()
-
-    @classmethod
-    def of_each(cls, trainings: Sequence["Training"]) -> "Training":
-        """Sum up networks trained on the same rows for the same time: losses add up."""
-        losses = tuple(map(sum, zip(*(t.losses for t in trainings), strict=True)))
-        first, seconds = trainings[0], sum(t.seconds for t in trainings)
-        return cls(first.rows, first.epochs, first.updates, seconds, losses)
-
-    @classmethod
-    def of_stages(cls, stages: Sequence["Training"]) -> "Training":
-        """Sum up consecutive trainings; the rows are those of the last."""
-        epochs, updates = sum(t.epochs for t in stages), sum(t.updates for t in stages)
-        losses = tuple(loss for t in stages for loss in t.losses)
-        return cls(stages[-1].rows, epochs, updates, sum(t.seconds for t in stages), losses)
+        random.setstate(state)
 
 
 def gradient_step(
