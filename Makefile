@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo dashboard test test-fast tables
 
@@ -21,16 +22,18 @@ test-fast: $(VENV)/.installed-test
 tables: $(VENV)/.installed
 	$(BIN)/python evaluate_results.py --docs docs/results
 
-$(VENV)/.installed: requirements.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found %s; name one: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dashboard: $(VENV)/.installed pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dashboard]'
+$(VENV)/.installed-dashboard: requirements.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) --editable '.[dashboard]'
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+$(VENV)/.installed-test: requirements.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) --editable '.[test]'
 	@touch $@

@@ -1,8 +1,9 @@
 """ARGUE: recombining gated unsupervised experts (Schulze, Sperl, Böttinger; IJCNN 2022)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -259,14 +260,17 @@ class ARGUE(NetworkDetector):
         if x.shape[1:] != self.input_shape_:
             raise UserError(f"expected rows of shape {self.input_shape_}, found {x.shape[1:]}")
         copy = self.column_of(budget)
+        return predict_in_batches(self._gate_weights, x, self._at_once())[:, copy]
+
+    @cached_property
+    def _gate_weights(self) -> Callable:
+        """Those of all budgets' gates, (n, budgets, experts + 1)."""
 
         def weights(rows: tf.Tensor) -> tf.Tensor:
             shared = self.encoder_(rows, training=False)[1]
-            return tf.nn.softmax(self.gate_(shared, training=False)[:, copy])
+            return tf.nn.softmax(self.gate_(shared, training=False))
 
-        return predict_in_batches(
-            row_graph(weights, self.input_shape_), x, chunk_rows(self.decoders_)
-        )
+        return row_graph(weights, self.input_shape_)
 
     def _at_once(self) -> int:
         return chunk_rows(self.decoders_)

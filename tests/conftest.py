@@ -15,10 +15,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import numpy as np
 import pytest
+from processes import avoid_bfloat16
 
 from libs.utils.runtime import start_tensorflow
 
 start_tensorflow()
+avoid_bfloat16()
 
 import keras  # noqa: E402
 

@@ -3,6 +3,7 @@
 The import takes longer than most programs here; what they do, print and return stays the same.
 """
 
+import importlib
 import multiprocessing
 import os
 import resource
@@ -20,6 +21,11 @@ ROOT = Path(__file__).parent.parent
 FORKS = multiprocessing.get_context("forkserver")
 PRELOADED = "keras matplotlib.figure pandas scipy.stats skops.io sklearn.ensemble tensorflow"
 FORKS.set_forkserver_preload(PRELOADED.split())
+
+
+def avoid_bfloat16() -> None:
+    """Let "auto" mean float32: without oneDNN, as tests run, products in bfloat16 are slow."""
+    importlib.import_module("libs.utils.runtime").BFLOAT16_FLAGS = frozenset()
 
 
 def call_in_child(function: Callable, *args: object) -> None:
@@ -70,9 +76,11 @@ class Started(FORKS.Process):
         if first == "-c":
             code, *options = options
             sys.argv, sys.path[:0] = ["-c", *options], [self.cwd]
+            avoid_bfloat16()
             exec(code, {"__name__": "__main__"})
         else:
             sys.argv, sys.path[:0] = [first, *options], [str(Path(first).resolve().parent)]
+            avoid_bfloat16()
             runpy.run_path(first, run_name="__main__")
 
     def finish(self, timeout: float = 900) -> tuple[int, str, str]:

@@ -51,6 +51,17 @@ def fitted(build, train_rows) -> Iterator[Detector]:
 
 
 @pytest.fixture(scope="module")
+def explained(build, fitted) -> Detector:
+    """A detector that explains; if from reference rows, one feature alone tells its anomalies."""
+    if not fitted.starts_from_reference:
+        return fitted
+    x, y = toy(1, 400, 60)
+    x[400:] = toy(2, 60, 0)[0]
+    x[400:, 7] += 0.6
+    return build().fit(x, y).keep_reference(x[:400], seed=5)
+
+
+@pytest.fixture(scope="module")
 def brief(build, train_rows, tmp_path_factory) -> Detector:
     """Trained for two epochs on a memory-mapped file, which is never read as a whole."""
     x, y = train_rows
@@ -270,10 +281,9 @@ def test_bad_rows_are_clear_errors(name, fitted, train_rows):
         make(name).fit(np.array([["a", "b"]]))
 
 
-def test_explanations_add_up(name, fitted, train_rows, test_rows, tmp_path):
+def test_explanations_add_up(fitted, test_rows, tmp_path, request):
     """Contributions sum to the score, or to its difference from a reference row's."""
     x = test_rows[0][280:320]
-    fitted = copy.copy(fitted)
     if fitted.explained_by is None:
         with pytest.raises(UserError, match="cannot be told apart by features"):
             fitted.explain(x)
@@ -281,7 +291,8 @@ def test_explanations_add_up(name, fitted, train_rows, test_rows, tmp_path):
     if fitted.starts_from_reference:
         with pytest.raises(UserError, match="Call keep_reference"):
             fitted.explain(x)
-        fitted.keep_reference(train_rows[0][train_rows[1] == 0], seed=5)
+    fitted = request.getfixturevalue("explained")
+    if fitted.starts_from_reference:
         assert fitted.reference_.shape == (256, 20)
     found = fitted.explain(x)
     assert found.contributions.shape == x.shape
@@ -307,15 +318,11 @@ def test_explanations_add_up(name, fitted, train_rows, test_rows, tmp_path):
         fitted.explain(x, budget=7)
 
 
-def test_the_only_anomalous_feature_contributes_most(build, fitted):
+def test_the_only_anomalous_feature_contributes_most(fitted, request):
     """Known anomalies, and new rows, differ from normal ones in one feature only."""
     if fitted.explained_by is None:
         pytest.skip("explains nothing")
-    x, y = toy(1, 400, 60)
-    x[400:], new = toy(2, 60, 0)[0], toy(3, 40, 0)[0]
-    x[400:, 7] += 0.6
+    new = toy(3, 40, 0)[0]
     new[:, 7] += 0.6
-    if fitted.starts_from_reference:
-        fitted = build().fit(x, y).keep_reference(x[:400])
-    strongest = fitted.explain(new).contributions.argmax(axis=1)
+    strongest = request.getfixturevalue("explained").explain(new).contributions.argmax(axis=1)
     assert np.mean(strongest == 7) > 0.8

@@ -17,6 +17,7 @@ from test_datasets import LABELS, LINE, write_nslkdd
 SCRIPTS = sorted(p.name for p in ROOT.glob("*.py"))
 EXPERIMENT = ["--normal", 0, 1, "--known", 2, "--unknown", 3]
 QUICK = ["--protocol", "a3", "--n_epochs", 2, *EXPERIMENT, "--n_train_anomalies", 5, 10]
+QUICK += ["--precision", "float32"]  # without oneDNN, as tests run, bfloat16 is slow
 
 
 def scores(folder: Path) -> dict[str, np.ndarray]:
@@ -167,9 +168,11 @@ def test_nslkdd_script(tiny_nslkdd, tmp_path, capsys):
     first = "normal_known_DoS+Probe_unknown_R2L+U2R"
     assert {p.name for p in results.iterdir()} == {first, "normal_known_R2L+U2R_unknown_DoS+Probe"}
     one = "--normal normal --known DoS Probe --unknown R2L U2R".split()
-    assert run("do_nslkdd.py", *words, "A3", *one, folder=tmp_path) == 0
+    words = [*words, "A3", "--precision", "bfloat16", *one]
+    assert run("do_nslkdd.py", *words, folder=tmp_path) == 0
     table = pd.read_csv(results / first / "val/known.metric.csv", index_col=0)
     assert set(table.index) == {"A3-n5", "A3-n25", "Autoencoder", "KNN"}
+    assert set(table.index[table["precision"] == "bfloat16"]) == {"A3-n5", "A3-n25"}
     assert (table["status"] == "ok").all()
 
 

@@ -30,7 +30,6 @@ _LAST_BIT = "a network's float32 products depend in their last bit on how many r
 EXPECTED_OF = {
     "ExtraTrees": {"check_fit2d_1sample": "one row is no known anomaly, which the error says"},
     "Autoencoder": {
-        "check_methods_sample_order_invariance": _LAST_BIT,
         "check_methods_subset_invariance": _LAST_BIT,
         "check_dict_unchanged": "the graph of the scores is made, and kept, when first needed",
     },
@@ -55,7 +54,7 @@ for _name in CHECKED:
 @pytest.mark.parametrize("name", CHECKED)
 @pytest.mark.slow
 def test_the_checks_of_scikit_learn(name):
-    settings = make(name, epochs=1).get_params(deep=False)
+    settings = make(name, epochs=0).get_params(deep=False)  # what it learns is no matter here
     few = {"noise_trees": 10, "known_trees": (10, 10), "n_estimators": 10, "dims": (2,)}
     settings |= {key: few[key] for key in set(few) & set(settings)}
     expected = EXPECTED | EXPECTED_OF.get(name, {})
