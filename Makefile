@@ -1,7 +1,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+# On all cores, where pip would use one; files for other versions of Python do not compile.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
 .PHONY: demo dashboard test test-fast tables
 
@@ -28,12 +30,15 @@ $(BIN)/python:
 
 $(VENV)/.installed: requirements.txt | $(BIN)/python
 	$(INSTALL) -r requirements.txt
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-dashboard: requirements.txt pyproject.toml | $(BIN)/python
 	$(INSTALL) --editable '.[dashboard]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-test: requirements.txt pyproject.toml | $(BIN)/python
 	$(INSTALL) --editable '.[test]'
+	@$(COMPILE)
 	@touch $@

@@ -157,9 +157,10 @@ True --eval_p_pollution True --is_override False --learning_rate .001 --model_pa
 --methods R2AD2-sketch --normal 1 2 3 --known 4 5 --unknown 6 7
 do_url.py 210 val --n_train_anomalies 5 --n_epochs 1 --p_contamination 0.0 --methods DeepSVDD DevNet
 do_census.py 110 test --p_contamination 0.01 --n_train_anomalies 0 --n_epochs 1 --learning_rate \
-1e-4 --model_path ./models --is_override False --methods ARGUE
+1e-4 --model_path ./models --is_override False --methods DeepSVDD
 """
-"""Lines with the options that the two READMEs name; epochs, methods and classes are ours."""
+"""Lines with the options that the two READMEs name; epochs, methods and classes are ours.
+ARGUE trains by script in test_do_csv."""
 
 
 @pytest.mark.parametrize("line", PRINTED.strip().splitlines())
