@@ -203,7 +203,7 @@ def test_flagged_rows_have_their_strongest_columns(model, table, tmp_path):
     score_files(Scorer(model, 0.01, explained=5), [table], str(out))
     found = pd.read_csv(out)
     names = [f"{word}_{i}" for i in (1, 2, 3) for word in ("feature", "contribution")]
-    assert list(found) == ["file", "row", "line", "id", "score", "anomaly", *names]
+    assert list(found) == ["file", "row", "line", "id", "score", "anomaly", "base", *names]
     flagged = found["anomaly"] == 1
     assert flagged[[2, 5]].all()
     assert found.loc[~flagged, names].isna().all(axis=None)
@@ -213,6 +213,22 @@ def test_flagged_rows_have_their_strongest_columns(model, table, tmp_path):
     for _, row in strong.iterrows():
         assert sorted(row[names[::2]]) == ["age", "amount", "kind"]
     assert (strong[names[1::2]].sum(axis=1) > 0.5).all()
+    parts = strong[names[1::2]].sum(axis=1)  # of all three columns
+    np.testing.assert_allclose(parts, strong["score"] - strong["base"], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_doubtful_reasons_are_left_out(model, table, tmp_path, monkeypatch):
+    scorer = Scorer(model, 0.01, explained=2)
+    explain = scorer.detector.explain
+    monkeypatch.setattr(
+        scorer.detector, "explain", lambda x: replace(explain(x), missed=np.full(len(x), 9.0))
+    )
+    counts = score_files(scorer, [table], str(tmp_path / "scores.csv"))
+    found = pd.read_csv(tmp_path / "scores.csv")
+    assert counts["doubted"] == found["anomaly"].sum() > 0
+    assert found[["base", "feature_1", "contribution_1"]].isna().all(axis=None)
+    assert any("without reasons" in line for line in scorer.summary(counts))
 
 
 @pytest.mark.slow

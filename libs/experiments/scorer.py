@@ -21,7 +21,7 @@ from libs.utils.errors import UserError
 
 EDGE = 1e-6
 """Tolerance by which rounding may put a scaled number outside [0, 1]."""
-STRANGE, FLAGGED, ROWS = "strange", "flagged", "rows"
+STRANGE, FLAGGED, DOUBTED, ROWS = "strange", "flagged", "doubted", "rows"
 
 
 class Scorer:
@@ -42,8 +42,9 @@ class Scorer:
     Attributes
     ----------
     counts : Counter
-        Of the last block: ``rows``, ``flagged`` and, per column, ``strange`` values: outside the
-        range of the training rows, or texts that these did not have.
+        Of the last block: ``rows``, ``flagged``, ``doubted`` (flagged, but without reasons, as
+        these cannot be relied on) and, per column, ``strange`` values: outside the range of the
+        training rows, or texts that these did not have.
 
     Raises
     ------
@@ -119,9 +120,10 @@ class Scorer:
         -------
         dict of (n,) arrays
             ``score`` (float32; with several label budgets ``score-n5`` and so on) and, with a rate,
-            ``anomaly`` (0 or 1); then ``feature_1`` (str), ``contribution_1`` (float32) and so on,
-            empty for rows that are not flagged. The score is infinite if a row is so far from all
-            training rows that the model overflows.
+            ``anomaly`` (0 or 1); then ``base`` (float32), the score that the reasons start from,
+            ``feature_1`` (str), ``contribution_1`` (float32) and so on, empty for rows that are not
+            flagged or have no reasons that can be relied on. The score is infinite if a row is so
+            far from all training rows that the model overflows.
         """
         x, scores = self.score(block)
         self.counts = Counter({ROWS: len(x)}) + self._strange(x)
@@ -154,11 +156,16 @@ class Scorer:
         inputs, rows = self.encoder.schema.inputs, np.flatnonzero(flagged)
         names = np.full((len(x), self.explained), None, object)
         values = np.full((len(x), self.explained), np.nan, np.float32)
+        base = np.full(len(x), np.nan, np.float32)
         if len(rows):
-            found = self.detector.explain(x[rows]).contributions
-            rows, found = rows[(finite := np.isfinite(found).all(axis=1))], found[finite]
-            names[rows], values[rows] = strongest_columns(found, inputs, self.explained)
-        columns = {}
+            found = self.detector.explain(x[rows])
+            told = np.isfinite(found.contributions).all(axis=1) & ~found.doubtful
+            self.counts[DOUBTED] = int(found.doubtful.sum())
+            rows, parts = rows[told], found.contributions[told]
+            base[rows] = found.base[told]
+            if len(rows):
+                names[rows], values[rows] = strongest_columns(parts, inputs, self.explained)
+        columns = {"base": pl.Series(base).fill_nan(None)}
         for i in range(self.explained):
             columns[f"feature_{i + 1}"] = pl.Series(names[:, i].tolist(), dtype=pl.String)
             columns[f"contribution_{i + 1}"] = pl.Series(values[:, i]).fill_nan(None)
@@ -174,6 +181,8 @@ class Scorer:
             if self.rate is not None:
                 line += f", as {self.rate:.2%} of the normal validation rows have"
             lines.append(line)
+        if counts[DOUBTED]:
+            lines.append(f"{counts[DOUBTED]:,} of them without reasons: gradients miss too much")
         kinds = {column.name: column.kind for column in self.encoder.schema.inputs}
         words = {
             "text": "a text that no training row had",
