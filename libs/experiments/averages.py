@@ -49,7 +49,8 @@ def _told_apart(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of one run in several precisions, with these in its name: ``A3-n5 (bfloat16)``."""
     groups = rows.groupby(GROUP)["precision"]
     failed = rows.get("status", pd.Series("ok", rows.index)) == "error"
-    precision = rows["precision"].mask(failed, groups.transform("first")).fillna("unknown")
+    told = rows["precision"].astype(object)  # numbers, if no file says which
+    precision = told.mask(failed, groups.transform("first")).fillna("unknown")
     several = precision.groupby([rows[key] for key in GROUP]).transform("nunique") > 1
     names = rows["run"].mask(several, rows["run"] + " (" + precision + ")")
     return rows.assign(precision=precision, run=names)
