@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from libs.architecture.parts import check_image
+from libs.architecture.parts import check_hidden, check_image
 from libs.architecture.target import row_error
 from libs.detectors.network_detector import NetworkDetector
 from libs.training.loop import gradient_step, schedule_of, seeded, train
@@ -190,6 +190,8 @@ def _autoencoder(shape: Sequence[int], encode: Encode, decode: Decode) -> keras.
 
 
 def _dense(shape: Sequence[int], dims: Sequence[int], dropout: float) -> tuple:
+    check_hidden(dims)
+
     def stack(x: keras.KerasTensor, widths: Sequence[int]) -> keras.KerasTensor:
         for units in widths:
             x = layers.Dropout(dropout)(layers.Dense(units, activation="relu")(x))

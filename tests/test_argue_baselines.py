@@ -251,3 +251,9 @@ def test_optimisers_are_keras(ours, theirs):
         theirs.apply([20 * there[0].value, 0.2 * there[1].value], there)
     for a, b in zip(here, there, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["MExCVAE", "MultiHeadAutoencoder"])
+def test_a_code_alone_is_no_network(name, train_rows):
+    with pytest.raises(UserError, match=r"dims \(2,\): expected a hidden width"):
+        make(name).set_params(dims=(2,)).fit(train_rows[0])

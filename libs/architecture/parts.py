@@ -12,6 +12,12 @@ Part = tuple[keras.KerasTensor, list[keras.KerasTensor]]
 """Result of an encoder or a decoder: its output and its hidden activations."""
 
 
+def check_hidden(dims: Sequence[int]) -> None:
+    """Raise a UserError if there is no hidden width before the code's."""
+    if len(dims) < 2:
+        raise UserError(f"dims {dims}: expected a hidden width, or more, before the code's")
+
+
 def check_image(shape: Sequence[int]) -> None:
     """Raise a UserError unless rows are images that the convolutional networks fit."""
     if tuple(shape[:2]) != (28, 28) or len(shape) != 3:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from libs.architecture.experts import PARTS, multi_head_autoencoder
+from libs.architecture.parts import check_hidden
 from libs.detectors.attribution import ERRORS
 from libs.detectors.detector import Detector
 from libs.detectors.network_detector import NetworkDetector
@@ -80,10 +81,7 @@ class MultiHeadAutoencoder(NetworkDetector):
 
     def _fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> Training:
         lookup(PARTS, "network", self.network)
-        if len(self.dims) < 2:
-            raise UserError(
-                f"dims {self.dims}: expected a hidden width, or more, before the code's"
-            )
+        check_hidden(self.dims)
         self.clustering_ = self._fitted(self.clustering, x, y)
         self.expert_names_ = self._names(x, classes)
         groups = self.groups(x, classes)
