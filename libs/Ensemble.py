@@ -213,9 +213,9 @@ class Ensemble(Detector):
         if self._plan.trust is not None:
             weights[labelled] = self._plan.trust / len(names)
         elif len(labelled):
-            ranks = [self.evidence_[n].fraction(self.readers_[n](known)) for n in names]
+            ranks = np.stack([self.evidence_[n].fraction(self.readers_[n](known)) for n in names])
             for i in labelled:
-                weights[i] = self._trust(np.stack(ranks)[:, : self.budgets_[i]]) / len(names)
+                weights[i] = self._trust(ranks[:, : self.budgets_[i]]) / len(names)
         return weights
 
     def _trust(self, ranks: np.ndarray) -> np.ndarray:

@@ -32,11 +32,12 @@ from libs.detectors.network_detector import NetworkDetector
 from libs.detectors.registry import COMPONENTS
 from libs.experiments import file_scoring as scoring
 from libs.experiments.file_scoring import Scorer, score_files
-from libs.experiments.model_folders import run_folder
+from libs.experiments.model_folders import load_model, run_folder
 from libs.experiments.settings import RunSettings
 from libs.experiments.study import Cell, Study
 from libs.ExperimentWrapper import run_study
 from libs.utils.errors import UserError
+from libs.utils.storage import write_manifest
 
 N = 500
 
@@ -466,13 +467,14 @@ def test_help_names_both_scripts(capsys):
 
 
 def test_tensorflow_starts_for_networks_only(house, tmp_path):
-    """A model without networks scores without it, as people start the script."""
+    """A method without networks learns, is saved and scores without it."""
     code = """
 import runpy, sys
 from libs.detectors.components import component
 from libs.detectors.registry import COMPONENTS
 for name in [name for name, about in COMPONENTS.items() if not about.tensorflow]:
     component(name)
+component("KNN")().fit([[0.0], [1.0], [2.0]]).save(sys.argv.pop())
 sys.argv = sys.argv[1:]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
@@ -482,7 +484,7 @@ assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
     out = tmp_path / "s.csv"
     words = ["score.py", house / "MeanDistance", house / "t.csv", "--out", out]
-    command = [sys.executable, "-c", code, *map(str, words)]
+    command = [sys.executable, "-c", code, *map(str, words), str(tmp_path / "knn")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     scores = expected(house, "MeanDistance")[:, 0]
@@ -494,3 +496,10 @@ def test_the_registry_says_who_needs_tensorflow():
         kind = component(name)
         if issubclass(kind, Detector):
             assert about.tensorflow == issubclass(kind, NetworkDetector), name
+
+
+@pytest.mark.parametrize("about", [None, [], {"class": ["KNN"]}, {"class": "Foreign"}])
+def test_a_damaged_class_is_a_clear_error(tmp_path, about):
+    write_manifest(tmp_path, {"detector": about})
+    with pytest.raises(UserError):
+        load_model(tmp_path)

@@ -1,6 +1,5 @@
 """The contract that every method keeps, with saving, loading and thresholds in one place."""
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -28,6 +27,7 @@ from libs.detectors.training_rows import TrainingRows
 from libs.training.record import Training
 from libs.utils import storage
 from libs.utils.errors import UserError
+from libs.utils.versions import library_versions
 
 RowsOrChunks = np.ndarray | Rows | Iterator[np.ndarray]
 """What can be scored; a DataFrame, too, whose columns are put in the order of training."""
@@ -192,7 +192,7 @@ class Detector(Decisions, Explainable, BaseEstimator):
                 "explained_by": self.explained_by,
                 "reference": self._save_reference(temporary),
                 "training_rows": self.training_rows_.save(temporary),
-                "versions": {m: importlib.import_module(m).__version__ for m in _LIBRARIES},
+                "versions": library_versions(),
                 "run": run or {},
             }
             storage.write_manifest(temporary, manifest)
@@ -289,6 +289,3 @@ class Detector(Decisions, Explainable, BaseEstimator):
                 f"{known} known anomalies among the rows"
             )
         return budgets
-
-
-_LIBRARIES = ("keras", "numpy", "sklearn", "tensorflow")

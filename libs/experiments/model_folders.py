@@ -47,7 +47,7 @@ def run_folder(folder: str | Path) -> Path:
 def load_model(folder: Path) -> "Detector":
     """The detector in the folder of a run; see `libs.detectors.detector.Detector.load`."""
     about = read_manifest(folder).get("detector")
-    kind = COMPONENTS.get(about.get("class")) if isinstance(about, dict) else None
+    kind = COMPONENTS.get(str(about.get("class"))) if isinstance(about, dict) else None
     if kind is None or kind.tensorflow:
         start_tensorflow()
     from libs.detectors.detector import Detector
